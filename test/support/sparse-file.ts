@@ -1,0 +1,244 @@
+import type { RandomAccessSource, ReadOptions } from '../../src/source/source.js';
+
+const PAGE_SIZE = 16 * 1024;
+
+/** How a source made by {@link SparseFile.source} behaves beside delivering bytes. */
+export interface SourceBehaviour {
+  readonly name?: string;
+  /** Milliseconds before each read answers. */
+  readonly latency?: number;
+  /** Asked before each read; an error it returns is what the read rejects with. */
+  readonly fail?: (offset: number, length: number) => Error | undefined;
+}
+
+/** A range of a file, in bytes. */
+export interface ByteRange {
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** A source that remembers what was read from it. */
+export interface RecordingSource extends RandomAccessSource {
+  /** Every read so far, in the order of the calls. */
+  readonly reads: ByteRange[];
+  /** Bytes asked for by all reads so far. */
+  readonly bytesRead: number;
+  readonly closed: boolean;
+}
+
+/**
+ * A file in memory that stores only what was written: everything else reads as zeros.
+ * Holds images of any size a VHDX can have. Clones share their pages until one of them writes.
+ */
+export class SparseFile {
+  #pages = new Map<number, Uint8Array>();
+  /** Pages that no clone shares, so that they may be written in place. */
+  #owned = new Set<number>();
+  #size: number;
+
+  /** An empty file of `size` bytes, all zero. */
+  constructor(size = 0) {
+    this.#size = size;
+  }
+
+  /** Length in bytes. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Bytes that are really stored. */
+  get storedBytes(): number {
+    return this.#pages.size * PAGE_SIZE;
+  }
+
+  /** Writes `bytes` at `offset`; a write behind the end makes the file longer. */
+  write(offset: number, bytes: Uint8Array): this {
+    this.#checkRange(offset, bytes.length);
+    let done = 0;
+    while (done < bytes.length) {
+      const { index, start, length } = locate(offset + done, bytes.length - done);
+      const part = bytes.subarray(done, done + length);
+      if (this.#pages.has(index) || part.some((byte) => byte !== 0)) this.#writablePage(index).set(part, start);
+      done += length;
+    }
+    this.#size = Math.max(this.#size, offset + bytes.length);
+    return this;
+  }
+
+  /** Sets `length` bytes from `offset` on to `value`; zeros free their pages. A fill behind the end makes the file longer. */
+  fill(offset: number, length: number, value: number): this {
+    this.#checkRange(offset, length);
+    if (value === 0) this.#clear(offset, length);
+    else {
+      let done = 0;
+      while (done < length) {
+        const part = locate(offset + done, length - done);
+        this.#writablePage(part.index).fill(value, part.start, part.start + part.length);
+        done += part.length;
+      }
+    }
+    this.#size = Math.max(this.#size, offset + length);
+    return this;
+  }
+
+  /** The `length` bytes from `offset` on. Throws a RangeError where the file has no such bytes. */
+  read(offset: number, length: number): Uint8Array {
+    const target = new Uint8Array(length);
+    this.readInto(target, offset);
+    return target;
+  }
+
+  /** Fills `target` from `offset` on. Throws a RangeError where the file has no such bytes. */
+  readInto(target: Uint8Array, offset: number): void {
+    this.#checkRange(offset, target.length);
+    if (offset + target.length > this.#size) {
+      throw new RangeError(`read of ${target.length} bytes at ${offset} leaves the file of ${this.#size} bytes`);
+    }
+    let done = 0;
+    while (done < target.length) {
+      const { index, start, length } = locate(offset + done, target.length - done);
+      const page = this.#pages.get(index);
+      if (page) target.set(page.subarray(start, start + length), done);
+      else target.fill(0, done, done + length);
+      done += length;
+    }
+  }
+
+  /** Makes the file `size` bytes long: cuts it, or adds zeros. */
+  truncate(size: number): this {
+    this.#checkRange(0, size);
+    if (size < this.#size) this.#clear(size, this.#size - size);
+    this.#size = size;
+    return this;
+  }
+
+  /** A file of its own with the same bytes. Costs little: pages are shared until they are written. */
+  clone(): SparseFile {
+    const copy = new SparseFile();
+    copy.adopt(this);
+    return copy;
+  }
+
+  /** Takes over size and bytes of another file, sharing its pages until they are written. */
+  protected adopt(other: SparseFile): void {
+    other.#owned.clear();
+    this.#owned.clear();
+    this.#pages = new Map(other.#pages);
+    this.#size = other.#size;
+  }
+
+  /** Start and bytes of every stored run, in the order of the file; together with {@link size} it is the whole file. */
+  *storedRuns(): Generator<{ readonly offset: number; readonly bytes: Uint8Array }> {
+    for (const index of [...this.#pages.keys()].sort((a, b) => a - b)) {
+      const page = this.#pages.get(index);
+      const offset = index * PAGE_SIZE;
+      if (page && offset < this.#size)
+        yield { offset, bytes: page.subarray(0, Math.min(PAGE_SIZE, this.#size - offset)) };
+    }
+  }
+
+  /** The whole file in one array; for files that fit. */
+  toUint8Array(): Uint8Array<ArrayBuffer> {
+    const whole = new Uint8Array(this.#size);
+    this.readInto(whole, 0);
+    return whole;
+  }
+
+  /** The whole file as a blob; for files that fit. */
+  toBlob(): Blob {
+    return new Blob([this.toUint8Array()]);
+  }
+
+  /** The file as a source that rejects reads past its end, and remembers what was read. */
+  source(behaviour: SourceBehaviour = {}): RecordingSource {
+    const file = this;
+    const size = this.#size;
+    const reads: ByteRange[] = [];
+    let bytesRead = 0;
+    let closed = false;
+    return {
+      size,
+      reads,
+      ...(behaviour.name === undefined ? {} : { name: behaviour.name }),
+      get bytesRead() {
+        return bytesRead;
+      },
+      get closed() {
+        return closed;
+      },
+      async readInto(target: Uint8Array, offset: number, options?: ReadOptions): Promise<void> {
+        options?.signal?.throwIfAborted();
+        if (closed) throw new Error(`read of ${target.length} bytes at ${offset} from a closed source`);
+        reads.push({ offset, length: target.length });
+        bytesRead += target.length;
+        if (behaviour.latency !== undefined) await pause(behaviour.latency, options?.signal);
+        const failure = behaviour.fail?.(offset, target.length);
+        if (failure) throw failure;
+        if (offset + target.length > size)
+          throw new RangeError(`read of ${target.length} bytes at ${offset} of ${size}`);
+        file.readInto(target, offset);
+      },
+      async close(): Promise<void> {
+        closed = true;
+      },
+    };
+  }
+
+  #writablePage(index: number): Uint8Array {
+    const page = this.#pages.get(index);
+    if (page && this.#owned.has(index)) return page;
+    const own = page ? page.slice() : new Uint8Array(PAGE_SIZE);
+    this.#pages.set(index, own);
+    this.#owned.add(index);
+    return own;
+  }
+
+  #clear(offset: number, length: number): void {
+    const end = offset + length;
+    // Whichever is less work: to walk the range, or to walk the pages that exist.
+    const wanted =
+      length / PAGE_SIZE > this.#pages.size
+        ? [...this.#pages.keys()].filter((index) => index * PAGE_SIZE < end && (index + 1) * PAGE_SIZE > offset)
+        : pagesOf(offset, end).filter((index) => this.#pages.has(index));
+    for (const index of wanted) {
+      const from = Math.max(offset, index * PAGE_SIZE) - index * PAGE_SIZE;
+      const to = Math.min(end, (index + 1) * PAGE_SIZE) - index * PAGE_SIZE;
+      if (to - from === PAGE_SIZE) {
+        this.#pages.delete(index);
+        this.#owned.delete(index);
+      } else this.#writablePage(index).fill(0, from, to);
+    }
+  }
+
+  #checkRange(offset: number, length: number): void {
+    if (!Number.isSafeInteger(offset) || offset < 0 || !Number.isSafeInteger(offset + length)) {
+      throw new RangeError(`no file has ${length} bytes at ${offset}`);
+    }
+  }
+}
+
+function locate(offset: number, length: number): { index: number; start: number; length: number } {
+  const index = Math.floor(offset / PAGE_SIZE);
+  const start = offset - index * PAGE_SIZE;
+  return { index, start, length: Math.min(length, PAGE_SIZE - start) };
+}
+
+function pagesOf(offset: number, end: number): number[] {
+  const pages: number[] = [];
+  for (let index = Math.floor(offset / PAGE_SIZE); index * PAGE_SIZE < end; index++) pages.push(index);
+  return pages;
+}
+
+function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, milliseconds);
+    signal?.addEventListener(
+      'abort',
+      () => {
+        clearTimeout(timer);
+        reject(signal.reason);
+      },
+      { once: true },
+    );
+  });
+}
