@@ -147,7 +147,8 @@ export interface Finding extends Place {
 /** Makes the finding for a broken rule; `severity` where it differs from the rule's usual one. */
 export function finding(code: RuleCode, message: string, place: Place, severity: Severity = RULES[code].severity): Finding {
   const { spec, meaning } = RULES[code];
-  return { severity, code, message, ...place, spec, meaning };
+  const at = place.offset === undefined ? {} : { offset: place.offset };
+  return { severity, code, message, structure: place.structure, ...at, spec, meaning };
 }
 
 /** Receives findings while structures are parsed. */

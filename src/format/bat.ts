@@ -1,0 +1,54 @@
+import { KiB, MiB } from './sizes.js';
+
+/** Length in bytes of a sector bitmap block. */
+export const SECTOR_BITMAP_BLOCK_SIZE = 1 * MiB;
+/** Length in bytes of a BAT entry. */
+export const BAT_ENTRY_SIZE = 8;
+/** Sectors that one sector bitmap block describes: a chunk. */
+const SECTORS_PER_CHUNK = 8 * 1024 * KiB;
+
+/** States of a payload block ([MS-VHDX] 2.5.1.1). 4 is reserved; 5 was UNMAPPED in the 0.95 draft. */
+export const PayloadState = {
+  NotPresent: 0,
+  Undefined: 1,
+  Zero: 2,
+  Unmapped: 3,
+  DraftUnmapped: 5,
+  FullyPresent: 6,
+  PartiallyPresent: 7,
+} as const;
+
+/** How a disk is laid out over its BAT ([MS-VHDX] 2.5). */
+export interface Geometry {
+  /** Virtual size in bytes. */
+  readonly virtualSize: number;
+  /** In bytes. */
+  readonly blockSize: number;
+  /** In bytes. */
+  readonly logicalSectorSize: number;
+  readonly hasParent: boolean;
+  /** Payload blocks to one sector bitmap block. */
+  readonly chunkRatio: number;
+  /** Number of payload blocks. */
+  readonly payloadBlocks: number;
+  /** Number of chunks, each with its sector bitmap block where there is a parent. */
+  readonly chunks: number;
+  /** Number of BAT entries that count; what follows them in the region does not. */
+  readonly batEntries: number;
+}
+
+/** Computes the layout from the disk's parameters; never from the length of the BAT region. */
+export function computeGeometry(disk: Pick<Geometry, 'virtualSize' | 'blockSize' | 'logicalSectorSize' | 'hasParent'>): Geometry {
+  const { virtualSize, blockSize, logicalSectorSize, hasParent } = disk;
+  const chunkRatio = (SECTORS_PER_CHUNK * logicalSectorSize) / blockSize;
+  const payloadBlocks = Math.ceil(virtualSize / blockSize);
+  const chunks = Math.ceil(payloadBlocks / chunkRatio);
+  const interleaved = payloadBlocks === 0 ? 0 : payloadBlocks + Math.floor((payloadBlocks - 1) / chunkRatio);
+  const batEntries = hasParent ? chunks * (chunkRatio + 1) : interleaved;
+  return { virtualSize, blockSize, logicalSectorSize, hasParent, chunkRatio, payloadBlocks, chunks, batEntries };
+}
+
+/** The BAT entry of a chunk's sector bitmap block. */
+export function bitmapEntryIndex(geometry: Geometry, chunk: number): number {
+  return chunk * (geometry.chunkRatio + 1) + geometry.chunkRatio;
+}

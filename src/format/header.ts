@@ -1,0 +1,134 @@
+import { finding, type Report } from '../rules.js';
+import { type Crc, crcText, structureChecksum } from './checksum.js';
+import { readGuid, ZERO_GUID } from './guid.js';
+import { type FileRange, hex, KiB, MiB, readU64, viewOf } from './sizes.js';
+
+/** Length in bytes of the header section at the start of the file ([MS-VHDX] 2.2). */
+export const HEADER_SECTION_SIZE = 1 * MiB;
+/** Length in bytes of a header. */
+export const HEADER_SIZE = 4 * KiB;
+/** File offsets of the two headers. */
+export const HEADER_OFFSETS = [64 * KiB, 128 * KiB] as const;
+
+/** One of the two headers ([MS-VHDX] 2.2.2). */
+export interface Header {
+  /** Which of the two. */
+  readonly copy: 1 | 2;
+  /** Unsigned 64-bit; the valid header with the higher number is the current one. */
+  readonly sequenceNumber: bigint;
+  readonly fileWriteGuid: string;
+  readonly dataWriteGuid: string;
+  /** {@link ZERO_GUID} where the log is empty. */
+  readonly logGuid: string;
+  readonly logVersion: number;
+  readonly version: number;
+  /** In bytes. */
+  readonly logLength: number;
+  /** In bytes from the start of the file. */
+  readonly logOffset: number;
+}
+
+/** Parses a header; undefined, and a finding, where this copy is not valid. */
+export function parseHeader(bytes: Uint8Array, copy: 1 | 2, crc: Crc, report: Report): Header | undefined {
+  const view = viewOf(bytes);
+  const place = { structure: `header ${copy}`, offset: HEADER_OFFSETS[copy - 1] as number };
+  if (view.getUint32(0, true) !== 0x64616568) {
+    report(finding('header-signature', 'does not begin with "head"', place));
+    return undefined;
+  }
+  const stored = view.getUint32(4, true);
+  const computed = structureChecksum(bytes, crc);
+  if (stored !== computed) {
+    report(finding('header-checksum', `checksum is ${crcText(stored)}, computed ${crcText(computed)}`, place));
+    return undefined;
+  }
+  return {
+    copy,
+    sequenceNumber: view.getBigUint64(8, true),
+    fileWriteGuid: readGuid(view, 16),
+    dataWriteGuid: readGuid(view, 32),
+    logGuid: readGuid(view, 48),
+    logVersion: view.getUint16(64, true),
+    version: view.getUint16(66, true),
+    logLength: view.getUint32(68, true),
+    logOffset: readU64(view, 72),
+  };
+}
+
+/**
+ * Parses both headers and returns the current one: the valid one with the higher sequence number. Equal numbers are
+ * legal where the headers are identical, as Disk2vhd writes them. `section` holds the first 320 KiB of the file.
+ */
+export function parseHeaders(section: Uint8Array, crc: Crc, report: Report): Header | undefined {
+  const bytes = HEADER_OFFSETS.map((offset) => section.subarray(offset, offset + HEADER_SIZE)) as [Uint8Array, Uint8Array];
+  const first = parseHeader(bytes[0], 1, crc, report);
+  const second = parseHeader(bytes[1], 2, crc, report);
+  if (!first && !second) {
+    report(finding('header-none-valid', 'neither copy is valid', { structure: 'headers', offset: HEADER_OFFSETS[0] }));
+    return undefined;
+  }
+  if (!first || !second) return supported(first ?? (second as Header), report);
+  if (first.sequenceNumber === second.sequenceNumber) {
+    const same = bytes[0].every((byte, i) => byte === bytes[1][i]);
+    if (same) return supported(first, report);
+    const message = `both copies carry sequence number ${first.sequenceNumber} and differ`;
+    report(finding('header-sequence-tie', message, { structure: 'headers', offset: HEADER_OFFSETS[0] }));
+    return undefined;
+  }
+  const [current, older] = first.sequenceNumber > second.sequenceNumber ? [first, second] : [second, first];
+  reportDifferences(current, older, report);
+  return supported(current, report);
+}
+
+function supported(header: Header, report: Report): Header | undefined {
+  if (header.version === 1) return header;
+  const place = { structure: `header ${header.copy}`, offset: (HEADER_OFFSETS[header.copy - 1] as number) + 66 };
+  report(finding('header-version', `version is ${header.version}, not 1`, place));
+  return undefined;
+}
+
+function reportDifferences(current: Header, older: Header, report: Report): void {
+  const fields = (['dataWriteGuid', 'logGuid', 'logVersion', 'version', 'logLength', 'logOffset'] as const).filter(
+    (field) => current[field] !== older[field],
+  );
+  if (fields.length === 0) return;
+  const place = { structure: `header ${older.copy}`, offset: HEADER_OFFSETS[older.copy - 1] as number };
+  const message = `is older (sequence number ${older.sequenceNumber}, the current one's is ${current.sequenceNumber}) and differs in ${fields.join(', ')}`;
+  report(finding('header-copies-differ', message, place));
+}
+
+/** Whether the log must be replayed before anything else in the file is believed. */
+export function isDirty(header: Header): boolean {
+  return header.logGuid !== ZERO_GUID;
+}
+
+/**
+ * Checks where a header says that the log is ([MS-VHDX] 2.2.2, 2.3). What is fatal for a dirty image is a warning for
+ * a clean one, whose log nobody reads. Returns the log's place where it can be one.
+ */
+export function checkLogPlace(header: Header, fileSize: number, report: Report): FileRange | undefined {
+  const dirty = isDirty(header);
+  const base = HEADER_OFFSETS[header.copy - 1] as number;
+  const severity = dirty ? 'fatal' : 'warning';
+  const structure = `header ${header.copy}`;
+  const { logOffset, logLength, logVersion } = header;
+  if (logVersion !== 0) {
+    report(finding('log-version', `log version is ${logVersion}, not 0`, { structure, offset: base + 64 }, severity));
+  }
+  if (logLength % MiB !== 0 || (dirty && logLength === 0)) {
+    const message = `log length ${hex(logLength)} is not a positive multiple of 1 MiB`;
+    report(finding('log-length', message, { structure, offset: base + 68 }, severity));
+    return undefined;
+  }
+  if (logLength === 0) return undefined;
+  if (logOffset % MiB !== 0 || logOffset < MiB || logOffset > Number.MAX_SAFE_INTEGER) {
+    const message = `log offset ${hex(logOffset)} is not a multiple of 1 MiB behind the header section`;
+    report(finding('log-offset', message, { structure, offset: base + 72 }, severity));
+    return undefined;
+  }
+  if (logOffset + logLength > fileSize) {
+    const message = `the log ends at ${hex(logOffset + logLength)}, the file at ${hex(fileSize)}`;
+    report(finding('log-outside-file', message, { structure: 'log', offset: logOffset }, severity));
+  }
+  return { structure: 'log', offset: logOffset, length: logLength };
+}

@@ -1,0 +1,135 @@
+import { finding, type Report } from '../rules.js';
+import { readGuid } from './guid.js';
+import type { ItemName, MetadataEntry } from './metadata-table.js';
+import { parseParentLocator, type ParentLocator } from './parent-locator.js';
+import { hex, MiB, readU64, TiB, viewOf } from './sizes.js';
+
+/** Largest possible virtual disk, in bytes. */
+export const MAX_VIRTUAL_SIZE = 64 * TiB;
+
+/** What the metadata items say about the disk ([MS-VHDX] 2.6.2). */
+export interface DiskMetadata {
+  /** In bytes. */
+  readonly blockSize: number;
+  /** Whether blocks are never given back; has no meaning where there is a parent. */
+  readonly leaveBlocksAllocated: boolean;
+  readonly hasParent: boolean;
+  /** In bytes. */
+  readonly virtualSize: number;
+  /** Undefined where the image does not have one. */
+  readonly virtualDiskId?: string;
+  /** In bytes: 512 or 4096. */
+  readonly logicalSectorSize: number;
+  /** In bytes: 512 or 4096. */
+  readonly physicalSectorSize: number;
+  readonly parentLocator?: ParentLocator;
+}
+
+/** The items whose bytes {@link parseMetadata} needs, by name. */
+export const NEEDED_ITEMS: readonly ItemName[] = [
+  'File Parameters',
+  'Virtual Disk Size',
+  'Virtual Disk ID',
+  'Logical Sector Size',
+  'Physical Sector Size',
+  'Parent Locator',
+];
+
+interface Item {
+  readonly view: DataView;
+  readonly bytes: Uint8Array;
+  readonly place: { readonly structure: string; readonly offset: number };
+}
+
+/**
+ * Reads the disk's parameters from the metadata items; undefined where one that is needed is missing or impossible.
+ * `bytesOf` gives the bytes of an entry of the table.
+ */
+export function parseMetadata(
+  entries: readonly MetadataEntry[],
+  bytesOf: (entry: MetadataEntry) => Uint8Array,
+  report: Report,
+): DiskMetadata | undefined {
+  const find = (name: ItemName, absence?: 'metadata-item-missing' | 'metadata-item-absent'): Item | undefined => {
+    const entry = entries.find((candidate) => candidate.name === name);
+    if (entry) {
+      const bytes = bytesOf(entry);
+      return { bytes, view: viewOf(bytes), place: entry };
+    }
+    if (absence) report(finding(absence, `there is no usable ${name} item`, { structure: 'metadata table' }));
+    return undefined;
+  };
+  const file = parseFileParameters(find('File Parameters', 'metadata-item-missing'), report);
+  const logicalSectorSize = parseLogicalSectorSize(find('Logical Sector Size', 'metadata-item-missing'), report);
+  const virtualSize = parseVirtualSize(find('Virtual Disk Size', 'metadata-item-missing'), logicalSectorSize, report);
+  const id = find('Virtual Disk ID', 'metadata-item-absent');
+  const physical = find('Physical Sector Size', 'metadata-item-absent');
+  const locator = find('Parent Locator');
+  if (!file || logicalSectorSize === undefined || virtualSize === undefined) return undefined;
+
+  const parentLocator = locator && parseLocator(locator, file.hasParent, report);
+  if (file.hasParent && !locator) {
+    report(finding('parent-locator-missing', 'the disk has a parent and there is no Parent Locator item', { structure: 'metadata table' }));
+  }
+  return {
+    ...file,
+    virtualSize,
+    ...(id && { virtualDiskId: readGuid(id.view, 0) }),
+    logicalSectorSize,
+    physicalSectorSize: parsePhysicalSectorSize(physical, logicalSectorSize, report),
+    ...(parentLocator && { parentLocator }),
+  };
+}
+
+function parseFileParameters(item: Item | undefined, report: Report) {
+  if (!item) return undefined;
+  const blockSize = item.view.getUint32(0, true);
+  const flags = item.view.getUint32(4, true);
+  if (blockSize < MiB || blockSize > 256 * MiB || (blockSize & (blockSize - 1)) !== 0) {
+    report(finding('block-size', `block size ${hex(blockSize)} is not a power of two from 1 MiB to 256 MiB`, item.place));
+    return undefined;
+  }
+  if (flags > 3) report(finding('file-parameters-reserved', `reserved bits are not zero: ${hex(flags)}`, item.place));
+  return { blockSize, leaveBlocksAllocated: (flags & 1) !== 0, hasParent: (flags & 2) !== 0 };
+}
+
+function parseLogicalSectorSize(item: Item | undefined, report: Report): number | undefined {
+  if (!item) return undefined;
+  const size = item.view.getUint32(0, true);
+  if (size === 512 || size === 4096) return size;
+  report(finding('logical-sector-size', `logical sector size is ${size}, not 512 or 4096`, item.place));
+  return undefined;
+}
+
+function parsePhysicalSectorSize(item: Item | undefined, logical: number, report: Report): number {
+  if (!item) return logical;
+  const size = item.view.getUint32(0, true);
+  if (size === 512 || size === 4096) return size;
+  report(finding('physical-sector-size', `physical sector size is ${size}, not 512 or 4096`, item.place));
+  return logical;
+}
+
+function parseVirtualSize(item: Item | undefined, logical: number | undefined, report: Report): number | undefined {
+  if (!item) return undefined;
+  const size = readU64(item.view, 0);
+  if (size > MAX_VIRTUAL_SIZE) {
+    const exact = item.view.getBigUint64(0, true);
+    report(finding('virtual-disk-size', `virtual disk size ${hex(exact)} is above 64 TiB`, item.place));
+    return undefined;
+  }
+  if (size === 0) {
+    report(finding('virtual-disk-size-zero', 'virtual disk size is 0', item.place));
+  } else if (logical !== undefined && size % logical !== 0) {
+    const message = `virtual disk size ${hex(size)} is not a multiple of the logical sector size ${logical}`;
+    report(finding('virtual-disk-size-alignment', message, item.place));
+  }
+  return size;
+}
+
+function parseLocator(item: Item, hasParent: boolean, report: Report): ParentLocator | undefined {
+  if (!hasParent) {
+    report(finding('parent-locator-extra', 'the disk has no parent and there is a Parent Locator item', item.place));
+    return undefined;
+  }
+  return parseParentLocator(item.bytes, item.place.offset, report);
+}

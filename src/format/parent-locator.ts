@@ -1,0 +1,88 @@
+import { finding, type Report } from '../rules.js';
+import { parseGuid, readGuid } from './guid.js';
+import { viewOf } from './sizes.js';
+
+const VHDX_LOCATOR_TYPE = 'b04aefb7-d19e-4a81-b789-25b8e9445913';
+const HEADER_SIZE = 20;
+const ENTRY_SIZE = 12;
+
+/** What a differencing image says about its parent ([MS-VHDX] 2.6.2.6). */
+export interface ParentLocator {
+  /** All keys and their values, as the image has them. */
+  readonly entries: Readonly<Record<string, string>>;
+  /** The DataWriteGuids of the parent that this image fits: `parent_linkage`, then `parent_linkage2`. */
+  readonly linkages: readonly string[];
+}
+
+/** Parses the Parent Locator item; undefined where it cannot be believed. `offset` is its place in the file. */
+export function parseParentLocator(bytes: Uint8Array, offset: number, report: Report): ParentLocator | undefined {
+  const structure = 'Parent Locator';
+  if (bytes.length < HEADER_SIZE) {
+    report(finding('locator-bounds', `has ${bytes.length} bytes, its header alone has ${HEADER_SIZE}`, { structure, offset }));
+    return undefined;
+  }
+  const view = viewOf(bytes);
+  const type = readGuid(view, 0);
+  if (type !== VHDX_LOCATOR_TYPE) {
+    report(finding('locator-type', `unsupported parent type ${type}, only VHDX parents are known`, { structure, offset }));
+    return undefined;
+  }
+  if (view.getUint16(16, true) !== 0) {
+    report(finding('locator-reserved', 'reserved bytes are not zero', { structure, offset: offset + 16 }));
+  }
+  const count = view.getUint16(18, true);
+  if (HEADER_SIZE + count * ENTRY_SIZE > bytes.length) {
+    report(finding('locator-bounds', `${count} entries do not fit in ${bytes.length} bytes`, { structure, offset: offset + 18 }));
+    return undefined;
+  }
+  const entries = new Map<string, string>();
+  for (let i = 0; i < count; i++) {
+    const at = HEADER_SIZE + i * ENTRY_SIZE;
+    const place = { structure: `${structure} entry ${i}`, offset: offset + at };
+    const key = readText(bytes, view.getUint32(at, true), view.getUint16(at + 8, true));
+    const value = readText(bytes, view.getUint32(at + 4, true), view.getUint16(at + 10, true));
+    if (!key || !value) {
+      report(finding('locator-bounds', `the ${key ? 'value' : 'key'} is empty or lies outside the item`, place));
+      return undefined;
+    }
+    if (!key.clean || !value.clean) {
+      report(finding('locator-text', `${JSON.stringify(key.text)}: an odd length or a NUL in the key or its value`, place));
+    }
+    if (entries.has(key.text)) {
+      report(finding('locator-duplicate-key', `${JSON.stringify(key.text)} stands twice`, place));
+    } else {
+      entries.set(key.text, value.text);
+    }
+  }
+  const linkages = readLinkages(entries, { structure, offset }, report);
+  if (!['relative_path', 'volume_path', 'absolute_win32_path'].some((key) => entries.has(key))) {
+    report(finding('locator-no-path', 'none of relative_path, volume_path and absolute_win32_path is there', { structure, offset }));
+  }
+  return { entries: Object.fromEntries(entries), linkages };
+}
+
+interface LocatorText {
+  readonly text: string;
+  /** Whether it is as the specification wants it: whole UTF-16 units, no NUL. */
+  readonly clean: boolean;
+}
+
+function readText(bytes: Uint8Array, offset: number, length: number): LocatorText | undefined {
+  if (offset === 0 || length === 0 || offset + length > bytes.length) return undefined;
+  const whole = new TextDecoder('utf-16le').decode(bytes.subarray(offset, offset + length - (length % 2)));
+  const text = whole.replace(/\0+$/, '');
+  return { text, clean: length % 2 === 0 && !whole.includes('\0') };
+}
+
+function readLinkages(entries: ReadonlyMap<string, string>, place: { structure: string; offset: number }, report: Report): string[] {
+  const linkages: string[] = [];
+  if (!entries.has('parent_linkage')) report(finding('locator-linkage', 'there is no parent_linkage', place));
+  for (const key of ['parent_linkage', 'parent_linkage2']) {
+    const text = entries.get(key);
+    if (text === undefined) continue;
+    const guid = parseGuid(text);
+    if (guid) linkages.push(guid);
+    else report(finding('locator-linkage', `${key} is not a GUID: ${JSON.stringify(text)}`, place));
+  }
+  return linkages;
+}
