@@ -1,0 +1,23 @@
+import { buildChecksumTables } from './crc32c';
+
+export { sectorBitmapEntry, translate } from './bat';
+export { crc32c, crc32cCombine, crc32cSlicing, crc32cZeros } from './crc32c';
+export {
+  bufferBytes,
+  bufferCount,
+  buffersAddress,
+  copyAddress,
+  copyBytes,
+  extentsAddress,
+  extentsCapacity,
+  extentsHeaderAddress,
+  memoryEnd,
+  pageBytes,
+  pagesAddress,
+  pageSlots,
+} from './memory';
+export { claimPage, dropPages, setPage } from './pages';
+export { splitPartial } from './sector-bitmap';
+export { nonzeroPrefix, zeroPrefix } from './zero';
+
+buildChecksumTables();

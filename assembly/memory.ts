@@ -1,0 +1,122 @@
+/**
+ * The map of the core's memory. The host creates the memory, zeroed and of fixed size, and the core imports it;
+ * nothing is ever allocated, so every address below is known when the core is compiled.
+ *
+ *     0x000000  nothing: an address of 0 is a mistake
+ *     0x000400  checksum tables            8 KiB   8 tables of 256 u32
+ *     0x002400  page tags                  512 B   which BAT page a slot holds, u64 a slot
+ *     0x002600  page stamps                256 B   when a slot was last used, u32 a slot
+ *     0x002800  extents header              32 B   4 f64
+ *     0x002820  extents                   32 KiB   1,024 extents of 4 f64
+ *     0x010000  checksum scratch         128 KiB   the history of the recurrence
+ *     0x030000  copy area                 64 KiB   bytes of a synchronous checksum call
+ *     0x040000  pages                      4 MiB   64 slots of 64 KiB
+ *     0x440000  buffers                    2 MiB   4 buffers of 512 KiB
+ *     0x640000  end
+ *
+ * The host asks for the addresses through the functions at the end, so that no number is written twice.
+ */
+
+const KiB: usize = 1024;
+
+/** The eight tables of slicing-by-8, 256 u32 each. */
+export const CHECKSUM_TABLES: usize = 1 * KiB;
+
+/** Slots of the page area. */
+export const PAGE_SLOTS: usize = 64;
+/** Bytes of a slot of the page area. */
+export const PAGE_BYTES: usize = 64 * KiB;
+/** For each slot, what it holds: u64. */
+export const PAGE_TAGS: usize = CHECKSUM_TABLES + 8 * KiB;
+/** For each slot, when it was last used: u32. */
+export const PAGE_STAMPS: usize = PAGE_TAGS + 512;
+
+/** Four f64 that say what the extents are. */
+export const EXTENTS_HEADER: usize = 10 * KiB;
+/** Room for extents, four f64 each. */
+export const EXTENTS: usize = EXTENTS_HEADER + 32;
+/** Extents that the area can hold. */
+export const EXTENTS_CAPACITY: u32 = 1024;
+
+/** Where the checksum of long inputs keeps its history. */
+export const CHECKSUM_SCRATCH: usize = 64 * KiB;
+/** Bytes of the scratch area. */
+export const CHECKSUM_SCRATCH_BYTES: usize = 128 * KiB;
+
+/** Where the host puts the bytes of a synchronous checksum call. */
+export const COPY_AREA: usize = CHECKSUM_SCRATCH + CHECKSUM_SCRATCH_BYTES;
+/** Bytes of the copy area. */
+export const COPY_BYTES: usize = 64 * KiB;
+
+/** BAT and sector bitmap pages, side by side. */
+export const PAGES: usize = COPY_AREA + COPY_BYTES;
+
+/** Payload that the host reads in order to sum or scan it. */
+export const BUFFERS: usize = PAGES + PAGE_SLOTS * PAGE_BYTES;
+/** How many buffers there are. */
+export const BUFFER_COUNT: usize = 4;
+/** Bytes of one buffer. */
+export const BUFFER_BYTES: usize = 512 * KiB;
+
+/** The first address past everything. */
+export const MEMORY_END: usize = BUFFERS + BUFFER_COUNT * BUFFER_BYTES;
+
+/** Address of the page area. */
+export function pagesAddress(): usize {
+  return PAGES;
+}
+
+/** Slots of the page area. */
+export function pageSlots(): usize {
+  return PAGE_SLOTS;
+}
+
+/** Bytes of a slot of the page area. */
+export function pageBytes(): usize {
+  return PAGE_BYTES;
+}
+
+/** Address of the four f64 in front of the extents. */
+export function extentsHeaderAddress(): usize {
+  return EXTENTS_HEADER;
+}
+
+/** Address of the extents. */
+export function extentsAddress(): usize {
+  return EXTENTS;
+}
+
+/** Extents that the area can hold. */
+export function extentsCapacity(): u32 {
+  return EXTENTS_CAPACITY;
+}
+
+/** Address of the copy area. */
+export function copyAddress(): usize {
+  return COPY_AREA;
+}
+
+/** Bytes of the copy area. */
+export function copyBytes(): usize {
+  return COPY_BYTES;
+}
+
+/** Address of the buffer area. */
+export function buffersAddress(): usize {
+  return BUFFERS;
+}
+
+/** How many buffers there are. */
+export function bufferCount(): usize {
+  return BUFFER_COUNT;
+}
+
+/** Bytes of one buffer. */
+export function bufferBytes(): usize {
+  return BUFFER_BYTES;
+}
+
+/** The first address past everything: what the host's memory must have at least. */
+export function memoryEnd(): usize {
+  return MEMORY_END;
+}

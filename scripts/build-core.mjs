@@ -1,0 +1,116 @@
+// Compiles the core (assembly/) to WebAssembly with and without SIMD, turns the latter into plain JavaScript, and writes
+// all three as modules under src/core/*.generated.ts, so that the compiler carries them into dist and bundlers need no loader.
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import asc from 'assemblyscript/asc';
+
+const root = new URL('../', import.meta.url);
+const PAGE_BYTES = 64 * 1024;
+
+process.chdir(fileURLToPath(root)); // asc reads asconfig.json of the current folder
+
+const config = JSON.parse(await readFile(new URL('asconfig.json', root), 'utf8'));
+const memoryPages = config.options.initialMemory;
+
+await mkdir(new URL('build/', root), { recursive: true });
+await mkdir(new URL('dist/', root), { recursive: true });
+
+const simd = await compile('simd');
+const scalar = await compile('scalar', '--bindings', 'raw');
+await checkMemory(simd);
+const declarations = await readFile(new URL('build/core.scalar.d.ts', root), 'utf8');
+
+await writeFile(new URL('dist/core.wasm', root), simd);
+await generate('core-simd', base64Module(simd));
+await generate('core-scalar', base64Module(scalar));
+await generate('core-javascript', await javascriptModule(scalar));
+await generate('core-exports', exportsModule(declarations));
+
+/** Compiles one target of asconfig.json and returns its bytes. */
+async function compile(target, ...options) {
+  const { error, stderr } = await asc.main(['--config', 'asconfig.json', '--target', target, ...options]);
+  const complaints = stderr.toString();
+  if (complaints !== '') process.stderr.write(complaints);
+  if (error) throw error;
+  return readFile(new URL(config.targets[target].outFile, root));
+}
+
+/** Makes sure that the memory asconfig.json asks for is the memory that the map in assembly/memory.ts fills. */
+async function checkMemory(bytes) {
+  const memory = new WebAssembly.Memory({ initial: memoryPages, maximum: memoryPages });
+  const { instance } = await WebAssembly.instantiate(bytes, { env: { memory } });
+  const needed = Math.ceil(instance.exports.memoryEnd() / PAGE_BYTES);
+  if (needed !== memoryPages) {
+    throw new Error(`assembly/memory.ts fills ${needed} pages, asconfig.json asks for ${memoryPages}`);
+  }
+}
+
+function base64Module(bytes) {
+  return `/** The module's bytes, in base64. */\nexport const base64 =\n  '${bytes.toString('base64')}';\n`;
+}
+
+/** The scalar module as a function in plain JavaScript, for places where WebAssembly is forbidden. */
+async function javascriptModule(bytes) {
+  // Binaryen is the compiler's own: a copy of another version must not get in.
+  const path = createRequire(import.meta.resolve('assemblyscript')).resolve('binaryen');
+  const { default: binaryen } = await import(pathToFileURL(path).href);
+  const module = binaryen.readBinary(bytes);
+  module.setFeatures(binaryen.Features.MVP);
+  binaryen.setOptimizeLevel(3);
+  binaryen.setShrinkLevel(0);
+  module.optimize();
+  const text = module.emitAsmjs();
+  module.dispose();
+  const start = text.indexOf('function asmFunc(imports)');
+  const end = text.lastIndexOf('\n}\n', text.indexOf('var retasmFunc')) + 3;
+  if (start < 0 || end < 3) throw new Error('Binaryen writes its JavaScript in another form than this script knows');
+  return [
+    '// @ts-nocheck',
+    "import type { CoreExports } from './core-exports.generated.js';\n",
+    '/** Makes an instance of the core on a zeroed memory. */',
+    'export function instantiate(imports: { env: { memory: { buffer: ArrayBuffer } } }): CoreExports {',
+    ' return asmFunc(imports);',
+    '}\n',
+    text.slice(start, end),
+  ].join('\n');
+}
+
+/** The exports' types, taken from the compiler's declarations, and an adapter that gives results their types. */
+function exportsModule(text) {
+  const found = text.matchAll(
+    /((?:\s+\* @param .*)*)(?:\s+\* @returns `(\w+)`)?\s+\*\/\s+export function (\w+)\((.*)\): (\w+);/g,
+  );
+  const members = [];
+  const adapters = [];
+  for (const [, parameters, unit, name, declared, result] of found) {
+    if (/`[iu]64`/.test(`${parameters} \`${unit}\``)) {
+      throw new Error(`${name}: 64-bit integers must not cross the border, they are slow; use f64`);
+    }
+    members.push(`  ${name}(${declared}): ${result};`);
+    const names = declared.replaceAll(/: \w+/g, '');
+    const call = `raw.${name}(${names})`;
+    if (/^(u32|usize)$/.test(unit)) adapters.push(`    ${name}: (${names}) => ${call} >>> 0,`);
+    else if (unit === 'bool') adapters.push(`    ${name}: (${names}) => Boolean(${call}),`);
+    else adapters.push(`    ${name}: raw.${name},`);
+  }
+  return [
+    '/** Size of the memory that the core imports, in pages of 64 KiB; it never grows. */',
+    `export const MEMORY_PAGES = ${memoryPages};\n`,
+    '/** What the core exports, as assembly/index.ts declares it. All integers are 32 bits wide. */',
+    'export interface CoreExports {',
+    ...members,
+    '}\n',
+    '/** The same functions with u32 results from 0 up and bool results as booleans; WebAssembly knows neither. */',
+    'export function withTypedResults(raw: CoreExports): CoreExports {',
+    '  return {',
+    ...adapters,
+    '  };',
+    '}\n',
+  ].join('\n');
+}
+
+async function generate(name, body) {
+  const text = `// Generated by scripts/build-core.mjs from assembly/. Do not edit.\n${body}`;
+  await writeFile(new URL(`src/core/${name}.generated.ts`, root), text);
+}

@@ -1,0 +1,89 @@
+import { loadCore } from './core.js';
+import type { Core } from './instantiate.js';
+
+/** Bytes to be summed: a buffer, or a view on one. */
+export type Bytes = ArrayBuffer | ArrayBufferView<ArrayBufferLike>;
+
+/**
+ * Returns the CRC-32C (Castagnoli) of bytes, as a number from 0 to 2^32 - 1.
+ *
+ * @param initial the checksum of what comes before `bytes`; 0 when nothing does
+ */
+export async function crc32c(bytes: Bytes, initial = 0): Promise<number> {
+  const view = viewOf(bytes);
+  checkChecksum(initial, 'initial');
+  return sumBytes(await loadCore(), view, initial);
+}
+
+/** A CRC-32C that grows piece by piece, without waiting: `(await Crc32c.create()).update(a).update(b).digest()`. */
+export class Crc32c {
+  readonly #core: Core;
+  #value: number;
+
+  private constructor(core: Core, initial: number) {
+    this.#core = core;
+    this.#value = initial;
+  }
+
+  /**
+   * Returns the checksum of no bytes yet.
+   *
+   * @param initial the checksum of what comes before; 0 when nothing does
+   */
+  static async create(initial = 0): Promise<Crc32c> {
+    checkChecksum(initial, 'initial');
+    return new Crc32c(await loadCore(), initial);
+  }
+
+  /** Appends bytes. */
+  update(bytes: Bytes): this {
+    this.#value = sumBytes(this.#core, viewOf(bytes), this.#value);
+    return this;
+  }
+
+  /** Returns the checksum of everything so far, as a number from 0 to 2^32 - 1. More may follow. */
+  digest(): number {
+    return this.#value;
+  }
+}
+
+/**
+ * Returns the CRC-32C of A followed by B, from the checksums of both and the length of B, without looking at their bytes.
+ * Lets the parts of something large be summed in any order.
+ *
+ * @param lengthOfB in bytes
+ */
+export async function crc32cCombine(a: number, b: number, lengthOfB: number): Promise<number> {
+  checkChecksum(a, 'a');
+  checkChecksum(b, 'b');
+  if (!(Number.isSafeInteger(lengthOfB) && lengthOfB >= 0)) {
+    throw new RangeError(`lengthOfB must be a whole number of bytes, not ${lengthOfB}`);
+  }
+  const core = await loadCore();
+  return core.exports.crc32cCombine(a, b, lengthOfB);
+}
+
+/** Sums bytes that lie outside the core's memory, by way of its copy area. */
+function sumBytes(core: Core, bytes: Uint8Array, initial: number): number {
+  const { copy, copyBytes } = core.layout;
+  let crc = initial;
+  for (let at = 0; at < bytes.length; at += copyBytes) {
+    const piece = bytes.subarray(at, at + copyBytes);
+    core.bytes.set(piece, copy);
+    crc = core.exports.crc32c(crc, copy, piece.length);
+  }
+  return crc;
+}
+
+function viewOf(bytes: Bytes): Uint8Array {
+  if (bytes instanceof Uint8Array) return bytes;
+  if (ArrayBuffer.isView(bytes)) return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (bytes instanceof ArrayBuffer) return new Uint8Array(bytes);
+  throw new TypeError('bytes must be an ArrayBuffer or a view on one');
+}
+
+function checkChecksum(value: number, name: string): void {
+  if (!(Number.isInteger(value) && value >= 0 && value <= 0xffffffff)) {
+    throw new RangeError(`${name} must be a checksum, a whole number from 0 to 2^32 - 1, not ${value}`);
+  }
+}

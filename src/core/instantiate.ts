@@ -1,0 +1,127 @@
+import { instantiate } from '@assemblyscript/loader';
+import { VhdxError } from '../errors.js';
+import { BufferPool } from './buffers.js';
+import { type CoreExports, MEMORY_PAGES, withTypedResults } from './core-exports.generated.js';
+import { base64 as simdModule } from './core-simd.generated.js';
+
+const KiB = 1024;
+const MEMORY_BYTES = MEMORY_PAGES * 64 * KiB;
+
+/**
+ * Which build of the core it is: WebAssembly with SIMD, WebAssembly without it, or the JavaScript that was generated
+ * from the latter, for places where WebAssembly is forbidden. `custom` is a module that the caller compiled.
+ */
+export type CoreKind = 'simd' | 'scalar' | 'javascript' | 'custom';
+
+/** Where things lie in the core's memory, in bytes from its start; see `assembly/memory.ts`. */
+export interface CoreLayout {
+  /** BAT and sector bitmap pages: `pageSlots` slots of `pageBytes`. */
+  readonly pages: number;
+  readonly pageSlots: number;
+  readonly pageBytes: number;
+  /** Four f64 that say what the extents are. */
+  readonly extentsHeader: number;
+  /** Room for `extentsCapacity` extents of four f64. */
+  readonly extents: number;
+  readonly extentsCapacity: number;
+  /** Where the bytes of a synchronous checksum call go. */
+  readonly copy: number;
+  readonly copyBytes: number;
+}
+
+/** An instance of the core, its memory and views on it. The memory never grows, so the views stay good. */
+export interface Core {
+  readonly kind: CoreKind;
+  readonly exports: CoreExports;
+  readonly layout: CoreLayout;
+  /** The whole memory, byte by byte. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** The whole memory as f64: the element at address / 8. */
+  readonly floats: Float64Array<ArrayBuffer>;
+  /** Buffers inside the memory for payload that the core must see. */
+  readonly buffers: BufferPool;
+}
+
+/** What stands in for `WebAssembly.Memory` where that is missing. */
+interface MemoryLike {
+  readonly buffer: ArrayBuffer;
+}
+
+/** Makes an instance of one build of the core. Rejects with whatever the engine says where that build cannot run. */
+export async function instantiateCore(kind: Exclude<CoreKind, 'custom'>): Promise<Core> {
+  switch (kind) {
+    case 'simd':
+      return instantiateWasm(kind, decode(simdModule));
+    case 'scalar':
+      return instantiateWasm(kind, decode((await import('./core-scalar.generated.js')).base64));
+    case 'javascript': {
+      const memory = { buffer: new ArrayBuffer(MEMORY_BYTES) };
+      const generated = await import('./core-javascript.generated.js');
+      return assemble(kind, generated.instantiate({ env: { memory } }), memory);
+    }
+  }
+}
+
+/**
+ * Makes an instance of the best build that runs here: each build is tried, because a page's security policy
+ * may refuse a module that `WebAssembly.validate` accepts.
+ *
+ * @throws VhdxError `wasm-unavailable` when none runs; its cause lists what each of them said.
+ */
+export async function instantiateBestCore(): Promise<Core> {
+  const causes: unknown[] = [];
+  for (const kind of ['simd', 'scalar', 'javascript'] as const) {
+    try {
+      return await instantiateCore(kind);
+    } catch (cause) {
+      causes.push(cause);
+    }
+  }
+  throw new VhdxError('wasm-unavailable', 'no build of the core runs here', { cause: new AggregateError(causes) });
+}
+
+/**
+ * Makes an instance of a module that the caller compiled from `vhdx/core.wasm`.
+ *
+ * @throws VhdxError `wasm-unavailable` when it is another module, or of another version.
+ */
+export function instantiateModule(module: WebAssembly.Module): Promise<Core> {
+  return instantiateWasm('custom', module).catch((cause: unknown) => {
+    throw new VhdxError('wasm-unavailable', 'this module is not the core.wasm of this version', { cause });
+  });
+}
+
+/** The only place that knows the AssemblyScript loader. */
+async function instantiateWasm(kind: CoreKind, source: WebAssembly.Module | BufferSource): Promise<Core> {
+  const memory = new WebAssembly.Memory({ initial: MEMORY_PAGES, maximum: MEMORY_PAGES });
+  const { exports } = await instantiate<CoreExports & Record<string, unknown>>(source, { env: { memory } });
+  return assemble(kind, exports, memory);
+}
+
+function assemble(kind: CoreKind, raw: CoreExports, memory: MemoryLike): Core {
+  const exports = withTypedResults(raw);
+  if (exports.memoryEnd() > MEMORY_BYTES) throw new RangeError('the core wants more memory than it was given');
+  const bytes = new Uint8Array(memory.buffer);
+  return {
+    kind,
+    exports,
+    bytes,
+    floats: new Float64Array(memory.buffer),
+    buffers: new BufferPool(bytes, exports.buffersAddress(), exports.bufferCount(), exports.bufferBytes()),
+    layout: {
+      pages: exports.pagesAddress(),
+      pageSlots: exports.pageSlots(),
+      pageBytes: exports.pageBytes(),
+      extentsHeader: exports.extentsHeaderAddress(),
+      extents: exports.extentsAddress(),
+      extentsCapacity: exports.extentsCapacity(),
+      copy: exports.copyAddress(),
+      copyBytes: exports.copyBytes(),
+    },
+  };
+}
+
+/** Decodes base64. (`fetch` of a `data:` URL would be subject to a page's security policy.) */
+function decode(base64: string): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+}
