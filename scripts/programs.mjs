@@ -1,0 +1,79 @@
+// @ts-check
+import { spawnSync } from 'node:child_process';
+import { accessSync, constants, statSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+
+/**
+ * The programs that tests and engine runs talk to: the Debian package that holds each, the file names it goes by
+ * (absolute ones are places besides PATH), and an argument list that it must accept to count as there.
+ *
+ * @type {Record<string, { package: string, names: string[], probe?: string[] }>}
+ */
+const programs = {
+  chromium: {
+    package: 'chromium',
+    names: [
+      'chromium',
+      'chromium-browser',
+      'google-chrome-stable',
+      'google-chrome',
+      '/Applications/Chromium.app/Contents/MacOS/Chromium',
+      '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
+    ],
+  },
+  'qemu-img': { package: 'qemu-utils', names: ['qemu-img'] },
+  'qemu-io': { package: 'qemu-utils', names: ['qemu-io'] },
+  '7zz': { package: '7zip', names: ['7zz'] },
+  vhdiinfo: { package: 'libvhdi-utils', names: ['vhdiinfo'] },
+  // Not a program but a module: the program is the Python that can import it, which need not be the first in PATH.
+  pyvhdi: { package: 'python3-libvhdi', names: ['/usr/bin/python3', 'python3'], probe: ['-c', 'import pyvhdi'] },
+  bunzip2: { package: 'bzip2', names: ['bunzip2'] },
+  firefox: {
+    package: 'firefox-esr',
+    names: ['firefox-esr', 'firefox', '/Applications/Firefox.app/Contents/MacOS/firefox'],
+  },
+  WebKitWebDriver: { package: 'webkit2gtk-driver', names: ['WebKitWebDriver'] },
+  'xvfb-run': { package: 'xvfb', names: ['xvfb-run'] },
+  xauth: { package: 'xauth', names: ['xauth'] },
+};
+
+/** The programs that `npm test` talks to; what is left of the table is for `npm run test:engines`. */
+export const testPrograms = ['chromium', 'qemu-img', 'qemu-io', '7zz', 'vhdiinfo', 'pyvhdi', 'bunzip2'];
+
+/** @param {string} name */
+const entry = (name) => {
+  const program = programs[name];
+  if (program === undefined) throw new Error(`scripts/programs.mjs does not list ${name}`);
+  return program;
+};
+
+/** @param {string} path */
+const isExecutable = (path) => {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+};
+
+/**
+ * The Debian package that a program comes in.
+ *
+ * @param {string} name
+ */
+export const packageOf = (name) => entry(name).package;
+
+/**
+ * Where a program is, as an absolute path; `undefined` where it is not installed.
+ *
+ * @param {string} name one of the table's
+ * @returns {string | undefined}
+ */
+export function findProgram(name) {
+  const { names, probe } = entry(name);
+  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/bin', '/usr/local/bin', '/opt/homebrew/bin'];
+  return names
+    .flatMap((file) => (file.startsWith('/') ? [file] : folders.map((folder) => join(folder, file))))
+    .find((path) => isExecutable(path) && (probe === undefined || spawnSync(path, probe).status === 0));
+}

@@ -1,0 +1,62 @@
+import { playwright } from '@vitest/browser-playwright';
+import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
+import { findProgram } from './scripts/programs.mjs';
+
+const chromium = findProgram('chromium');
+
+const node: TestProjectInlineConfiguration = {
+  extends: true,
+  test: { name: 'node', include: ['test/**/*.test.ts'] },
+};
+
+const browser: TestProjectInlineConfiguration = {
+  extends: true,
+  // Found out while specs run, it would make Vite reload the page in the middle of them.
+  optimizeDeps: { include: ['@assemblyscript/loader', 'fast-check'] },
+  test: {
+    include: ['test/**/*.test.ts'],
+    exclude: ['test/**/*.node.test.ts'],
+    browser: {
+      enabled: true,
+      headless: true,
+      screenshotFailures: false,
+      provider: playwright({
+        launchOptions: {
+          ...(chromium === undefined ? {} : { executablePath: chromium }),
+          args: [
+            '--no-sandbox', // containers and root have no sandbox to offer
+            '--disable-gpu',
+            '--disable-quic',
+            '--no-first-run',
+            '--disable-background-networking',
+            '--disable-component-update',
+            '--disable-sync',
+          ],
+        },
+      }),
+      instances: [{ browser: 'chromium', name: 'chromium' }],
+    },
+  },
+};
+
+// Shows the project as left out, and fails under CI=true: see the spec.
+const withoutBrowser: TestProjectInlineConfiguration = {
+  extends: true,
+  test: { name: 'chromium', include: ['test/support/without-chromium.ts'] },
+};
+
+export default defineConfig({
+  test: {
+    projects: [node, chromium === undefined ? withoutBrowser : browser],
+    reporters: ['default', './test/support/closing-line.ts'],
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    coverage: {
+      provider: 'v8',
+      include: ['src/**/*.ts'],
+      exclude: ['src/**/*.generated.*'],
+      reporter: ['text'],
+      thresholds: { 'src/{format,disk}/**/*.ts': { lines: 95 } },
+    },
+  },
+});
