@@ -1,0 +1,38 @@
+import { VhdxError } from '../errors.js';
+import { checkRange } from './range.js';
+import type { RandomAccessSource, ReadOptions } from './source.js';
+
+/** A source over bytes in memory. The bytes are not copied: what is written to them later is read later. */
+class BufferSource implements RandomAccessSource {
+  readonly size: number;
+  readonly #bytes: Uint8Array;
+  #closed = false;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+    this.size = bytes.byteLength;
+  }
+
+  async readInto(target: Uint8Array, offset: number, options?: ReadOptions): Promise<void> {
+    options?.signal?.throwIfAborted();
+    if (this.#closed) throw new VhdxError('closed', 'the buffer was closed');
+    checkRange(this.size, offset, target.byteLength);
+    // A buffer that was transferred to a worker has no bytes any more; one that was resized may have others.
+    if (this.#bytes.byteLength !== this.size) {
+      throw new VhdxError('source-changed', 'the buffer was transferred or resized while it was being read');
+    }
+    target.set(this.#bytes.subarray(offset, offset + target.byteLength));
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+  }
+}
+
+/** Makes a source of an ArrayBuffer, or of the part of one that a view shows. */
+export function bufferSource(buffer: ArrayBufferLike | ArrayBufferView): RandomAccessSource {
+  if (ArrayBuffer.isView(buffer)) {
+    return new BufferSource(new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength));
+  }
+  return new BufferSource(new Uint8Array(buffer));
+}

@@ -1,0 +1,98 @@
+import { VhdxError } from '../errors.js';
+import { blobSource } from './blob.js';
+import { bufferSource } from './buffer.js';
+import { type FileHandleLike, fileSource } from './file.js';
+import { guardedSource } from './guarded.js';
+import { type HttpOptions, httpSource } from './http.js';
+import { nodeModule } from './node.js';
+import type { RandomAccessSource } from './source.js';
+
+/**
+ * Everything that can be opened:
+ *
+ * - a string: an `http:`, `https:` or `file:` URL, and anything else is a path (Node, Bun, Deno);
+ * - a `URL` of one of these kinds;
+ * - a `Blob` or `File`;
+ * - an `ArrayBuffer` or a view on one;
+ * - an open Node `FileHandle`, which stays the caller's to close;
+ * - any object with `size` and `readInto`, an opened disk among them, which stays the caller's to close.
+ */
+export type VhdxInput =
+  | string
+  | URL
+  | Blob
+  | ArrayBufferLike
+  | ArrayBufferView
+  | FileHandleLike
+  | RandomAccessSource;
+
+/** Options for inputs that need them. */
+export interface SourceOptions {
+  /** How to talk to the server of a remote image. */
+  readonly http?: HttpOptions | undefined;
+  /** Gives the opening up. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Makes a source of whatever was handed over. Closing it closes what was opened here and leaves open what was handed
+ * over open: file handles and sources.
+ *
+ * @throws VhdxError `unsupported-input` for what is nothing that can be read in this place; `read-failed` when the
+ *   file or the server does not deliver
+ */
+export async function sourceFrom(input: VhdxInput, options: SourceOptions = {}): Promise<RandomAccessSource> {
+  options.signal?.throwIfAborted();
+  if (typeof input === 'string') return fromString(input, options);
+  // By kind and not by class: what comes from another frame or realm is an instance of that one's classes.
+  if (ArrayBuffer.isView(input)) return bufferSource(input);
+  const kind = Object.prototype.toString.call(input).slice(8, -1);
+  if (kind === 'ArrayBuffer' || kind === 'SharedArrayBuffer') return bufferSource(input as ArrayBufferLike);
+  if (kind === 'URL') return fromUrl(input as URL, options);
+  if (typeof input === 'object' && input !== null) {
+    if ('readInto' in input && typeof input.readInto === 'function') return guardedSource(input);
+    if ('arrayBuffer' in input && 'slice' in input && 'size' in input) return blobSource(input);
+    if ('fd' in input && typeof input.fd === 'number' && typeof input.read === 'function') return fileSource(input);
+  }
+  throw unsupported(`${input === null ? 'null' : typeof input === 'object' ? kind : typeof input} is nothing that can be read`);
+}
+
+async function fromString(input: string, options: SourceOptions): Promise<RandomAccessSource> {
+  if (/^(https?|file):/i.test(input)) return fromUrl(parseUrl(input), options);
+  if (input === '') throw unsupported('the path is empty');
+  if (nodeModule('node:fs') === undefined) {
+    throw unsupported(`"${input}" is a path, and there is no file system here`);
+  }
+  return fileSource(input);
+}
+
+async function fromUrl(url: URL, options: SourceOptions): Promise<RandomAccessSource> {
+  if (url.protocol === 'http:' || url.protocol === 'https:') {
+    return httpSource(url, { ...options.http, signal: options.signal });
+  }
+  if (url.protocol !== 'file:') throw unsupported(`a URL that begins with ${url.protocol} cannot be read`);
+  const urls = nodeModule('node:url');
+  if (urls === undefined) throw unsupported('a page cannot read a file: URL');
+  let path: string;
+  try {
+    path = urls.fileURLToPath(url);
+  } catch (cause) {
+    throw new VhdxError('unsupported-input', `${url.href} names no file on this machine`, { cause });
+  }
+  return fileSource(path);
+}
+
+function parseUrl(text: string): URL {
+  try {
+    return new URL(text);
+  } catch (cause) {
+    throw new VhdxError('unsupported-input', `"${text}" is not a valid URL`, { cause });
+  }
+}
+
+function unsupported(what: string): VhdxError {
+  return new VhdxError(
+    'unsupported-input',
+    `${what}: hand over a File, an http(s) URL, the bytes, a path (where there is a file system) or an object with size and readInto`,
+  );
+}

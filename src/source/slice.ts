@@ -1,0 +1,45 @@
+import { VhdxError } from '../errors.js';
+import { checkRange } from './range.js';
+import type { RandomAccessSource, ReadOptions } from './source.js';
+
+/** A part of a source, as a source. */
+class SliceSource implements RandomAccessSource {
+  readonly size: number;
+  readonly name?: string;
+  readonly #source: RandomAccessSource;
+  readonly #start: number;
+  #closed = false;
+
+  constructor(source: RandomAccessSource, start: number, size: number) {
+    this.#source = source;
+    this.#start = start;
+    this.size = size;
+    if (source.name !== undefined) this.name = source.name;
+  }
+
+  async readInto(target: Uint8Array, offset: number, options?: ReadOptions): Promise<void> {
+    if (this.#closed) throw new VhdxError('closed', 'the slice was closed');
+    checkRange(this.size, offset, target.byteLength);
+    await this.#source.readInto(target, this.#start + offset, options);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+  }
+}
+
+/**
+ * Shows a part of a source as a source of its own, such as a partition of a disk or an image inside a file.
+ * Closing the slice leaves the source open.
+ *
+ * @param source where the bytes come from
+ * @param offset first byte of the part
+ * @param length length of the part in bytes; up to the end of the source when left out
+ * @throws RangeError when the part is not wholly inside the source
+ */
+export function slice(source: RandomAccessSource, offset: number, length?: number): RandomAccessSource {
+  const size = length ?? source.size - offset;
+  if (!Number.isSafeInteger(size)) throw new RangeError(`${size} is not a length in bytes`);
+  checkRange(source.size, offset, size);
+  return new SliceSource(source, offset, size);
+}
