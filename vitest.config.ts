@@ -6,7 +6,13 @@ const chromium = findProgram('chromium');
 
 const node: TestProjectInlineConfiguration = {
   extends: true,
-  test: { name: 'node', include: ['test/**/*.test.ts'] },
+  test: { name: 'node', include: ['test/**/*.test.ts'], exclude: ['test/package/**'] },
+};
+
+// What holds for the package as a whole: its layers, its papers, what is packed. It wants a build.
+const whole: TestProjectInlineConfiguration = {
+  extends: true,
+  test: { name: 'package', include: ['test/package/*.test.ts'] },
 };
 
 const browser: TestProjectInlineConfiguration = {
@@ -15,7 +21,7 @@ const browser: TestProjectInlineConfiguration = {
   optimizeDeps: { include: ['@assemblyscript/loader', 'fast-check'] },
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/**/*.node.test.ts'],
+    exclude: ['test/**/*.node.test.ts', 'test/package/**'],
     browser: {
       enabled: true,
       headless: true,
@@ -47,7 +53,7 @@ const withoutBrowser: TestProjectInlineConfiguration = {
 
 export default defineConfig({
   test: {
-    projects: [node, chromium === undefined ? withoutBrowser : browser],
+    projects: [node, whole, chromium === undefined ? withoutBrowser : browser],
     reporters: ['default', './test/support/closing-line.ts'],
     testTimeout: 30_000,
     hookTimeout: 60_000,

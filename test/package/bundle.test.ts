@@ -1,0 +1,91 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { build, createLogger, type Rolldown } from 'vite';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { root } from './module-graph.js';
+
+const KiB = 1024;
+const BUDGET = 20 * KiB;
+
+const entry = join(root, 'dist/index.js');
+
+interface Bundle {
+  readonly chunks: readonly Rolldown.OutputChunk[];
+  /** What the bundler complained about. */
+  readonly warnings: readonly string[];
+}
+
+/** Bundles and minifies a page's script as an app would. */
+async function bundle(code: string): Promise<Bundle> {
+  const warnings: string[] = [];
+  const customLogger = { ...createLogger('silent'), warn: (message: string) => warnings.push(message) };
+  const page = {
+    name: 'page',
+    resolveId: (id: string) => (id === 'page' ? '\0page' : undefined),
+    load: (id: string) => (id === '\0page' ? code : undefined),
+  };
+  const output = await build({
+    root,
+    configFile: false,
+    logLevel: 'warn',
+    customLogger,
+    plugins: [page],
+    build: {
+      write: false,
+      minify: true,
+      modulePreload: false,
+      rolldownOptions: { input: 'page', preserveEntrySignatures: 'strict' },
+    },
+  });
+  if (!('output' in output)) throw new Error('Vite did not build once');
+  return { chunks: output.output.filter((file) => file.type === 'chunk'), warnings };
+}
+
+const gzipped = (chunks: readonly Rolldown.OutputChunk[]) =>
+  chunks.reduce((sum, { code }) => sum + gzipSync(code, { level: 9 }).length, 0);
+
+describe('a page that bundles the whole library', () => {
+  let page: Bundle;
+  let first: readonly Rolldown.OutputChunk[];
+
+  beforeAll(async () => {
+    if (!existsSync(entry)) throw new Error('dist is not there: npm run build');
+    page = await bundle(`export * from ${JSON.stringify(entry)};`);
+    first = page.chunks.filter(({ isDynamicEntry }) => !isDynamicEntry);
+    console.info(`gzip: ${gzipped(first)} bytes at once, ${gzipped(page.chunks)} with what few engines need`);
+  });
+
+  test('hears no complaint from the bundler', () => {
+    expect(page.warnings).toEqual([]);
+  });
+
+  test(`loads at most ${BUDGET} bytes, gzipped`, () => {
+    expect(gzipped(first)).toBeLessThanOrEqual(BUDGET);
+    expect(gzipped(first)).toBeGreaterThan(4 * KiB);
+  });
+
+  test('gets the library and the loader, and nothing of the command', () => {
+    const packages = page.chunks
+      .flatMap(({ moduleIds }) => moduleIds)
+      .map((id) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(id)?.[1])
+      .filter((name) => name !== undefined);
+    expect([...new Set(packages)]).toEqual(['@assemblyscript/loader']);
+    expect(page.chunks.flatMap(({ moduleIds }) => moduleIds).filter((id) => id.includes('/cli/'))).toEqual([]);
+  });
+
+  test('imports nothing that a browser does not have', () => {
+    const names = new Set(page.chunks.map(({ fileName }) => fileName));
+    expect(page.chunks.flatMap(({ imports }) => imports).filter((name) => !names.has(name))).toEqual([]);
+    expect(
+      page.chunks.filter(({ code }) => /\bfrom\s*["']node:|\bimport\(\s*["']node:|\brequire\(/.test(code)),
+    ).toEqual([]);
+  });
+});
+
+describe('a page that imports the library and uses nothing of it', () => {
+  test('gets nothing of it', async () => {
+    const { chunks } = await bundle(`import ${JSON.stringify(entry)}; export const own = 1;`);
+    expect(chunks.flatMap(({ moduleIds }) => moduleIds).filter((id) => id.startsWith(root))).toEqual([]);
+  });
+});

@@ -1,0 +1,75 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { reachableFrom, readModules, root } from './module-graph.js';
+
+interface Manifest {
+  readonly version: string;
+  readonly license: string;
+  readonly engines: Readonly<Record<string, string>>;
+  readonly scripts: Readonly<Record<string, string>>;
+  readonly dependencies: Readonly<Record<string, string>>;
+  readonly devDependencies: Readonly<Record<string, string>>;
+}
+
+interface Lockfile {
+  readonly lockfileVersion: number;
+  readonly packages: Readonly<Record<string, Partial<Manifest> & { readonly resolved?: string }>>;
+}
+
+const readText = (path: string) => readFileSync(join(root, path), 'utf8');
+const manifest: Manifest = JSON.parse(readText('package.json'));
+const lockfile: Lockfile = JSON.parse(readText('package-lock.json'));
+
+describe('package.json', () => {
+  test('asks for exact versions only', () => {
+    const versions = Object.entries({ ...manifest.dependencies, ...manifest.devDependencies });
+    expect(versions.filter(([, version]) => !/^\d+\.\d+\.\d+$/.test(version))).toEqual([]);
+  });
+
+  test('has three dependencies: one for the library, two for the command', () => {
+    expect(Object.keys(manifest.dependencies)).toEqual(['@assemblyscript/loader', 'cli-progress', 'commander']);
+  });
+
+  test('lists what src imports, and nothing else', () => {
+    const foreign = [...readModules('src').values()].flatMap((module) => module.foreign);
+    const packages = new Set(foreign.filter((name) => !name.startsWith('node:')));
+    expect([...packages].sort()).toEqual(Object.keys(manifest.dependencies));
+  });
+
+  test('keeps the dependencies of the command out of the library', () => {
+    const modules = readModules('src');
+    const library = [...reachableFrom('src/index.ts', modules)].flatMap((path) => modules.get(path)?.foreign ?? []);
+    expect([...new Set(library)]).toEqual(['@assemblyscript/loader']);
+  });
+
+  test('brings nothing by a back door', () => {
+    const doors = /^(peer|optional|bundled?)Dependencies/;
+    expect(Object.keys(manifest).filter((key) => doors.test(key))).toEqual([]);
+  });
+
+  test('runs nothing on the machine of whoever installs it', () => {
+    expect(Object.keys(manifest.scripts).filter((name) => /^(pre|post)?install$|^prepare$/.test(name))).toEqual([]);
+  });
+
+  test('says which licence the LICENSE file is', () => {
+    expect(readText('LICENSE')).toMatch(new RegExp(`^${manifest.license} License`));
+  });
+
+  test('has a version that the changelog tells of', () => {
+    expect(readText('CHANGELOG.md')).toContain(manifest.version);
+  });
+});
+
+describe('package-lock.json', () => {
+  test('is of the same package', () => {
+    const { version, license, engines, dependencies, devDependencies } = manifest;
+    expect(lockfile.packages['']).toMatchObject({ version, license, engines, dependencies, devDependencies });
+  });
+
+  test('names no registry', () => {
+    const resolved = Object.values(lockfile.packages).filter((entry) => entry.resolved !== undefined);
+    expect(resolved).toEqual([]);
+    expect(lockfile.lockfileVersion).toBe(3);
+  });
+});

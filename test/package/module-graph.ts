@@ -1,0 +1,63 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join, posix } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import ts from 'typescript';
+
+/** The checkout's folder. */
+export const root = fileURLToPath(new URL('../../', import.meta.url));
+
+/** A module of this package, and what its import and export statements name (types included). */
+export interface Module {
+  /** The text, for what an import graph does not tell. */
+  readonly text: string;
+  /** The package's own modules among them, as paths from the root such as `src/format/bat.ts`. */
+  readonly own: readonly string[];
+  /** All else, as written, such as `node:fs` or `commander`. */
+  readonly foreign: readonly string[];
+}
+
+/** Reads the import statements of all TypeScript files of a folder; keys are paths from the root. */
+export function readModules(folder: string): Map<string, Module> {
+  const files = existsSync(join(root, folder)) ? readdirSync(join(root, folder), { recursive: true }) : [];
+  const paths = files.map((file) => posix.join(folder, String(file).replaceAll('\\', '/')));
+  return new Map(paths.filter((path) => path.endsWith('.ts')).map((path) => [path, readModule(path)]));
+}
+
+function readModule(path: string): Module {
+  const text = readFileSync(join(root, path), 'utf8');
+  const names = ts.preProcessFile(text, true, true).importedFiles.map(({ fileName }) => fileName);
+  const isOwn = (name: string) => name.startsWith('.');
+  return {
+    text,
+    own: names.filter(isOwn).map((name) => posix.join(posix.dirname(path), name.replace(/\.js$/, '')).concat('.ts')),
+    foreign: names.filter((name) => !isOwn(name)),
+  };
+}
+
+/** The modules that `entry` needs, itself included. */
+export function reachableFrom(entry: string, modules: ReadonlyMap<string, Module>): Set<string> {
+  const seen = new Set([entry]);
+  for (const path of seen) for (const next of modules.get(path)?.own ?? []) seen.add(next);
+  return seen;
+}
+
+/** A chain of imports that comes back to where it began, first and last the same; `undefined` where there is none. */
+export function findCycle(modules: ReadonlyMap<string, Module>): string[] | undefined {
+  const done = new Set<string>();
+  const walk = (path: string, trail: readonly string[]): string[] | undefined => {
+    const start = trail.indexOf(path);
+    if (start >= 0) return [...trail.slice(start), path];
+    if (done.has(path)) return undefined;
+    for (const next of modules.get(path)?.own ?? []) {
+      const cycle = walk(next, [...trail, path]);
+      if (cycle !== undefined) return cycle;
+    }
+    done.add(path);
+    return undefined;
+  };
+  for (const path of modules.keys()) {
+    const cycle = walk(path, []);
+    if (cycle !== undefined) return cycle;
+  }
+  return undefined;
+}
