@@ -13,29 +13,13 @@ export function contentBytes(content: BlockContent, offset: number, length: numb
   return bytes;
 }
 
-/** Content in which no two words of any two seeds are alike, so that bytes from a wrong place are noticed. */
+/** Content that differs from sector to sector and from seed to seed, so that bytes from a wrong place are noticed. */
 export function pattern(seed: number): BlockContent {
   return (offset, length) => {
     const first = Math.floor(offset / 4);
     const words = new Uint32Array(Math.ceil((offset + length) / 4) - first);
     for (let i = 0; i < words.length; i++) words[i] = scramble(seed, first + i);
     return new Uint8Array(words.buffer, offset - 4 * first, length);
-  };
-}
-
-/** Content that is zero but for a mark of `seed` at the start of each 64 KiB: cheap to hold for many blocks. */
-export function sparsePattern(seed: number): BlockContent {
-  const step = 64 * 1024;
-  return (offset, length) => {
-    const bytes = new Uint8Array(length);
-    for (let mark = Math.floor(offset / step) * step; mark < offset + length; mark += step) {
-      const text = `block ${seed} at ${mark}.`;
-      for (let i = 0; i < text.length; i++) {
-        const at = mark + i - offset;
-        if (at >= 0 && at < length) bytes[at] = text.charCodeAt(i);
-      }
-    }
-    return bytes;
   };
 }
 

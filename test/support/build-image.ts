@@ -184,10 +184,8 @@ function writeBlocks(image: BuiltImage, blocks: readonly [number, BlockSpec][]):
   for (const [block, { state, data, bitmap }] of blocks) {
     const offset = layout.hasBlockOffset(block) ? layout.blockOffset(block) : 0;
     image.write(layout.blockEntryOffset(block), u64Bytes(BigInt(offset) | BigInt(state)));
-    if (typeof data === 'number') image.fill(offset, blockSize, data);
-    else if (data !== undefined) {
-      for (let at = 0; at < blockSize; at += MiB) image.write(offset + at, contentBytes(data, at, MiB));
-    }
+    if (data instanceof Uint8Array) image.write(offset, data);
+    else if (data !== undefined) image.promise(offset, blockSize, (at, length) => contentBytes(data, at, length));
     if (bitmap) {
       const firstBit = (block % chunkRatio) * (blockSize / logicalSectorSize);
       image.write(layout.bitmapOffset(Math.floor(block / chunkRatio)) + firstBit / 8, bitmap);

@@ -26,6 +26,18 @@ export interface RecordingSource extends RandomAccessSource {
   readonly closed: boolean;
 }
 
+/** Makes bytes when they are wanted: the `length` bytes from `offset` on of something. */
+export type ByteMaker = (offset: number, length: number) => Uint8Array;
+
+/** Pages that are made by a function when somebody wants them. */
+interface PromisedPages {
+  readonly from: number;
+  readonly to: number;
+  /** File offset of what the function calls 0. */
+  readonly base: number;
+  readonly make: ByteMaker;
+}
+
 /**
  * A file in memory that stores only what was written: everything else reads as zeros.
  * Holds images of any size a VHDX can have. Clones share their pages until one of them writes.
@@ -34,6 +46,7 @@ export class SparseFile {
   #pages = new Map<number, Uint8Array>();
   /** Pages that no clone shares, so that they may be written in place. */
   #owned = new Set<number>();
+  #promised: PromisedPages[] = [];
   #size: number;
 
   /** An empty file of `size` bytes, all zero. */
@@ -58,26 +71,30 @@ export class SparseFile {
     while (done < bytes.length) {
       const { index, start, length } = locate(offset + done, bytes.length - done);
       const part = bytes.subarray(done, done + length);
-      if (this.#pages.has(index) || part.some((byte) => byte !== 0)) this.#writablePage(index).set(part, start);
+      if (this.#page(index) || !isZero(part)) this.#writablePage(index).set(part, start);
       done += length;
     }
     this.#size = Math.max(this.#size, offset + bytes.length);
     return this;
   }
 
-  /** Sets `length` bytes from `offset` on to `value`; zeros free their pages. A fill behind the end makes the file longer. */
-  fill(offset: number, length: number, value: number): this {
+  /** Sets `length` bytes from `offset` on to zero, and forgets what was stored there. A range behind the end makes the file longer. */
+  clear(offset: number, length: number): this {
     this.#checkRange(offset, length);
-    if (value === 0) this.#clear(offset, length);
-    else {
-      let done = 0;
-      while (done < length) {
-        const part = locate(offset + done, length - done);
-        this.#writablePage(part.index).fill(value, part.start, part.start + part.length);
-        done += part.length;
-      }
-    }
+    this.#forget(offset, length);
     this.#size = Math.max(this.#size, offset + length);
+    return this;
+  }
+
+  /**
+   * Lets a function make the `length` bytes from `offset` on, page by page and only when they are read.
+   * Both must be multiples of 16 KiB; the function is asked with offsets from the start of the range.
+   */
+  promise(offset: number, length: number, make: ByteMaker): this {
+    if (offset % PAGE_SIZE !== 0 || length % PAGE_SIZE !== 0)
+      throw new RangeError(`${offset}, ${length}: not whole pages`);
+    this.clear(offset, length);
+    this.#promised.push({ from: offset / PAGE_SIZE, to: (offset + length) / PAGE_SIZE, base: offset, make });
     return this;
   }
 
@@ -97,7 +114,7 @@ export class SparseFile {
     let done = 0;
     while (done < target.length) {
       const { index, start, length } = locate(offset + done, target.length - done);
-      const page = this.#pages.get(index);
+      const page = this.#page(index);
       if (page) target.set(page.subarray(start, start + length), done);
       else target.fill(0, done, done + length);
       done += length;
@@ -107,7 +124,7 @@ export class SparseFile {
   /** Makes the file `size` bytes long: cuts it, or adds zeros. */
   truncate(size: number): this {
     this.#checkRange(0, size);
-    if (size < this.#size) this.#clear(size, this.#size - size);
+    if (size < this.#size) this.#forget(size, this.#size - size);
     this.#size = size;
     return this;
   }
@@ -124,16 +141,20 @@ export class SparseFile {
     other.#owned.clear();
     this.#owned.clear();
     this.#pages = new Map(other.#pages);
+    this.#promised = [...other.#promised];
     this.#size = other.#size;
   }
 
-  /** Start and bytes of every stored run, in the order of the file; together with {@link size} it is the whole file. */
-  *storedRuns(): Generator<{ readonly offset: number; readonly bytes: Uint8Array }> {
-    for (const index of [...this.#pages.keys()].sort((a, b) => a - b)) {
-      const page = this.#pages.get(index);
+  /** Start and bytes of every piece that holds more than zeros, in no order. */
+  *pieces(): Generator<{ readonly offset: number; readonly bytes: Uint8Array }> {
+    const indexes = new Set(this.#pages.keys());
+    for (const { from, to } of this.#promised) for (let index = from; index < to; index++) indexes.add(index);
+    for (const index of indexes) {
       const offset = index * PAGE_SIZE;
-      if (page && offset < this.#size)
-        yield { offset, bytes: page.subarray(0, Math.min(PAGE_SIZE, this.#size - offset)) };
+      const length = Math.min(PAGE_SIZE, this.#size - offset);
+      if (length <= 0) continue;
+      const bytes = this.read(offset, length);
+      if (!isZero(bytes)) yield { offset, bytes };
     }
   }
 
@@ -184,8 +205,19 @@ export class SparseFile {
     };
   }
 
+  /** The page as it is now; makes it where it was only promised. */
+  #page(index: number): Uint8Array | undefined {
+    const stored = this.#pages.get(index);
+    if (stored) return stored;
+    const promised = this.#promised.find(({ from, to }) => from <= index && index < to);
+    if (!promised) return undefined;
+    const page = promised.make(index * PAGE_SIZE - promised.base, PAGE_SIZE);
+    this.#pages.set(index, page);
+    return page;
+  }
+
   #writablePage(index: number): Uint8Array {
-    const page = this.#pages.get(index);
+    const page = this.#page(index);
     if (page && this.#owned.has(index)) return page;
     const own = page ? page.slice() : new Uint8Array(PAGE_SIZE);
     this.#pages.set(index, own);
@@ -193,21 +225,23 @@ export class SparseFile {
     return own;
   }
 
-  #clear(offset: number, length: number): void {
+  #forget(offset: number, length: number): void {
     const end = offset + length;
-    // Whichever is less work: to walk the range, or to walk the pages that exist.
-    const wanted =
-      length / PAGE_SIZE > this.#pages.size
-        ? [...this.#pages.keys()].filter((index) => index * PAGE_SIZE < end && (index + 1) * PAGE_SIZE > offset)
-        : pagesOf(offset, end).filter((index) => this.#pages.has(index));
-    for (const index of wanted) {
-      const from = Math.max(offset, index * PAGE_SIZE) - index * PAGE_SIZE;
-      const to = Math.min(end, (index + 1) * PAGE_SIZE) - index * PAGE_SIZE;
-      if (to - from === PAGE_SIZE) {
-        this.#pages.delete(index);
-        this.#owned.delete(index);
-      } else this.#writablePage(index).fill(0, from, to);
+    const first = Math.ceil(offset / PAGE_SIZE);
+    const last = Math.floor(end / PAGE_SIZE);
+    for (const index of new Set([Math.floor(offset / PAGE_SIZE), last])) {
+      const from = Math.max(0, offset - index * PAGE_SIZE);
+      const to = Math.min(PAGE_SIZE, end - index * PAGE_SIZE);
+      if (to - from > 0 && to - from < PAGE_SIZE && this.#page(index)) this.#writablePage(index).fill(0, from, to);
     }
+    // Whichever is less work: to walk the range, or to walk the pages that exist.
+    const walked = last - first > this.#pages.size ? [...this.#pages.keys()] : range(first, last);
+    for (const index of walked) {
+      if (index < first || index >= last) continue;
+      this.#pages.delete(index);
+      this.#owned.delete(index);
+    }
+    this.#promised = this.#promised.flatMap((pages) => withoutPages(pages, first, last));
   }
 
   #checkRange(offset: number, length: number): void {
@@ -223,10 +257,20 @@ function locate(offset: number, length: number): { index: number; start: number;
   return { index, start, length: Math.min(length, PAGE_SIZE - start) };
 }
 
-function pagesOf(offset: number, end: number): number[] {
-  const pages: number[] = [];
-  for (let index = Math.floor(offset / PAGE_SIZE); index * PAGE_SIZE < end; index++) pages.push(index);
-  return pages;
+function isZero(bytes: Uint8Array): boolean {
+  for (let i = 0; i < bytes.length; i++) if (bytes[i] !== 0) return false;
+  return true;
+}
+
+function withoutPages(pages: PromisedPages, first: number, last: number): PromisedPages[] {
+  if (last <= first || pages.to <= first || pages.from >= last) return [pages];
+  const left = { ...pages, to: Math.min(pages.to, first) };
+  const right = { ...pages, from: Math.max(pages.from, last) };
+  return [left, right].filter(({ from, to }) => from < to);
+}
+
+function range(from: number, to: number): number[] {
+  return Array.from({ length: Math.max(0, to - from) }, (_, i) => from + i);
 }
 
 function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
