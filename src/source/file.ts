@@ -95,7 +95,8 @@ class FileSource implements RandomAccessSource {
         try {
           if (signal?.aborted) throw signal.reason;
           if (error) throw readFailed(this.#who, error, offset + done);
-          if (this.#handle.fd !== fd) throw new VhdxError('closed', `${this.#who}: the file handle was closed by its owner`);
+          if (this.#handle.fd !== fd)
+            throw new VhdxError('closed', `${this.#who}: the file handle was closed by its owner`);
           if (count === 0) throw this.#truncated(offset + done);
           this.#fs.read(fd, target, done, Math.min(length - done, PIECE), offset + done, onRead);
         } catch (failure) {
@@ -148,7 +149,9 @@ class FileSource implements RandomAccessSource {
  * @throws VhdxError `read-failed` when it cannot be opened or is not something with bytes at offsets;
  *   `unsupported-input` where there is no file system
  */
-export async function fileSource(input: string | FileHandleLike): Promise<RandomAccessSource & { readonly path?: string }> {
+export async function fileSource(
+  input: string | FileHandleLike,
+): Promise<RandomAccessSource & { readonly path?: string }> {
   const fs = nodeModule('node:fs');
   const paths = nodeModule('node:path');
   if (fs === undefined || paths === undefined) {

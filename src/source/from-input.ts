@@ -17,14 +17,7 @@ import type { RandomAccessSource } from './source.js';
  * - an open Node `FileHandle`, which stays the caller's to close;
  * - any object with `size` and `readInto`, an opened disk among them, which stays the caller's to close.
  */
-export type VhdxInput =
-  | string
-  | URL
-  | Blob
-  | ArrayBufferLike
-  | ArrayBufferView
-  | FileHandleLike
-  | RandomAccessSource;
+export type VhdxInput = string | URL | Blob | ArrayBufferLike | ArrayBufferView | FileHandleLike | RandomAccessSource;
 
 /** Options for inputs that need them. */
 export interface SourceOptions {
@@ -54,7 +47,9 @@ export async function sourceFrom(input: VhdxInput, options: SourceOptions = {}):
     if ('arrayBuffer' in input && 'slice' in input && 'size' in input) return blobSource(input);
     if ('fd' in input && typeof input.fd === 'number' && typeof input.read === 'function') return fileSource(input);
   }
-  throw unsupported(`${input === null ? 'null' : typeof input === 'object' ? kind : typeof input} is nothing that can be read`);
+  throw unsupported(
+    `${input === null ? 'null' : typeof input === 'object' ? kind : typeof input} is nothing that can be read`,
+  );
 }
 
 async function fromString(input: string, options: SourceOptions): Promise<RandomAccessSource> {
@@ -77,7 +72,7 @@ async function fromUrl(url: URL, options: SourceOptions): Promise<RandomAccessSo
   try {
     path = urls.fileURLToPath(url);
   } catch (cause) {
-    throw new VhdxError('unsupported-input', `${url.href} names no file on this machine`, { cause });
+    throw unsupported(`${url.href} names no file on this machine`, cause);
   }
   return fileSource(path);
 }
@@ -86,13 +81,14 @@ function parseUrl(text: string): URL {
   try {
     return new URL(text);
   } catch (cause) {
-    throw new VhdxError('unsupported-input', `"${text}" is not a valid URL`, { cause });
+    throw unsupported(`"${text}" is not a valid URL`, cause);
   }
 }
 
-function unsupported(what: string): VhdxError {
+function unsupported(what: string, cause?: unknown): VhdxError {
   return new VhdxError(
     'unsupported-input',
     `${what}: hand over a File, an http(s) URL, the bytes, a path (where there is a file system) or an object with size and readInto`,
+    { cause },
   );
 }

@@ -16,7 +16,10 @@ class GuardedSource implements RandomAccessSource {
   constructor(source: RandomAccessSource) {
     const { size, name } = source;
     if (!Number.isSafeInteger(size) || size < 0) {
-      throw new VhdxError('unsupported-input', `the source says that it has ${String(size)} bytes, which is not a size`);
+      throw new VhdxError(
+        'unsupported-input',
+        `the source says that it has ${String(size)} bytes, which is not a size`,
+      );
     }
     this.#source = source;
     this.size = size;

@@ -1,15 +1,139 @@
 import { VhdxError } from '../errors.js';
-import type { RandomAccessSource } from './source.js';
+import { CachedSource, type HintedReadOptions, type HintedSource } from './cached.js';
+import type { HttpBody } from './http-body.js';
+import { HttpContinuations } from './http-continuations.js';
+import { HttpRemote, type RequestOptions } from './http-remote.js';
+import { checkRange } from './range.js';
+import { persist, type RetryPolicy } from './retry.js';
+import type { RandomAccessSource, ReadOptions } from './source.js';
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+
+/** What the first request brings: the header section as far as it is in use, 320 KiB, and a little of what follows. */
+const OPENING = 512 * KiB;
+
+/** Most that is asked for beyond a read whose reader goes on in sequence, in bytes. */
+const FARTHEST = 64 * MiB;
 
 /** How to talk to the server of a remote image. */
 export interface HttpOptions {
   /** Headers sent with every request, such as `Authorization`. */
   readonly headers?: HeadersInit | undefined;
-  /** Gives the opening up. */
-  readonly signal?: AbortSignal | undefined;
+  /** Whether cookies and the like are sent, as in `fetch`; by default to the page's own server only. */
+  readonly credentials?: RequestCredentials | undefined;
+  /** Used instead of the global `fetch`. */
+  readonly fetch?: typeof fetch | undefined;
+  /** How often a request that failed for a moment is made again: 3 times by default. */
+  readonly retries?: number | undefined;
+  /** Pause before the first repetition, in milliseconds, 250 by default; it doubles each time, up to half a minute. */
+  readonly retryDelay?: number | undefined;
+  /** Longest time that the server may send nothing, in milliseconds: 30 000 by default. */
+  readonly timeout?: number | undefined;
+  /** Most memory that the cache takes, in bytes: 8 MiB by default. */
+  readonly cacheSize?: number | undefined;
 }
 
-/** Makes a source of a URL. */
-export async function httpSource(url: string | URL, _options: HttpOptions = {}): Promise<RandomAccessSource> {
-  throw new VhdxError('unsupported-input', `${url}: not there yet`);
+/** A source over a file on a server, without a cache. A read that breaks off is taken up where it was. */
+class HttpSource implements HintedSource {
+  readonly size: number;
+  readonly name: string;
+  readonly #remote: HttpRemote;
+  readonly #policy: RetryPolicy;
+  readonly #continuations = new HttpContinuations();
+  #closed = false;
+
+  constructor(remote: HttpRemote, name: string, policy: RetryPolicy, first: HttpBody) {
+    this.#remote = remote;
+    this.#policy = policy;
+    this.size = remote.size;
+    this.name = name;
+    // Of an empty file there is nothing to read on.
+    this.#continuations.announce(0)(this.size > 0 ? first : undefined);
+  }
+
+  async readInto(target: Uint8Array, offset: number, options?: HintedReadOptions): Promise<void> {
+    const signal = options?.signal;
+    signal?.throwIfAborted();
+    if (this.#closed) throw new VhdxError('closed', `${this.name} was closed`);
+    const length = target.byteLength;
+    checkRange(this.size, offset, length);
+    if (length === 0) return;
+
+    const end = offset + length;
+    const goal = Math.min(this.size, end + Math.min(options?.ahead ?? 0, FARTHEST));
+    const handOver = goal > end ? this.#continuations.announce(end) : undefined;
+    let body: HttpBody | undefined;
+    let done = 0;
+    const readOn = async (): Promise<void> => {
+      while (done < length) {
+        body ??= await this.#remote.request(offset + done, goal, signal);
+        const current = body;
+        body = undefined; // of no use if this fails
+        try {
+          const part = Math.min(length - done, current.end - current.position);
+          await current.fill(target.subarray(done, done + part), signal);
+        } finally {
+          done = current.position - offset;
+        }
+        if (current.position < current.end) body = current;
+      }
+    };
+    try {
+      body = await this.#continuations.take(offset, signal);
+      await persist(readOn, this.#policy, signal);
+    } catch (error) {
+      handOver?.(undefined);
+      throw error;
+    }
+    if (handOver === undefined) body?.cancel();
+    else handOver(body);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#continuations.close();
+  }
+}
+
+/**
+ * Opens a file on a server that knows range requests. One request tells how long the file is and brings its first
+ * half MiB; after that each read asks for what the cache does not have. Every answer must be of the same file by its
+ * length, ETag and Last-Modified.
+ *
+ * @param url an http or https URL; a user name and a password in it are sent as basic authentication
+ * @throws VhdxError `read-failed` with a sentence that says what the server did, `short-read`, `source-changed` when
+ *   the file is not the one that was opened; the signal's reason
+ */
+export async function httpSource(
+  url: string | URL,
+  options: HttpOptions & ReadOptions = {},
+): Promise<RandomAccessSource> {
+  const address = new URL(url);
+  const { signal, cacheSize = 8 * MiB, retries = 3, retryDelay = 250, timeout = 30_000 } = options;
+  const request: RequestOptions = { ...options, timeout };
+  const policy = { retries, retryDelay };
+  const remote = new HttpRemote(address, request);
+  const first = await persist(() => remote.request(0, OPENING, signal), policy, signal);
+  const source = new HttpSource(remote, nameOf(address), policy, first);
+  const cached = new CachedSource(source, { cacheSize, loads: 6, direct: 256 * KiB, readAhead: 2 * MiB });
+  try {
+    const opening = new Uint8Array(Math.min(source.size, OPENING));
+    await source.readInto(opening, 0, { signal });
+    cached.put(0, opening);
+  } catch (error) {
+    await cached.close();
+    throw error;
+  }
+  return cached;
+}
+
+/** The last part of the path, as people would name the file. */
+function nameOf(url: URL): string {
+  const last = url.pathname.split('/').pop() ?? '';
+  try {
+    return decodeURIComponent(last) || url.host;
+  } catch {
+    return last;
+  }
 }

@@ -1,0 +1,157 @@
+import { VhdxError } from '../errors.js';
+import { retryAfter, TransientError } from './retry.js';
+
+/** What tells whether a file on a server is still the same one. */
+export interface Identity {
+  /** Length in bytes. */
+  readonly size: number;
+  /** Entity tag as it was sent, or null. */
+  readonly etag: string | null;
+  /** Date of the last change, as the server writes it, or null. */
+  readonly lastModified: string | null;
+}
+
+/** The part of a file that an answer brings. */
+export interface Part extends Identity {
+  /** First byte. */
+  readonly start: number;
+  /** First byte behind it. */
+  readonly end: number;
+}
+
+/** What to call a file in messages: a query may hold a secret, and a user name may come with a password. */
+export function describeUrl(url: URL): string {
+  return `${url.origin}${url.pathname}`;
+}
+
+/**
+ * Checks that an answer brings a part of the file that begins where it was asked to, and no more than was asked for.
+ * It may bring less, since servers may limit what they send at a time.
+ *
+ * @param from first byte asked for
+ * @param to first byte not asked for
+ * @param where what to call the file in messages
+ * @param crossOrigin whether the browser hides headers that the server does not expressly show to pages
+ * @throws VhdxError with a sentence that says what is wrong with the server; TransientError when it may be over soon
+ */
+export function checkAnswer(response: Response, from: number, to: number, where: string, crossOrigin: boolean): Part {
+  const { status, headers } = response;
+  const range = headers.get('content-range');
+  const identity = {
+    etag: headers.get('etag'),
+    lastModified: headers.get('last-modified'),
+  };
+  // Of an empty file no part can be had.
+  if (status === 416 && from === 0 && /^bytes \*\/0$/i.test(range ?? ''))
+    return { start: 0, end: 0, size: 0, ...identity };
+  if (status !== 206) throw refusal(response, where, from === 0);
+
+  const encoding = headers.get('content-encoding');
+  if (encoding !== null && encoding !== 'identity') {
+    throw unusable(
+      where,
+      `the server compresses what it sends (Content-Encoding: ${encoding}), so offsets mean nothing`,
+    );
+  }
+  if (range === null) {
+    throw unusable(
+      where,
+      crossOrigin
+        ? 'the server does not let pages from elsewhere see which part of the file it sends; it should send ' +
+            '"Access-Control-Expose-Headers: Content-Range, ETag"'
+        : 'the server does not say which part of the file it sends (Content-Range is missing)',
+    );
+  }
+  const [, first, last, total] = /^bytes (\d+)-(\d+)\/(\d+|\*)$/i.exec(range) ?? [];
+  const start = Number(first);
+  const end = Number(last) + 1;
+  const size = Number(total);
+  if (total === '*') throw unusable(where, `the server does not say how long the file is (Content-Range: ${range})`);
+  if (!(start === from && end > start && end <= to && end <= size && Number.isSafeInteger(size))) {
+    throw unusable(where, `the server sends another part than bytes ${from}-${to - 1} (Content-Range: ${range})`);
+  }
+  const length = headers.get('content-length');
+  if (length !== null && Number(length) !== end - start) {
+    throw unusable(where, `the server announces ${length} bytes for a part of ${end - start} bytes`);
+  }
+  return { start, end, size, ...identity };
+}
+
+/**
+ * Checks that a file is still the one that was opened, by its length and its entity tag. A strong tag says enough. A
+ * weak one is compared without its mark, because proxies weaken tags on their way, and the date must agree as well.
+ *
+ * @throws VhdxError `source-changed`
+ */
+export function checkIdentity(opened: Identity, now: Identity, where: string): void {
+  const change =
+    difference('length', String(opened.size), String(now.size)) ??
+    difference('ETag', opaque(opened.etag), opaque(now.etag)) ??
+    (isStrong(opened.etag) && isStrong(now.etag)
+      ? undefined
+      : difference('Last-Modified', opened.lastModified, now.lastModified));
+  if (change === undefined) return;
+  throw new VhdxError(
+    'source-changed',
+    `${where}: the file on the server was changed while in use (${change}); open it again`,
+  );
+}
+
+function isStrong(etag: string | null): boolean {
+  return etag !== null && !etag.startsWith('W/');
+}
+
+function opaque(etag: string | null): string | null {
+  return etag?.replace(/^W\//, '') ?? null;
+}
+
+function difference(what: string, opened: string | null, now: string | null): string | undefined {
+  return opened === now ? undefined : `its ${what} was ${opened ?? 'absent'} and is ${now ?? 'absent'} now`;
+}
+
+/** The error for an answer that is not a part of a file. */
+function refusal(response: Response, where: string, first: boolean): VhdxError | TransientError {
+  const { status, headers } = response;
+  if (status === 200) {
+    // A page instead of the file is what links to sign-in pages and to pages about a file lead to.
+    const html = /^text\/html\b/i.test(headers.get('content-type') ?? '');
+    return unusable(
+      where,
+      html
+        ? 'the server sends a web page, not a disk image; is this the address of the file itself?'
+        : 'the server sends whole files only (it knows no range requests); download the file and open it from there',
+    );
+  }
+  const answer = `${where}: ${MEANINGS[status] ?? 'the server refuses'} (HTTP status ${status})`;
+  if (status === 412 || (status === 416 && !first)) {
+    return new VhdxError(
+      'source-changed',
+      `${where}: the file on the server was changed or cut off while in use (HTTP status ${status})`,
+    );
+  }
+  const failure = new VhdxError('read-failed', answer);
+  if (status === 408 || status === 425 || status === 429 || status >= 500) {
+    return new TransientError(failure, retryAfter(headers));
+  }
+  return failure;
+}
+
+const MEANINGS: Readonly<Record<number, string>> = {
+  401: 'the server wants a sign-in',
+  403: 'the server does not permit access',
+  404: 'there is no such file on the server',
+  405: 'the server does not permit reading',
+  407: 'the proxy wants a sign-in',
+  408: 'the server lost patience',
+  410: 'the file is not on the server any more',
+  429: 'the server had too many requests',
+  451: 'the server may not show the file for legal reasons',
+  500: 'the server failed',
+  502: 'the server behind the proxy failed',
+  503: 'the server is overloaded or closed for maintenance',
+  504: 'the server behind the proxy did not answer',
+};
+
+function unusable(where: string, what: string): VhdxError {
+  return new VhdxError('read-failed', `${where}: ${what}`);
+}
