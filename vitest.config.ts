@@ -1,5 +1,6 @@
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
+import type { BrowserProviderOption } from 'vitest/node';
 import { findProgram } from './scripts/programs.mjs';
 
 const chromium = findProgram('chromium');
@@ -15,7 +16,11 @@ const whole: TestProjectInlineConfiguration = {
   test: { name: 'package', include: ['test/package/*.test.ts'] },
 };
 
-const browser: TestProjectInlineConfiguration = {
+/** The project that runs the specs in a browser: all but those that need a file system. */
+export const inBrowser = (
+  browser: 'chromium' | 'firefox' | 'webkit',
+  provider: BrowserProviderOption,
+): TestProjectInlineConfiguration => ({
   extends: true,
   // Found out while specs run, it would make Vite reload the page in the middle of them.
   optimizeDeps: { include: ['@assemblyscript/loader', 'fast-check'] },
@@ -26,34 +31,40 @@ const browser: TestProjectInlineConfiguration = {
       enabled: true,
       headless: true,
       screenshotFailures: false,
-      provider: playwright({
-        launchOptions: {
-          ...(chromium === undefined ? {} : { executablePath: chromium }),
-          args: [
-            '--no-sandbox', // containers and root have no sandbox to offer
-            '--disable-gpu',
-            '--disable-quic',
-            '--no-first-run',
-            '--disable-background-networking',
-            '--disable-component-update',
-            '--disable-sync',
-          ],
-        },
-      }),
-      instances: [{ browser: 'chromium', name: 'chromium' }],
+      provider,
+      instances: [{ browser, name: browser }],
     },
   },
-};
+});
+
+const inChromium = (executablePath: string) =>
+  inBrowser(
+    'chromium',
+    playwright({
+      launchOptions: {
+        executablePath,
+        args: [
+          '--no-sandbox', // root and containers have no sandbox to offer
+          '--disable-gpu',
+          '--disable-quic',
+          '--no-first-run',
+          '--disable-background-networking',
+          '--disable-component-update',
+          '--disable-sync',
+        ],
+      },
+    }),
+  );
 
 // Shows the project as left out, and fails under CI=true: see the spec.
-const withoutBrowser: TestProjectInlineConfiguration = {
+const withoutChromium: TestProjectInlineConfiguration = {
   extends: true,
   test: { name: 'chromium', include: ['test/support/without-chromium.ts'] },
 };
 
 export default defineConfig({
   test: {
-    projects: [node, whole, chromium === undefined ? withoutBrowser : browser],
+    projects: [node, whole, chromium === undefined ? withoutChromium : inChromium(chromium)],
     reporters: ['default', './test/support/closing-line.ts'],
     testTimeout: 30_000,
     hookTimeout: 60_000,

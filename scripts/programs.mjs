@@ -32,7 +32,11 @@ const programs = {
     package: 'firefox-esr',
     names: ['firefox-esr', 'firefox', '/Applications/Firefox.app/Contents/MacOS/firefox'],
   },
-  WebKitWebDriver: { package: 'webkit2gtk-driver', names: ['WebKitWebDriver'] },
+  // Not in PATH: a library's example browser. Which folder depends on the machine.
+  MiniBrowser: {
+    package: 'libwebkit2gtk-4.1-0',
+    names: ['x86_64', 'aarch64'].map((machine) => `/usr/lib/${machine}-linux-gnu/webkit2gtk-4.1/MiniBrowser`),
+  },
   'xvfb-run': { package: 'xvfb', names: ['xvfb-run'] },
   xauth: { package: 'xauth', names: ['xauth'] },
 };

@@ -1,0 +1,212 @@
+// @ts-check
+/**
+ * Runs the specs in every engine and prints one table: `node scripts/test-engines.mjs [--write] [ENGINE...]`.
+ * Installs what it needs: browsers as Debian packages where it may, runtimes from the npm registry into build/engines,
+ * because they are too large for everybody's `npm ci`. `--write` puts the table into the README.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { findProgram } from './programs.mjs';
+
+const root = fileURLToPath(new URL('../', import.meta.url));
+const folder = join(root, 'build/engines');
+const isCI = Boolean(process.env.CI) && process.env.CI !== 'false';
+
+/**
+ * @typedef {object} Engine
+ * @property {string} title what it is called in the table
+ * @property {{ name: string, version: string, executable: string }} [download] where the npm registry has it
+ * @property {string[]} [programs] what must be installed, the engine itself first
+ * @property {string[]} runtime what runs Vitest; the downloaded executable goes before it
+ * @property {string[]} vitest which specs
+ */
+
+const { platform, arch } = process;
+const bunPlatform = `${platform}-${arch === 'arm64' ? 'aarch64' : arch}`;
+const denoPlatform = `${platform}-${arch}${platform === 'linux' ? '-glibc' : ''}`;
+
+/** @param {string} version @returns {Engine} */
+const node = (version) => ({
+  title: 'Node',
+  download: { name: `node-${platform}-${arch}`, version, executable: 'bin/node' },
+  runtime: [],
+  vitest: ['--project', 'node'],
+});
+
+/** @type {Record<string, Engine>} */
+const engines = {
+  // The oldest version that package.json allows, and the newest of each line after it.
+  'node-20': node('20.19.0'),
+  'node-22': node('22.23.3'),
+  'node-24': node('24.21.0'),
+  bun: {
+    title: 'Bun',
+    download: { name: `@oven/bun-${bunPlatform}`, version: '1.4.5', executable: 'bin/bun' },
+    runtime: ['--bun'],
+    vitest: ['--project', 'node'],
+  },
+  deno: {
+    title: 'Deno',
+    download: { name: `@deno/${denoPlatform}`, version: '2.9.6', executable: 'deno' },
+    runtime: ['run', '--allow-all', '--no-lock'],
+    vitest: ['--project', 'node'],
+  },
+  chromium: {
+    title: 'Chromium',
+    programs: ['chromium'],
+    runtime: [process.execPath],
+    vitest: ['--project', 'chromium'],
+  },
+  firefox: {
+    title: 'Firefox',
+    programs: ['firefox'],
+    runtime: [process.execPath],
+    vitest: ['--config', 'vitest.engines.config.ts', '--project', 'firefox'],
+  },
+  webkit: {
+    title: 'WebKitGTK',
+    programs: ['MiniBrowser', 'xvfb-run', 'xauth'],
+    runtime: [process.execPath],
+    vitest: ['--config', 'vitest.engines.config.ts', '--project', 'webkit'],
+  },
+};
+
+/**
+ * @typedef {object} Row
+ * @property {string} title engine and version
+ * @property {number} files
+ * @property {number} passed
+ * @property {number} failed
+ * @property {string[]} leftOut the specs that did not run, or the engine as a whole, each with the reason
+ */
+
+/** @param {string} command @param {string[]} args @param {import('node:child_process').SpawnSyncOptions} [options] */
+function run(command, args, options) {
+  return spawnSync(command, args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], ...options });
+}
+
+/** @param {Engine[]} wanted */
+function install(wanted) {
+  const programs = wanted.flatMap((engine) => engine.programs ?? []);
+  if (programs.length > 0) run(process.execPath, ['scripts/setup.mjs', ...programs], { stdio: 'inherit' });
+
+  // Each in a folder of its own: npm would take three versions of one package for one that changes.
+  for (const { download } of wanted) {
+    if (download === undefined || existsSync(executableOf(download))) continue;
+    const { name, version } = download;
+    console.log(`installing ${name}@${version}`);
+    const prefix = prefixOf(download);
+    mkdirSync(prefix, { recursive: true });
+    writeFileSync(join(prefix, 'package.json'), '{}');
+    // Their install scripts would download what the package already holds, or warn.
+    const options = ['--prefix', prefix, '--ignore-scripts', '--no-package-lock', '--loglevel', 'error'];
+    run('npm', ['install', ...options, `${name}@${version}`], { cwd: prefix, stdio: 'inherit' });
+  }
+}
+
+/** @param {NonNullable<Engine['download']>} download */
+const prefixOf = ({ name, version }) => join(folder, `${name.replace('/', '-')}-${version}`);
+
+/** @param {NonNullable<Engine['download']>} download */
+const executableOf = (download) => join(prefixOf(download), 'node_modules', download.name, download.executable);
+
+/** The engine's version, or why it cannot run. @param {Engine} engine @returns {{ version?: string, missing?: string }} */
+function probe({ download, programs = [] }) {
+  const missing = programs.find((name) => findProgram(name) === undefined);
+  if (missing !== undefined) return { missing: `${missing} is not installed` };
+  const command = download ? [executableOf(download)] : [findProgram(programs[0] ?? '') ?? ''];
+  // Asked for its version, a GTK program wants a display all the same.
+  const display = programs.includes('xvfb-run') ? [findProgram('xvfb-run') ?? '', '-a'] : [];
+  const [program = '', ...args] = [...display, ...command, '--version'];
+  const { status, stdout } = run(program, args);
+  const version = /\d+(\.\d+)+/.exec(String(stdout))?.[0];
+  return status === 0 && version !== undefined ? { version } : { missing: `${program} does not run` };
+}
+
+/** Runs the specs in an engine. @param {string} name @param {Engine} engine @returns {Row} */
+function test(name, engine) {
+  const { version, missing } = probe(engine);
+  const title = version === undefined ? engine.title : `${engine.title} ${version}`;
+  if (missing !== undefined) {
+    return { title, files: 0, passed: 0, failed: isCI ? 1 : 0, leftOut: [`all specs (left out: ${missing})`] };
+  }
+  console.log(`testing in ${title}`);
+  const report = join(folder, `${name}.json`);
+  rmSync(report, { force: true });
+  const reporters = ['--reporter', 'default', '--reporter', 'json', '--outputFile.json', report];
+  const command = [...(engine.download ? [executableOf(engine.download)] : []), ...engine.runtime];
+  const [program = '', ...args] = [...command, 'node_modules/vitest/vitest.mjs', 'run', ...engine.vitest, ...reporters];
+  const env = { ...process.env, DENO_DIR: join(folder, 'deno-cache'), DENO_NO_UPDATE_CHECK: '1' };
+  const { status, stdout, stderr } = run(program, args, { env, maxBuffer: 2 ** 28 });
+  const row = { title, ...(existsSync(report) ? count(report) : { files: 0, passed: 0, failed: 0, leftOut: [] }) };
+  // Errors outside of specs, or no specs at all, are in no count.
+  if ((status !== 0 || row.passed === 0) && row.failed === 0) row.failed = 1;
+  if (row.failed > 0) console.log(`${stdout}${stderr}`);
+  return row;
+}
+
+/** Counts what a JSON report tells. @param {string} report @returns {Omit<Row, 'title'>} */
+function count(report) {
+  const { testResults } = JSON.parse(readFileSync(report, 'utf8'));
+  /** @type {{ status: string, fullName: string }[]} */
+  const specs = testResults.flatMap((/** @type {any} */ file) => file.assertionResults);
+  const passed = specs.filter(({ status }) => status === 'passed').length;
+  const failed = specs.filter(({ status }) => status === 'failed').length;
+  const leftOut = specs.filter(({ status }) => status !== 'passed' && status !== 'failed');
+  return { files: testResults.length, passed, failed, leftOut: leftOut.map(({ fullName }) => fullName.trim()) };
+}
+
+/** The table, and under it what was left out where. @param {Row[]} rows */
+function markdown(rows) {
+  const lines = rows.map(
+    ({ title, files, passed, failed, leftOut }) =>
+      `| ${title} | ${files} | ${passed} | ${failed} | ${leftOut.length} |`,
+  );
+  /** @type {Map<string, string[]>} */
+  const reasons = new Map();
+  for (const { title, leftOut } of rows)
+    for (const spec of leftOut) reasons.set(spec, [...(reasons.get(spec) ?? []), title]);
+  const left = [...reasons].map(([spec, titles]) => `- ${titles.join(', ')}: ${spec}`);
+  const table = ['| engine | spec files | passed | failed | left out |', '|---|--:|--:|--:|--:|', ...lines];
+  return [...table, ...(left.length > 0 ? ['', 'Left out:', '', ...left] : [])].join('\n');
+}
+
+/** Puts a text between the README's markers. @param {string} text */
+function writeReadme(text) {
+  const path = join(root, 'README.md');
+  const readme = readFileSync(path, 'utf8');
+  const section = /(<!-- engines -->\n)[\s\S]*?(\n<!-- \/engines -->)/;
+  if (!section.test(readme)) throw new Error('README.md has no <!-- engines --> … <!-- /engines -->');
+  writeFileSync(
+    path,
+    readme.replace(section, (_all, before, after) => `${before}${text}${after}`),
+  );
+}
+
+const { values, positionals } = parseArgs({ options: { write: { type: 'boolean' } }, allowPositionals: true });
+const names = positionals.length > 0 ? positionals : Object.keys(engines);
+const wanted = names.map((name) => {
+  const engine = engines[name];
+  if (engine === undefined) throw new Error(`${name} is none of ${Object.keys(engines).join(', ')}`);
+  return engine;
+});
+
+install(wanted);
+if (run('npm', ['run', 'build'], { stdio: 'inherit' }).status !== 0) process.exit(1);
+const rows = wanted.map((engine, i) => test(String(names[i]), engine));
+
+console.log(`\n${markdown(rows)}\n`);
+if (values.write) writeReadme(markdown(rows));
+
+/** @param {(row: Row) => number} of */
+const sum = (of) => rows.reduce((total, row) => total + of(row), 0);
+const [passed, failed, skipped] = [
+  sum((row) => row.passed),
+  sum((row) => row.failed),
+  sum((row) => row.leftOut.length),
+];
+if (failed > 0 || passed === 0) process.exitCode = 1;
+console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);
