@@ -1,4 +1,4 @@
-import { buildChecksumTables } from './crc32c';
+import { buildChecksumTables } from './crc32c-tables';
 
 export { sectorBitmapEntry, translate } from './bat';
 export { crc32c, crc32cCombine, crc32cSlicing, crc32cZeros } from './crc32c';
@@ -15,8 +15,10 @@ export {
   pageBytes,
   pagesAddress,
   pageSlots,
+  scanCountsAddress,
 } from './memory';
 export { claimPage, dropPages, setPage } from './pages';
+export { countUnmarked, markRange, scanBat, useMap } from './scan';
 export { splitPartial } from './sector-bitmap';
 export { nonzeroPrefix, zeroPrefix } from './zero';
 

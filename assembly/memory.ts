@@ -8,6 +8,7 @@
  *     0x002600  page stamps                256 B   when a slot was last used, u32 a slot
  *     0x002800  extents header              32 B   4 f64
  *     0x002820  extents                   32 KiB   1,024 extents of 4 f64
+ *     0x00b000  scan counts          128 B   16 f64
  *     0x010000  checksum scratch         128 KiB   the history of the recurrence
  *     0x030000  copy area                 64 KiB   bytes of a synchronous checksum call
  *     0x040000  pages                      4 MiB   64 slots of 64 KiB
@@ -37,6 +38,9 @@ export const EXTENTS_HEADER: usize = 10 * KiB;
 export const EXTENTS: usize = EXTENTS_HEADER + 32;
 /** Extents that the area can hold. */
 export const EXTENTS_CAPACITY: u32 = 1024;
+
+/** What a scan of the BAT has counted, f64 each. */
+export const SCAN_COUNTS: usize = 44 * KiB;
 
 /** Where the checksum of long inputs keeps its history. */
 export const CHECKSUM_SCRATCH: usize = 64 * KiB;
@@ -89,6 +93,11 @@ export function extentsAddress(): usize {
 /** Extents that the area can hold. */
 export function extentsCapacity(): u32 {
   return EXTENTS_CAPACITY;
+}
+
+/** Address of what a scan of the BAT has counted. */
+export function scanCountsAddress(): usize {
+  return SCAN_COUNTS;
 }
 
 /** Address of the copy area. */

@@ -99,7 +99,8 @@ export const RULES = {
   'log-no-sequence': rule('fatal', '2.3.3', 'The image was not closed cleanly and its log is unusable: what is in the file may be half written.'),
   'log-truncated-file': rule('fatal', '2.3.3', 'The file is shorter than it was when its log was written: data was cut off.'),
   'log-target': rule('fatal', '2.3.1', 'The log wants to overwrite a place that no log may touch; the image is damaged or made to do harm.'),
-  'log-offset-alignment': rule('warning', '2.3.1.1', 'The log gives a file size that no writer should give; it is honoured all the same.'),
+  'log-file-size': rule('warning', '2.3.1.1', 'The log gives a file size that no writer should give; it is honoured where it can be.'),
+  'log-too-large': rule('fatal', '2.3.3', 'The log holds more changes than this reader keeps track of in memory.'),
   'log-dead': rule('info', '2.3', 'The log holds old entries that are rightly ignored.'),
 
   // Differencing
@@ -116,6 +117,7 @@ export const RULES = {
   'parent-cycle': rule('fatal', '2.6.2.6', 'The chain of parents comes back to itself.'),
   'parent-depth': rule('fatal', '2.6.2.6', 'The chain of parents is longer than any host makes.'),
   'parent-damaged': rule('fatal', '2.6.2.6', 'A parent does not open, so what this image did not change cannot be read.'),
+  'parent-guessed': rule('info', '2.6.2.6.3', 'The parent was not where the image says; a file of its name in the same folder fits and was taken.'),
   'parent-smaller': rule('info', '2.6.2.2', 'The parent ends before the child; behind its end the child reads as zeros where it holds nothing itself.'),
 } as const satisfies Record<string, Rule>;
 

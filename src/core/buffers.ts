@@ -61,6 +61,11 @@ export class BufferPool {
     });
   }
 
+  /** Lends one more buffer if one is free and nobody waits for it: for those who hold some already and must not wait. */
+  tryAcquire(): LeasedBuffer | undefined {
+    return this.#waiting.length === 0 ? this.#free.pop() : undefined;
+  }
+
   /** Takes lent buffers back. Their users must not touch them any more. */
   release(buffers: readonly LeasedBuffer[]): void {
     if (buffers.some((buffer) => this.#free.includes(buffer))) throw new Error('a buffer was released twice');

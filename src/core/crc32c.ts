@@ -64,7 +64,7 @@ export async function crc32cCombine(a: number, b: number, lengthOfB: number): Pr
 }
 
 /** Sums bytes that lie outside the core's memory, by way of its copy area. */
-function sumBytes(core: Core, bytes: Uint8Array, initial: number): number {
+export function sumBytes(core: Core, bytes: Uint8Array, initial: number): number {
   const { copy, copyBytes } = core.layout;
   let crc = initial;
   for (let at = 0; at < bytes.length; at += copyBytes) {

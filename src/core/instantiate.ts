@@ -24,6 +24,8 @@ export interface CoreLayout {
   /** Room for `extentsCapacity` extents of four f64. */
   readonly extents: number;
   readonly extentsCapacity: number;
+  /** What a scan of the BAT has counted: f64 each. */
+  readonly scanCounts: number;
   /** Where the bytes of a synchronous checksum call go. */
   readonly copy: number;
   readonly copyBytes: number;
@@ -115,6 +117,7 @@ function assemble(kind: CoreKind, raw: CoreExports, memory: MemoryLike): Core {
       extentsHeader: exports.extentsHeaderAddress(),
       extents: exports.extentsAddress(),
       extentsCapacity: exports.extentsCapacity(),
+      scanCounts: exports.scanCountsAddress(),
       copy: exports.copyAddress(),
       copyBytes: exports.copyBytes(),
     },

@@ -1,0 +1,76 @@
+import type { Core } from './instantiate.js';
+
+/** Moves the bytes of a page into its slot, all of it. */
+export type FillPage = (slot: Uint8Array) => Promise<void>;
+
+/** Slots that may be filling at a time; the others keep what translations need while they wait. */
+const MAX_LOADS = 32;
+
+/**
+ * The pages of BATs and sector bitmaps in the core's memory, shared by all disks: bounded, least recently used out.
+ *
+ * A load is shared by everybody who waits for its page and is not cancelled when one of them gives up. A load that
+ * fails frees its slot: nothing of it is kept, and the next call tries again.
+ */
+export class PageCache {
+  readonly #core: Core;
+  readonly #loads = new Map<string, Promise<void>>();
+  readonly #waiting: Array<() => void> = [];
+  #disks = 0;
+  #running = 0;
+
+  constructor(core: Core) {
+    this.#core = core;
+  }
+
+  /** A number for a disk, under which its pages are kept. */
+  addDisk(): number {
+    this.#disks += 1;
+    return this.#disks;
+  }
+
+  /** Forgets the pages of a disk. No load of it may be under way. */
+  async removeDisk(disk: number): Promise<void> {
+    const own = [...this.#loads].filter(([key]) => key.startsWith(`${disk}/`)).map(([, load]) => load);
+    await Promise.allSettled(own);
+    this.#core.exports.dropPages(disk);
+  }
+
+  /** Brings a page into the core's memory. */
+  load(disk: number, page: number, fill: FillPage): Promise<void> {
+    const key = `${disk}/${page}`;
+    const running = this.#loads.get(key);
+    if (running) return running;
+    const load = this.#load(disk, page, fill).finally(() => this.#loads.delete(key));
+    this.#loads.set(key, load);
+    return load;
+  }
+
+  async #load(disk: number, page: number, fill: FillPage): Promise<void> {
+    const { exports, bytes, layout } = this.#core;
+    while (this.#running >= MAX_LOADS) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    this.#running += 1;
+    const slot = exports.claimPage();
+    let owner = 0;
+    try {
+      await fill(bytes.subarray(slot, slot + layout.pageBytes));
+      owner = disk;
+    } finally {
+      exports.setPage(slot, owner, page);
+      this.#running -= 1;
+      this.#waiting.shift()?.();
+    }
+  }
+}
+
+const caches = new WeakMap<Core, PageCache>();
+
+/** The page cache of a core. */
+export function pageCacheOf(core: Core): PageCache {
+  let cache = caches.get(core);
+  if (!cache) {
+    cache = new PageCache(core);
+    caches.set(core, cache);
+  }
+  return cache;
+}

@@ -1,0 +1,256 @@
+import type { LeasedBuffer } from '../core/buffers.js';
+import type { Core } from '../core/instantiate.js';
+import { bitmapEntryIndex } from '../format/bat.js';
+import { type FileRange, hex, MiB, overlaps } from '../format/sizes.js';
+import { type Finding, finding, type RuleCode } from '../rules.js';
+import type { ReadOptions } from '../source/source.js';
+import { DAMAGE } from './raw-extent.js';
+import { Translator, type TranslatorImage } from './translator.js';
+import type { Progress } from './range.js';
+
+/** What the BAT of an image says in all. Numbers of blocks, and bytes where the name says so. */
+export interface BlockCounts {
+  readonly payloadBlocks: number;
+  readonly notPresent: number;
+  readonly undefined: number;
+  readonly zero: number;
+  readonly unmapped: number;
+  readonly fullyPresent: number;
+  readonly partiallyPresent: number;
+  readonly sectorBitmaps: number;
+  /** Payload blocks of which nothing or not everything can be read. */
+  readonly damaged: number;
+  /** Bytes of the file behind its first payload block that nothing refers to. */
+  readonly leakedBytes: number;
+}
+
+/** Findings of one code that are listed one by one; the others are only counted. */
+const LISTED_PER_CODE = 1000;
+
+/** What is wrong with an entry, by the number that the core gives: kinds of extents, and from 16 on those of a scan. */
+const PROBLEMS: Readonly<Record<number, RuleCode>> = {
+  ...DAMAGE,
+  16: 'bat-reserved-bits',
+  17: 'bat-draft-unmapped',
+  18: 'bat-block-overlap',
+  19: 'bitmap-unexpected',
+};
+
+/** Places in the core's counts. */
+const COUNT = { bitmaps: 8, anchors: 9, bad: 10, lowest: 11, highest: 12 } as const;
+
+/** Outcome of a scan. */
+export interface BatScan {
+  readonly counts: BlockCounts;
+  readonly findings: readonly Finding[];
+  /** How many findings were only counted, by code. */
+  readonly unlisted: ReadonlyMap<RuleCode, number>;
+}
+
+/**
+ * Checks every entry of a BAT in the core, in time linear in its length and in bounded memory. What blocks and
+ * structures occupy is marked in a map of the file, one bit for each MiB, that lies in the core's buffers: one buffer
+ * covers 4 TiB of file, four cover 16 TiB, and a longer file is gone through in several passes.
+ */
+export async function scanBat(
+  core: Core,
+  image: TranslatorImage,
+  options: ReadOptions & { onProgress?: ((progress: Progress) => void) | undefined } = {},
+): Promise<BatScan> {
+  const perBuffer = core.buffers.bufferBytes * 8;
+  const units = Math.floor(image.source.size / MiB);
+  const buffers = await core.buffers.acquire(units <= perBuffer ? 1 : core.buffers.size, options.signal);
+  const scan = new Scan(core, image, buffers, options);
+  try {
+    return await scan.run();
+  } finally {
+    await scan.close();
+    core.buffers.release(buffers);
+  }
+}
+
+class Scan {
+  readonly #core: Core;
+  readonly #image: TranslatorImage;
+  readonly #translator: Translator;
+  readonly #options: ReadOptions & { onProgress?: ((progress: Progress) => void) | undefined };
+  readonly #map: Uint8Array;
+  readonly #mapAddress: number;
+  readonly #findings: Finding[] = [];
+  readonly #listed = new Map<RuleCode, number>();
+  readonly #counts = new Float64Array(13);
+
+  constructor(core: Core, image: TranslatorImage, buffers: readonly LeasedBuffer[], options: ReadOptions) {
+    this.#core = core;
+    this.#image = image;
+    this.#translator = new Translator(core, image);
+    this.#options = options;
+    this.#mapAddress = Math.min(...buffers.map(({ address }) => address));
+    this.#map = core.bytes.subarray(this.#mapAddress, this.#mapAddress + buffers.length * core.buffers.bufferBytes);
+    this.#counts[COUNT.lowest] = Number.POSITIVE_INFINITY;
+  }
+
+  async run(): Promise<BatScan> {
+    const mapUnits = this.#map.length * 8;
+    const fileUnits = Math.floor(this.#image.source.size / MiB);
+    let leaked = 0;
+    let passes = Math.ceil(fileUnits / mapUnits);
+    for (let pass = 0; pass < Math.max(1, passes); pass++) {
+      const first = pass * mapUnits;
+      this.#map.fill(0);
+      this.#core.exports.useMap(this.#mapAddress, first, mapUnits);
+      for (const { offset, length } of this.#structures()) this.#core.exports.markRange(offset, length);
+      await this.#goThrough(first, mapUnits, false, pass === 0);
+      if (this.#counts[COUNT.anchors]) await this.#goThrough(first, mapUnits, true, false);
+      leaked += this.#countLeaked(first, Math.min(mapUnits, fileUnits - first));
+      // What lies behind the last block needs no passes: nothing refers to it.
+      const needed = Math.ceil(((this.#counts[COUNT.highest] as number) + this.#image.geometry.blockSize) / MiB / mapUnits);
+      if (needed < passes) {
+        leaked += Math.max(0, fileUnits - needed * mapUnits) * MiB;
+        passes = needed;
+      }
+    }
+    if (this.#counts[COUNT.lowest] === Number.POSITIVE_INFINITY) leaked = 0;
+    return { counts: this.#blockCounts(leaked), findings: this.#findings, unlisted: this.#unlisted() };
+  }
+
+  close(): Promise<void> {
+    return this.#translator.close();
+  }
+
+  #structures(): FileRange[] {
+    return [{ structure: 'header section', offset: 0, length: MiB }, ...this.#image.reserved];
+  }
+
+  /** Goes through all entries once. `list`: problems that do not depend on the map are listed. */
+  async #goThrough(mapFirst: number, mapUnits: number, anchors: boolean, list: boolean): Promise<void> {
+    const { geometry, source } = this.#image;
+    const { exports, floats, layout } = this.#core;
+    const header = layout.extentsHeader / 8;
+    let partial = false;
+    for (let index = 0; index < geometry.batEntries; ) {
+      this.#options.signal?.throwIfAborted();
+      exports.useMap(this.#mapAddress, mapFirst, mapUnits);
+      const found = exports.scanBat(
+        this.#translator.disk,
+        index,
+        geometry.batEntries,
+        geometry.payloadBlocks,
+        Math.log2(geometry.blockSize),
+        Math.log2(geometry.chunkRatio),
+        geometry.virtualSize,
+        source.size,
+        geometry.hasParent,
+        partial,
+        anchors,
+      );
+      index = floats[header] as number;
+      const missing = floats[header + 1] as number;
+      partial = floats[header + 2] !== 0;
+      this.#takeProblems(found, list);
+      if (list) this.#takeCounts();
+      if (missing >= 0) await this.#translator.loadBatPage(missing, this.#options);
+      else this.#options.onProgress?.({ done: index, total: geometry.batEntries });
+    }
+  }
+
+  #takeCounts(): void {
+    const { floats, layout } = this.#core;
+    for (let i = 0; i < this.#counts.length; i++) {
+      const before = this.#counts[i] as number;
+      const now = floats[layout.scanCounts / 8 + i] as number;
+      if (i === COUNT.lowest) this.#counts[i] = Math.min(before, now);
+      else if (i === COUNT.highest) this.#counts[i] = Math.max(before, now);
+      else this.#counts[i] = before + now;
+    }
+  }
+
+  #takeProblems(count: number, list: boolean): void {
+    const { floats, layout } = this.#core;
+    for (let i = 0; i < count; i++) {
+      const at = layout.extents / 8 + 4 * i;
+      const [index, problem, state, file] = floats.subarray(at, at + 4) as unknown as [number, number, number, number];
+      let code = PROBLEMS[problem] ?? 'bat-reserved-state';
+      if (code !== 'bat-block-overlap' && !list) continue;
+      if (code === 'bat-block-overlap' && this.#structureAt(index, file)) code = 'bat-overlap-structure';
+      const listed = (this.#listed.get(code) ?? 0) + 1;
+      this.#listed.set(code, listed);
+      if (listed <= LISTED_PER_CODE) this.#findings.push(this.#describe(code, index, state, file));
+    }
+  }
+
+  #structureAt(index: number, file: number): FileRange | undefined {
+    const length = this.#isBitmap(index) ? MiB : this.#image.geometry.blockSize;
+    return this.#structures().find((range) => overlaps(range, { structure: '', offset: file, length }));
+  }
+
+  #isBitmap(index: number): boolean {
+    const { chunkRatio } = this.#image.geometry;
+    return index === bitmapEntryIndex(this.#image.geometry, Math.floor(index / (chunkRatio + 1)));
+  }
+
+  #describe(code: RuleCode, index: number, state: number, file: number): Finding {
+    const place = { structure: `BAT entry ${index}`, offset: this.#image.batOffset + 8 * index };
+    const block = index - Math.floor(index / (this.#image.geometry.chunkRatio + 1));
+    const owner = this.#isBitmap(index) ? 'sector bitmap block' : `payload block ${block}`;
+    return finding(code, `${owner} (state ${state}) at ${hex(file)} ${this.#explain(code, index, file)}`, place);
+  }
+
+  #explain(code: RuleCode, index: number, file: number): string {
+    switch (code) {
+      case 'bat-past-end':
+        return `reaches past the end of the file, ${hex(this.#image.source.size)}`;
+      case 'bat-overlap-structure':
+        return `overlaps the ${this.#structureAt(index, file)?.structure}`;
+      case 'bat-block-overlap':
+        return 'overlaps a block that stands before it in the BAT';
+      case 'bat-offset-missing':
+        return 'lies inside the header section';
+      case 'bat-offset-range':
+        return 'lies where no file reaches';
+      case 'bat-reserved-state':
+        return 'has a reserved state';
+      case 'bat-partial-without-parent':
+        return 'is partially present, and the disk has no parent';
+      case 'bat-draft-unmapped':
+        return 'has the state that meant unmapped in the 0.95 draft';
+      case 'bat-reserved-bits':
+        return 'has reserved bits set';
+      case 'bitmap-missing':
+        return 'is not present, and a block of its chunk is partially present';
+      case 'bitmap-unexpected':
+        return 'is there, and the disk has no parent';
+      default:
+        return 'is not where one can be, or its state is not 0 or 6';
+    }
+  }
+
+  /** Bytes behind the first payload block that nothing refers to, of the `units` MiB that the map covers from `first` on. */
+  #countLeaked(first: number, units: number): number {
+    const lowest = this.#counts[COUNT.lowest] as number;
+    const from = Math.max(0, lowest / MiB - first);
+    this.#core.exports.useMap(this.#mapAddress, first, this.#map.length * 8);
+    return from < units ? this.#core.exports.countUnmarked(from, units - from) * MiB : 0;
+  }
+
+  #blockCounts(leakedBytes: number): BlockCounts {
+    const count = (state: number) => this.#counts[state] as number;
+    return {
+      payloadBlocks: this.#image.geometry.payloadBlocks,
+      notPresent: count(0),
+      undefined: count(1),
+      zero: count(2),
+      unmapped: count(3) + count(5),
+      fullyPresent: count(6),
+      partiallyPresent: count(7),
+      sectorBitmaps: count(COUNT.bitmaps),
+      damaged: count(COUNT.bad),
+      leakedBytes,
+    };
+  }
+
+  #unlisted(): ReadonlyMap<RuleCode, number> {
+    const rest = [...this.#listed].map(([code, count]) => [code, count - LISTED_PER_CODE] as const);
+    return new Map(rest.filter(([, count]) => count > 0));
+  }
+}

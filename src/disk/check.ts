@@ -1,0 +1,122 @@
+import type { Core } from '../core/instantiate.js';
+import { isDirty } from '../format/header.js';
+import { type Finding, finding, type RuleCode, type Severity } from '../rules.js';
+import type { ReadOptions } from '../source/source.js';
+import { type BlockCounts, scanBat } from './bat-scan.js';
+import { type CompleteExamination, type Examination, isComplete } from './examine.js';
+import { type DiskInfo, describe } from './info.js';
+import { LogRing } from './log-ring.js';
+import { countEntries } from './log-sequence.js';
+import type { ProgressOptions } from './range.js';
+import type { TranslatorImage } from './translator.js';
+
+/**
+ * The verdict on an image:
+ *
+ * - `sound`: nothing is wrong;
+ * - `repairable`: all data is there, and something is worth repairing or space is lost;
+ * - `corrupt`: some data is lost or in doubt;
+ * - `unreadable`: the image does not open.
+ */
+export type CheckStatus = 'sound' | 'repairable' | 'corrupt' | 'unreadable';
+
+/** What a check found. Plain data that survives `JSON.stringify`. */
+export interface CheckReport {
+  readonly status: CheckStatus;
+  /** What the file is called, where it has a name. */
+  readonly name?: string;
+  /** In bytes. */
+  readonly fileSize: number;
+  /** Everything that was found; at most 1,000 findings of one code, the others are only counted. */
+  readonly findings: readonly Finding[];
+  /** How many findings there are of each severity, those that are not listed too. */
+  readonly counts: Readonly<Record<Severity, number>>;
+  /** How many findings of a code are not listed. */
+  readonly unlisted: Readonly<Partial<Record<RuleCode, number>>>;
+  /** What the image says about itself, where it opens. */
+  readonly info?: DiskInfo;
+  /** What its blocks are, where it opens. */
+  readonly blocks?: BlockCounts;
+  /** The check of the parent, where there is one at hand. */
+  readonly parent?: CheckReport;
+}
+
+/** Options of a check. */
+export interface CheckOptions extends ReadOptions, ProgressOptions {}
+
+/** What the scan of a BAT must know of an image that opens. */
+export function translatorImage({ source, geometry, regions, log }: CompleteExamination): TranslatorImage {
+  return { source, geometry, batOffset: regions.bat.offset, reserved: [...regions.all, ...(log ? [log] : [])] };
+}
+
+/** Checks what can be checked of an image that was examined, whether it opens or not. */
+export async function checkExamined(core: Core, examination: Examination, fileSize: number, options: CheckOptions): Promise<CheckReport> {
+  const findings = [...examination.findings];
+  const { name } = examination.source;
+  const common = { ...(name !== undefined && { name }), fileSize };
+  await inspectDeadLog(core, examination, findings, options);
+  if (!isComplete(examination)) {
+    return { status: 'unreadable', ...common, findings, counts: countSeverities(findings, new Map()), unlisted: {} };
+  }
+  const scan = await scanBat(core, translatorImage(examination), options);
+  // What opening listed of the BAT, the scan lists again.
+  const all = [...findings.filter(({ structure }) => !structure.startsWith('BAT entry')), ...scan.findings];
+  const { leakedBytes } = scan.counts;
+  if (leakedBytes > 0) {
+    all.push(finding('leaked-space', `${leakedBytes} bytes behind the first payload block are referred to by nothing`, { structure: 'file' }));
+  }
+  return {
+    status: judge(all),
+    ...common,
+    findings: all,
+    counts: countSeverities(all, scan.unlisted),
+    unlisted: Object.fromEntries(scan.unlisted),
+    info: describe(examination, fileSize),
+    blocks: scan.counts,
+  };
+}
+
+/** The report with one more finding. */
+export function withFinding(report: CheckReport, extra: Finding): CheckReport {
+  const findings = [...report.findings, extra];
+  const counts = { ...report.counts, [extra.severity]: report.counts[extra.severity] + 1 };
+  return { ...report, findings, counts, status: report.status === 'unreadable' ? report.status : judge(findings) };
+}
+
+/** The report on a chain: an image is not better than its parent. */
+export function withParent(report: CheckReport, parent: CheckReport): CheckReport {
+  const order: readonly CheckStatus[] = ['sound', 'repairable', 'corrupt', 'unreadable'];
+  const status = order[Math.max(order.indexOf(report.status), Math.min(order.indexOf(parent.status), order.indexOf('corrupt')))];
+  return { ...report, status: status ?? report.status, parent };
+}
+
+function judge(findings: readonly Finding[]): CheckStatus {
+  const severities = new Set(findings.map(({ severity }) => severity));
+  const overlap = findings.some(({ code }) => code === 'bat-block-overlap');
+  if (severities.has('fatal') || severities.has('block') || overlap) return 'corrupt';
+  return severities.has('warning') ? 'repairable' : 'sound';
+}
+
+function countSeverities(findings: readonly Finding[], unlisted: ReadonlyMap<RuleCode, number>): Record<Severity, number> {
+  const counts: Record<Severity, number> = { fatal: 0, block: 0, warning: 0, info: 0 };
+  for (const { severity } of findings) counts[severity] += 1;
+  for (const [code, count] of unlisted) {
+    const sample = findings.find((found) => found.code === code);
+    if (sample) counts[sample.severity] += count;
+  }
+  return counts;
+}
+
+/** Tells of entries in the log of a clean image: they are rightly ignored, and a forensic reader wants to know of them. */
+async function inspectDeadLog(core: Core, examination: Examination, findings: Finding[], options: ReadOptions): Promise<void> {
+  const { header, log, source } = examination;
+  if (!header || !log || isDirty(header) || log.offset + log.length > source.size) return;
+  const [window] = await core.buffers.acquire(1, options.signal);
+  if (!window) return;
+  try {
+    const entries = await countEntries(new LogRing(core, source, log, window, options));
+    if (entries > 0) findings.push(finding('log-dead', `holds ${entries} old entries, and the log GUID is zero`, log));
+  } finally {
+    core.buffers.release([window]);
+  }
+}

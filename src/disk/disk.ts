@@ -1,0 +1,130 @@
+import type { Core } from '../core/instantiate.js';
+import type { Finding } from '../rules.js';
+import type { RandomAccessSource, ReadOptions } from '../source/source.js';
+import { type CheckOptions, type CheckReport, checkExamined, withParent } from './check.js';
+import { checksumOf } from './checksum.js';
+import type { CompleteExamination } from './examine.js';
+import type { Extent } from './extent.js';
+import { type DiskInfo, type DiskType, describe } from './info.js';
+import { Member } from './member.js';
+import { extentsOf } from './pieces.js';
+import { type ProgressOptions, type RangeOptions, rangeOf } from './range.js';
+import { streamOf } from './stream.js';
+
+/** What a disk is made of. */
+interface DiskParts {
+  readonly core: Core;
+  readonly examination: CompleteExamination;
+  readonly fileSize: number;
+  readonly name: string | undefined;
+  readonly parent: VhdxDisk | undefined;
+}
+
+/**
+ * An open virtual hard disk. It is a source of the virtual disk's bytes itself, so whatever reads a source (a
+ * partition, an image inside the image) can be put on it. Nothing is ever written.
+ *
+ * Made by {@link openVhdx}. Concurrent calls are safe. Offsets and lengths are in bytes and need not be aligned.
+ */
+export class VhdxDisk implements RandomAccessSource {
+  /** Virtual size in bytes. */
+  readonly size: number;
+  readonly type: DiskType;
+  /** Size of a payload block in bytes. */
+  readonly blockSize: number;
+  /** In bytes: 512 or 4096. */
+  readonly logicalSectorSize: number;
+  /** In bytes: 512 or 4096. */
+  readonly physicalSectorSize: number;
+  /** VirtualDiskId, lower case, without braces; undefined in the few images that have none. */
+  readonly id: string | undefined;
+  /** What the file is called, where it has a name. */
+  readonly name?: string;
+  /** Everything that the image says about itself: plain data. */
+  readonly info: DiskInfo;
+  /** What is wrong and survivable, or worth knowing. {@link check} looks further. */
+  readonly findings: readonly Finding[];
+  /** The disk that this one differs from; undefined where there is none or it was not to be had. */
+  readonly parent: VhdxDisk | undefined;
+  readonly #core: Core;
+  readonly #examination: CompleteExamination;
+  readonly #fileSize: number;
+  readonly #member: Member;
+
+  /** @internal */
+  constructor({ core, examination, fileSize, name, parent }: DiskParts) {
+    const { metadata } = examination;
+    this.size = metadata.virtualSize;
+    this.info = describe(examination, fileSize);
+    this.type = this.info.type;
+    this.blockSize = metadata.blockSize;
+    this.logicalSectorSize = metadata.logicalSectorSize;
+    this.physicalSectorSize = metadata.physicalSectorSize;
+    this.id = metadata.virtualDiskId;
+    if (name !== undefined) this.name = name;
+    this.findings = examination.findings;
+    this.parent = parent;
+    this.#core = core;
+    this.#examination = examination;
+    this.#fileSize = fileSize;
+    this.#member = new Member(core, examination, parent === undefined ? undefined : parent.#member);
+  }
+
+  /**
+   * Returns bytes of the virtual disk.
+   *
+   * @throws RangeError where the range leaves the disk; VhdxError with the code of the broken rule where it touches a
+   *   damaged block, `parent-missing` where it lies in a parent that is not at hand, `closed` after {@link close}
+   */
+  async read(offset: number, length: number, options?: ReadOptions): Promise<Uint8Array<ArrayBuffer>> {
+    rangeOf(this.size, { offset, length });
+    const bytes = new Uint8Array(length);
+    await this.#member.readInto(bytes, offset, options);
+    return bytes;
+  }
+
+  /** Fills all of `target` with bytes of the virtual disk; rejects as {@link read} does, and then `target` is undefined. */
+  readInto(target: Uint8Array, offset: number, options?: ReadOptions): Promise<void> {
+    return this.#member.readInto(target, offset, options);
+  }
+
+  /** Returns bytes of the virtual disk as a stream of chunks of at most 1 MiB. RangeError where the range leaves the disk. */
+  stream(options: RangeOptions = {}): ReadableStream<Uint8Array> {
+    const { offset, length } = rangeOf(this.size, options);
+    return streamOf(this.#member, offset, length, options.signal);
+  }
+
+  /**
+   * Tells where the bytes of the virtual disk are: extents in the order of their offsets, without gaps, joined where
+   * one continues the other. Reads the BAT and sector bitmaps, never the payload.
+   */
+  async *extents(options: RangeOptions = {}): AsyncGenerator<Extent, void, undefined> {
+    const { offset, length } = rangeOf(this.size, options);
+    yield* extentsOf(this.#member, offset, length, { signal: options.signal });
+  }
+
+  /**
+   * Computes the CRC-32C of the virtual disk's bytes, or of a range of them. Costs what the data costs: holes are not
+   * read. Parts can be put together by {@link crc32cCombine}.
+   */
+  async checksum(options: RangeOptions & ProgressOptions = {}): Promise<number> {
+    const { offset, length } = rangeOf(this.size, options);
+    return checksumOf(this.#core, this.#member, offset, length, options);
+  }
+
+  /** Checks everything that can be checked without reading payload, in time linear in the metadata. */
+  async check(options: CheckOptions = {}): Promise<CheckReport> {
+    const report = await checkExamined(this.#core, this.#examination, this.#fileSize, options);
+    return this.parent ? withParent(report, await this.parent.check(options)) : report;
+  }
+
+  /** Closes the disk, its parents and the files that were opened for them. Running reads end first. */
+  close(): Promise<void> {
+    return this.#member.close();
+  }
+
+  /** {@link close}, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}

@@ -1,0 +1,150 @@
+import { sumBytes } from '../core/crc32c.js';
+import type { Core } from '../core/instantiate.js';
+import { BAT_ENTRY_SIZE, computeGeometry, type Geometry } from '../format/bat.js';
+import type { Crc } from '../format/checksum.js';
+import { FILE_IDENTIFIER_SIZE, hasVhdxSignature, parseFileIdentifier } from '../format/file-identifier.js';
+import { checkLogPlace, HEADER_SECTION_SIZE, type Header, isDirty, parseHeaders } from '../format/header.js';
+import { type DiskMetadata, NEEDED_ITEMS, parseMetadata } from '../format/metadata.js';
+import { METADATA_TABLE_SIZE, type MetadataEntry, parseMetadataTable } from '../format/metadata-table.js';
+import { parseRegionTables, REGION_TABLE_OFFSETS, REGION_TABLE_SIZE, type Region, type Regions } from '../format/region-table.js';
+import { type FileRange, hex, KiB } from '../format/sizes.js';
+import { type Finding, finding, type Report } from '../rules.js';
+import type { RandomAccessSource, ReadOptions } from '../source/source.js';
+import { type ReplaySummary, replayLog } from './replay.js';
+
+/** How a dirty image is treated: its log replayed in memory, or the image refused. */
+export type ReplayMode = 'memory' | 'refuse';
+
+/** Bytes read at the start of the file: everything of the header section that means something. */
+const SECTION_SIZE = (REGION_TABLE_OFFSETS[1] as number) + REGION_TABLE_SIZE;
+/** Bytes read at the start of the metadata region: the table, and as a rule all items. */
+const METADATA_READ_SIZE = METADATA_TABLE_SIZE + 64 * KiB;
+
+/** What an image says about itself, as far as it can be understood. */
+export interface Examination {
+  /** Everything that is wrong or worth knowing, fatal findings too. */
+  readonly findings: Finding[];
+  /** The file as it is after replay; the input itself where there was nothing to replay. */
+  source: RandomAccessSource;
+  creator?: string;
+  header?: Header;
+  log?: FileRange;
+  replay?: ReplaySummary;
+  regions?: Partial<Regions>;
+  metadataEntries?: readonly MetadataEntry[];
+  metadata?: DiskMetadata;
+  geometry?: Geometry;
+}
+
+/** An examination that found everything that reading needs. */
+export type CompleteExamination = Examination &
+  Required<Pick<Examination, 'header' | 'metadata' | 'geometry'>> & { readonly regions: Regions };
+
+/** Whether nothing that reading needs is missing or in doubt. */
+export function isComplete(examination: Examination): examination is CompleteExamination {
+  return examination.geometry !== undefined && !examination.findings.some(({ severity }) => severity === 'fatal');
+}
+
+/**
+ * Reads and checks the structures of an image, from the file identifier to the metadata, and collects what it finds.
+ * A fault of the format never rejects: what depends on it stays undefined. Rejects where the input cannot be read.
+ */
+export async function examine(core: Core, source: RandomAccessSource, replay: ReplayMode, options?: ReadOptions): Promise<Examination> {
+  const examination: Examination = { findings: [], source };
+  const report: Report = (found) => examination.findings.push(found);
+  const crc: Crc = (bytes, initial = 0) => sumBytes(core, bytes, initial);
+  const section = await readSection(source, options);
+  await examineIdentifier(examination, section, report, options);
+  if (examination.creator === undefined) return examination;
+  if (source.size < HEADER_SECTION_SIZE) {
+    const message = `the file has ${source.size} bytes, its header section alone has ${HEADER_SECTION_SIZE}`;
+    report(finding('file-too-small', message, { structure: 'header section', offset: 0 }));
+    return examination;
+  }
+  const header = parseHeaders(section, crc, report);
+  if (!header) return examination;
+  examination.header = header;
+  const log = checkLogPlace(header, source.size, report);
+  if (log) examination.log = log;
+  if (isDirty(header)) {
+    if (!log || !(await replayDirtyLog(examination, core, replay, report, options))) return examination;
+    const tables = section.subarray(REGION_TABLE_OFFSETS[0]);
+    await examination.source.readInto(tables, REGION_TABLE_OFFSETS[0], options);
+  }
+  examination.regions = parseRegionTables(section, examination.source.size, log, crc, report);
+  const { metadata, bat } = examination.regions;
+  if (metadata && isReadable(metadata, examination)) await examineMetadata(examination, metadata, report, options);
+  if (examination.metadata) {
+    examination.geometry = computeGeometry({ ...examination.metadata });
+    if (bat) checkBatLength(bat, examination.geometry, report);
+  }
+  return examination;
+}
+
+async function readSection(source: RandomAccessSource, options?: ReadOptions): Promise<Uint8Array> {
+  const section = new Uint8Array(SECTION_SIZE);
+  await source.readInto(section.subarray(0, Math.min(SECTION_SIZE, source.size)), 0, options);
+  return section;
+}
+
+async function examineIdentifier(examination: Examination, section: Uint8Array, report: Report, options?: ReadOptions): Promise<void> {
+  const { source } = examination;
+  const start = section.subarray(0, Math.min(FILE_IDENTIFIER_SIZE, source.size));
+  // The end of the file tells a fixed VHD; nobody else needs to read it.
+  const end = new Uint8Array(hasVhdxSignature(start) ? 0 : Math.min(512, source.size));
+  await source.readInto(end, source.size - end.length, options);
+  const creator = parseFileIdentifier(start, end, report);
+  if (creator !== undefined) examination.creator = creator;
+}
+
+/** Replays the log where that is allowed; false, and a fatal finding, where the image stays as it is on disk. */
+async function replayDirtyLog(examination: Examination, core: Core, mode: ReplayMode, report: Report, options?: ReadOptions): Promise<boolean> {
+  const { source, header, log, findings } = examination;
+  if (!header || !log || findings.some(({ severity }) => severity === 'fatal')) return false;
+  if (mode === 'refuse') {
+    report(finding('log-dirty', `the image is dirty: its log (log GUID ${header.logGuid}) must be replayed`, log));
+    return false;
+  }
+  const replayed = await replayLog(core, source, header, log, report, options);
+  if (!replayed) return false;
+  examination.source = replayed.source;
+  examination.replay = replayed.summary;
+  const { entries, dataSectors, zeroedBytes } = replayed.summary;
+  const what = `${entries} log entries replayed in memory: ${dataSectors} sectors of 4 KiB written, ${zeroedBytes} bytes zeroed`;
+  report(finding('log-replayed', what, log));
+  return true;
+}
+
+function isReadable(region: Region, { source }: Examination): boolean {
+  return region.offset + region.length <= source.size;
+}
+
+async function examineMetadata(examination: Examination, region: Region, report: Report, options?: ReadOptions): Promise<void> {
+  const { source } = examination;
+  const start = new Uint8Array(Math.min(METADATA_READ_SIZE, region.length));
+  await source.readInto(start, region.offset, options);
+  const entries = parseMetadataTable(start.subarray(0, METADATA_TABLE_SIZE), region, report);
+  if (!entries) return;
+  examination.metadataEntries = entries;
+  const items = new Map<MetadataEntry, Uint8Array>();
+  for (const entry of entries) {
+    if (!entry.name || !NEEDED_ITEMS.includes(entry.name)) continue;
+    const at = entry.offset - region.offset;
+    if (at + entry.length <= start.length) {
+      items.set(entry, start.subarray(at, at + entry.length));
+    } else {
+      const bytes = new Uint8Array(entry.length);
+      await source.readInto(bytes, entry.offset, options);
+      items.set(entry, bytes);
+    }
+  }
+  const metadata = parseMetadata(entries, (entry) => items.get(entry) as Uint8Array, report);
+  if (metadata) examination.metadata = metadata;
+}
+
+function checkBatLength(bat: Region, geometry: Geometry, report: Report): void {
+  const needed = geometry.batEntries * BAT_ENTRY_SIZE;
+  if (needed <= bat.length) return;
+  const message = `has ${hex(bat.length)} bytes, ${geometry.batEntries} entries need ${hex(needed)}`;
+  report(finding('bat-too-short', message, bat));
+}

@@ -1,0 +1,107 @@
+import type { CompleteExamination, Examination } from './examine.js';
+import type { ReplaySummary } from './replay.js';
+import { isDirty } from '../format/header.js';
+
+/** Whether blocks are all allocated from the start, allocated when written, or only where they differ from a parent. */
+export type DiskType = 'fixed' | 'dynamic' | 'differencing';
+
+/** Everything that an image says about itself: plain data that survives `JSON.stringify`. Sizes and offsets in bytes. */
+export interface DiskInfo {
+  readonly type: DiskType;
+  readonly virtualSize: number;
+  readonly blockSize: number;
+  readonly logicalSectorSize: number;
+  readonly physicalSectorSize: number;
+  /** VirtualDiskId; undefined in the few images that have none. */
+  readonly virtualDiskId?: string;
+  /** What the image says of the program that made it. */
+  readonly creator: string;
+  /** Length of the file as it lies there. */
+  readonly fileSize: number;
+  readonly chunkRatio: number;
+  readonly payloadBlocks: number;
+  readonly batEntries: number;
+  /** The current header. */
+  readonly header: {
+    readonly copy: 1 | 2;
+    /** In decimal: it has 64 bits. */
+    readonly sequenceNumber: string;
+    readonly fileWriteGuid: string;
+    readonly dataWriteGuid: string;
+    readonly logGuid: string;
+    readonly version: number;
+    readonly logVersion: number;
+  };
+  /** The log: whether the image is dirty, and what replaying it in memory did. */
+  readonly log: {
+    readonly dirty: boolean;
+    readonly offset: number;
+    readonly length: number;
+    readonly replay?: ReplaySummary;
+  };
+  readonly regions: readonly {
+    readonly guid: string;
+    readonly name: string;
+    readonly offset: number;
+    readonly length: number;
+    readonly required: boolean;
+  }[];
+  readonly metadataItems: readonly {
+    readonly id: string;
+    readonly name: string;
+    readonly user: boolean;
+    readonly virtualDisk: boolean;
+    readonly required: boolean;
+    readonly offset: number;
+    readonly length: number;
+  }[];
+  /** Keys and values of the parent locator of a differencing image. */
+  readonly parentLocator?: Readonly<Record<string, string>>;
+}
+
+/** The type of a disk; LeaveBlockAllocated has no meaning where there is a parent ([MS-VHDX] 2.6.2.1). */
+export function diskType({ hasParent, leaveBlocksAllocated }: { hasParent: boolean; leaveBlocksAllocated: boolean }): DiskType {
+  if (hasParent) return 'differencing';
+  return leaveBlocksAllocated ? 'fixed' : 'dynamic';
+}
+
+/** Gathers what an examination found. `fileSize` is the length of the file as it lies there. */
+export function describe(examination: CompleteExamination, fileSize: number): DiskInfo {
+  const { header, metadata, geometry } = examination;
+  const { logOffset, logLength, ...rest } = header;
+  return {
+    type: diskType(metadata),
+    virtualSize: metadata.virtualSize,
+    blockSize: metadata.blockSize,
+    logicalSectorSize: metadata.logicalSectorSize,
+    physicalSectorSize: metadata.physicalSectorSize,
+    ...(metadata.virtualDiskId !== undefined && { virtualDiskId: metadata.virtualDiskId }),
+    creator: examination.creator ?? '',
+    fileSize,
+    chunkRatio: geometry.chunkRatio,
+    payloadBlocks: geometry.payloadBlocks,
+    batEntries: geometry.batEntries,
+    header: { ...rest, sequenceNumber: String(header.sequenceNumber) },
+    log: {
+      dirty: isDirty(header),
+      offset: logOffset,
+      length: logLength,
+      ...(examination.replay && { replay: examination.replay }),
+    },
+    regions: describeRegions(examination),
+    metadataItems: (examination.metadataEntries ?? []).map((entry) => ({
+      id: entry.itemId,
+      name: entry.structure,
+      user: entry.isUser,
+      virtualDisk: entry.isVirtualDisk,
+      required: entry.isRequired,
+      offset: entry.offset,
+      length: entry.length,
+    })),
+    ...(metadata.parentLocator && { parentLocator: metadata.parentLocator.entries }),
+  };
+}
+
+function describeRegions({ regions }: Examination): DiskInfo['regions'] {
+  return (regions?.all ?? []).map(({ guid, structure, offset, length, required }) => ({ guid, name: structure, offset, length, required }));
+}

@@ -1,0 +1,197 @@
+import type { Core } from '../core/instantiate.js';
+import { BAT_ENTRY_SIZE, type Geometry, PayloadState } from '../format/bat.js';
+import { type FileRange, hex } from '../format/sizes.js';
+import { VhdxError } from '../errors.js';
+import { checkRange } from '../source/range.js';
+import type { RandomAccessSource, ReadOptions } from '../source/source.js';
+import type { CompleteExamination } from './examine.js';
+import { type Extent, pushExtent } from './extent.js';
+import { InFlight } from './in-flight.js';
+import { DAMAGE, Kind, type RawExtent } from './raw-extent.js';
+import { Translator } from './translator.js';
+
+/** Reads of one call that may be under way at a time. */
+const READS_IN_FLIGHT = 8;
+/** Extents that are translated at a time. */
+const BATCH = 1024;
+
+const DONE = Promise.resolve();
+
+/** One image of a chain: its file as it is after replay, the translation through its BAT, and the next member below. */
+export class Member {
+  /** Virtual size in bytes. */
+  readonly size: number;
+  /** The parent; undefined where there is none, or where it was not to be had. */
+  readonly parent: Member | undefined;
+  readonly #geometry: Geometry;
+  readonly #source: RandomAccessSource;
+  readonly #translator: Translator;
+  readonly #batOffset: number;
+  #closed = false;
+
+  constructor(core: Core, examination: CompleteExamination, parent: Member | undefined) {
+    const { geometry, source, regions, log } = examination;
+    const reserved: FileRange[] = [...regions.all, ...(log ? [log] : [])];
+    this.size = geometry.virtualSize;
+    this.parent = parent;
+    this.#geometry = geometry;
+    this.#source = source;
+    this.#batOffset = regions.bat.offset;
+    this.#translator = new Translator(core, { source, geometry, batOffset: regions.bat.offset, reserved });
+  }
+
+  /** Fills `target` with the disk's bytes from `offset` on. What one extent holds goes to the source without a detour. */
+  readInto(target: Uint8Array, offset: number, options?: ReadOptions): Promise<void> {
+    try {
+      this.#check(offset, target.length, options);
+      if (target.length === 0) return DONE;
+      const extent = this.#translator.translateNow(offset, target.length);
+      if (extent?.kind === Kind.Data) return this.#source.readInto(target, extent.fileOffset, options);
+      if (extent && this.#readsAsZeros(extent)) {
+        target.fill(0);
+        return DONE;
+      }
+      return this.#readExtents(target, offset, options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /**
+   * Appends the extents of a range to `out`, those of parents among them, at least one and not many more than
+   * `limit`, and returns the offset that it reached.
+   */
+  async resolve(offset: number, length: number, out: Extent[], limit: number, depth: number, options?: ReadOptions): Promise<number> {
+    this.#check(offset, length, options);
+    const end = offset + length;
+    let at = offset;
+    while (at < end && (out.length < limit || at === offset)) {
+      const batch: RawExtent[] = [];
+      await this.#translator.translate(at, end - at, batch, BATCH, options);
+      for (const extent of batch) {
+        at = await this.#resolveExtent(extent, out, limit, depth, options);
+        if (at < extent.offset + extent.length || out.length >= limit) break;
+      }
+    }
+    return at;
+  }
+
+  /** Frees what the member and those below it hold. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#translator.close();
+    await this.#source.close?.();
+    await this.parent?.close();
+  }
+
+  #check(offset: number, length: number, options?: ReadOptions): void {
+    options?.signal?.throwIfAborted();
+    if (this.#closed) throw new VhdxError('closed', 'the disk was closed');
+    checkRange(this.size, offset, length);
+  }
+
+  #fallsThrough(extent: RawExtent): boolean {
+    return extent.kind === Kind.NotPresent && this.#geometry.hasParent;
+  }
+
+  #readsAsZeros(extent: RawExtent): boolean {
+    return extent.kind <= PayloadState.Unmapped && !this.#fallsThrough(extent);
+  }
+
+  async #readExtents(target: Uint8Array, offset: number, options?: ReadOptions): Promise<void> {
+    const reads = new InFlight(READS_IN_FLIGHT);
+    const end = offset + target.length;
+    try {
+      for (let at = offset; at < end && !reads.failed; ) {
+        const batch: RawExtent[] = [];
+        at = await this.#translator.translate(at, end - at, batch, BATCH, options);
+        for (const extent of batch) {
+          if (reads.failed) break;
+          const part = target.subarray(extent.offset - offset, extent.offset - offset + extent.length);
+          if (this.#readsAsZeros(extent)) part.fill(0);
+          else await reads.add(this.#readExtent(part, extent, options));
+        }
+      }
+    } catch (error) {
+      reads.fail(error);
+    }
+    await reads.settle();
+  }
+
+  async #readExtent(part: Uint8Array, extent: RawExtent, options?: ReadOptions): Promise<void> {
+    if (extent.kind === Kind.Data) return this.#source.readInto(part, extent.fileOffset, options);
+    if (!this.#fallsThrough(extent)) throw this.#damage(extent);
+    if (!this.parent) throw this.#parentMissing(extent.offset);
+    const there = this.#lengthInParent(extent);
+    part.fill(0, there);
+    if (there > 0) await this.parent.readInto(part.subarray(0, there), extent.offset, options);
+  }
+
+  /** How much of an extent the parent has; behind its end there are zeros. */
+  #lengthInParent({ offset, length }: RawExtent): number {
+    return Math.max(0, Math.min(length, (this.parent?.size ?? 0) - offset));
+  }
+
+  /** Appends what an extent is and returns the offset that it reached; the parent may stop short. */
+  async #resolveExtent(extent: RawExtent, out: Extent[], limit: number, depth: number, options?: ReadOptions): Promise<number> {
+    const { offset, length, kind, fileOffset } = extent;
+    const end = offset + length;
+    if (kind === Kind.Data) {
+      pushExtent(out, { offset, length, kind: 'data', depth, fileOffset });
+    } else if (kind === Kind.Zero) {
+      pushExtent(out, { offset, length, kind: 'zero', depth });
+    } else if (this.#readsAsZeros(extent)) {
+      pushExtent(out, { offset, length, kind: 'unmapped', depth });
+    } else if (!this.#fallsThrough(extent)) {
+      pushExtent(out, { offset, length, kind: 'damaged', depth, code: DAMAGE[kind] ?? 'bat-reserved-state' });
+    } else if (!this.parent) {
+      pushExtent(out, { offset, length, kind: 'damaged', depth, code: 'parent-missing' });
+    } else {
+      const there = this.#lengthInParent(extent);
+      const reached = there > 0 ? await this.parent.resolve(offset, there, out, limit, depth + 1, options) : offset;
+      if (reached < offset + there) return reached;
+      if (reached < end) pushExtent(out, { offset: reached, length: end - reached, kind: 'unmapped', depth });
+    }
+    return end;
+  }
+
+  #damage({ offset, kind, fileOffset }: RawExtent): VhdxError {
+    const code = DAMAGE[kind] ?? 'bat-reserved-state';
+    const { blockSize, chunkRatio } = this.#geometry;
+    const block = Math.floor(offset / blockSize);
+    const chunk = Math.floor(block / chunkRatio);
+    const isBitmap = kind === Kind.BitmapMissing || kind === Kind.BitmapState;
+    const index = isBitmap ? chunk * (chunkRatio + 1) + chunkRatio : block + chunk;
+    const at = this.#batOffset + index * BAT_ENTRY_SIZE;
+    const what = describeDamage(kind, fileOffset, this.#source.size);
+    const message = `BAT entry ${index}: ${what}; the disk cannot be read at ${hex(offset)} (entry at ${hex(at)})`;
+    return new VhdxError(code, message, { structure: `BAT entry ${index}`, offset: at });
+  }
+
+  #parentMissing(offset: number): VhdxError {
+    const message = `the disk's bytes at ${hex(offset)} lie in its parent, and the parent is not at hand`;
+    return new VhdxError('parent-missing', message, { structure: 'Parent Locator' });
+  }
+}
+
+function describeDamage(kind: number, fileOffset: number, fileSize: number): string {
+  switch (kind) {
+    case Kind.ReservedState:
+      return 'payload block state 4 is reserved';
+    case Kind.PartialWithoutParent:
+      return 'the payload block is partially present and the disk has no parent';
+    case Kind.OffsetMissing:
+      return `the payload block is said to lie inside the header section, at ${hex(fileOffset)}`;
+    case Kind.OffsetRange:
+      return `the payload block is said to lie at ${hex(fileOffset)}, where no file reaches`;
+    case Kind.PastEnd:
+      return `the payload block reaches ${hex(fileOffset)}, the file ends at ${hex(fileSize)}`;
+    case Kind.OverlapsStructure:
+      return `the payload block at ${hex(fileOffset)} overlaps the log or a region`;
+    case Kind.BitmapMissing:
+      return 'there is no sector bitmap block for a partially present payload block';
+    default:
+      return 'the sector bitmap block is not where one can be';
+  }
+}

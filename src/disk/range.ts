@@ -1,0 +1,29 @@
+/** A part of a disk, as the methods that go through one take it. */
+export interface RangeOptions {
+  /** First byte; 0 where it is not given. */
+  readonly offset?: number | undefined;
+  /** Number of bytes; up to the end where it is not given. */
+  readonly length?: number | undefined;
+  /** Gives the work up; it rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** How far some work has come, in bytes of what it goes through. */
+export interface Progress {
+  readonly done: number;
+  readonly total: number;
+}
+
+/** Told now and then how far some work has come. */
+export interface ProgressOptions {
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+}
+
+/** The range that is meant. RangeError where it leaves the disk. */
+export function rangeOf(size: number, { offset = 0, length }: RangeOptions): { offset: number; length: number } {
+  const bytes = length ?? size - offset;
+  if (Number.isSafeInteger(offset) && Number.isSafeInteger(bytes) && offset >= 0 && bytes >= 0 && bytes <= size - offset) {
+    return { offset, length: bytes };
+  }
+  throw new RangeError(`${bytes} bytes at ${offset} are not inside the ${size} bytes of the disk`);
+}

@@ -1,0 +1,40 @@
+import type { Member } from './member.js';
+import { newBuffers, readAhead } from './read-ahead.js';
+
+/** Bytes of a chunk. */
+const CHUNK = 1024 * 1024;
+/** Chunks that are being read while one is handed out. */
+const CHUNKS_IN_FLIGHT = 4;
+
+/** The bytes of a range in chunks of at most 1 MiB, which belong to the reader. Nothing is read before the first pull. */
+export function streamOf(disk: Member, offset: number, length: number, signal: AbortSignal | undefined): ReadableStream<Uint8Array> {
+  const chunks = chunksOf(disk, offset, length, signal);
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        const { done, value } = await chunks.next();
+        if (done) controller.close();
+        else controller.enqueue(value);
+      },
+      async cancel() {
+        await chunks.return(undefined);
+      },
+    },
+    { highWaterMark: 0 },
+  );
+}
+
+async function* chunksOf(disk: Member, offset: number, length: number, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array, undefined> {
+  const options = { signal };
+  for await (const piece of readAhead(disk, offset, length, newBuffers(CHUNK, CHUNKS_IN_FLIGHT), options)) {
+    if (piece.buffer) {
+      yield piece.buffer.bytes.subarray(0, piece.length);
+      continue;
+    }
+    for (let left = piece.length; left > 0; left -= CHUNK) {
+      signal?.throwIfAborted();
+      yield new Uint8Array(Math.min(CHUNK, left));
+    }
+  }
+  return undefined;
+}

@@ -1,0 +1,201 @@
+import type { Core } from '../core/instantiate.js';
+import { type PageCache, pageCacheOf } from '../core/page-cache.js';
+import { BAT_ENTRY_SIZE, bitmapEntryIndex, type Geometry, PayloadState, SECTOR_BITMAP_BLOCK_SIZE } from '../format/bat.js';
+import { type FileRange, MiB } from '../format/sizes.js';
+import type { RandomAccessSource, ReadOptions } from '../source/source.js';
+import { untilAborted } from '../source/abort.js';
+import { Kind, pushRawExtent, type RawExtent } from './raw-extent.js';
+
+/** What a translator must know of an image. */
+export interface TranslatorImage {
+  readonly source: RandomAccessSource;
+  readonly geometry: Geometry;
+  /** File offset of the BAT, in bytes. */
+  readonly batOffset: number;
+  /** Log and regions: where no block may lie. */
+  readonly reserved: readonly FileRange[];
+}
+
+/** Bits of a sector bitmap page: 64 KiB of eight each. */
+const BITMAP_PAGE_BYTES = 64 * 1024;
+const BITMAP_PAGE = 0x80000000;
+const PAGES_PER_BITMAP = SECTOR_BITMAP_BLOCK_SIZE / BITMAP_PAGE_BYTES;
+
+/**
+ * Translates virtual offsets of one image into extents of its file. The walking is done in the core, on pages of the
+ * BAT and of the sector bitmaps in the core's memory; where it lacks one, the page is read and it is asked again.
+ */
+export class Translator {
+  readonly #image: TranslatorImage;
+  readonly #core: Core;
+  readonly #pages: PageCache;
+  /** The number under which the core keeps the image's pages. */
+  readonly disk: number;
+  readonly #blockShift: number;
+  readonly #ratioShift: number;
+  readonly #sectorShift: number;
+  readonly #header: number;
+  readonly #extents: number;
+
+  constructor(core: Core, image: TranslatorImage) {
+    this.#core = core;
+    this.#image = image;
+    this.#pages = pageCacheOf(core);
+    this.disk = this.#pages.addDisk();
+    this.#blockShift = Math.log2(image.geometry.blockSize);
+    this.#ratioShift = Math.log2(image.geometry.chunkRatio);
+    this.#sectorShift = Math.log2(image.geometry.logicalSectorSize);
+    this.#header = core.layout.extentsHeader / 8;
+    this.#extents = core.layout.extents / 8;
+  }
+
+  /**
+   * The one extent that holds a whole range, where the core knows it without reading anything; otherwise undefined.
+   * What comes back is valid until the next call.
+   */
+  translateNow(offset: number, length: number): RawExtent | undefined {
+    if (this.#walkBat(offset, length) !== 1) return undefined;
+    const floats = this.#core.floats;
+    if (floats[this.#header] !== offset + length) return undefined;
+    const extent = this.#extentAt(0);
+    if (extent.kind === PayloadState.PartiallyPresent) return undefined;
+    return extent.kind === Kind.Data && this.#overlapsReserved(extent.fileOffset, extent.length) ? undefined : extent;
+  }
+
+  /**
+   * Appends the extents of a range to `out`, at least one and not many more than `limit`, and returns the offset that
+   * it reached. Kinds are those of {@link Kind}.
+   */
+  async translate(offset: number, length: number, out: RawExtent[], limit: number, options?: ReadOptions): Promise<number> {
+    const end = offset + length;
+    let at = offset;
+    while (at < end && (out.length < limit || at === offset)) {
+      options?.signal?.throwIfAborted();
+      const count = this.#walkBat(at, end - at);
+      const { reached, missing } = this.#outcome();
+      const batch = this.#takeExtents(count);
+      at = reached;
+      for (const extent of batch) {
+        if (extent.kind === PayloadState.PartiallyPresent) await this.#split(extent, out, options);
+        else if (extent.kind === Kind.Data) this.#pushChecked(extent, out);
+        else pushRawExtent(out, extent);
+        // A bitmap can make very many extents of one block.
+        if (out.length >= limit) {
+          at = extent.offset + extent.length;
+          break;
+        }
+      }
+      if (missing >= 0 && at === reached && at < end) await this.loadBatPage(missing, options);
+    }
+    return at;
+  }
+
+  /** Frees the image's pages. */
+  close(): Promise<void> {
+    return this.#pages.removeDisk(this.disk);
+  }
+
+  #walkBat(offset: number, length: number): number {
+    const { geometry, source } = this.#image;
+    return this.#core.exports.translate(this.disk, offset, length, this.#blockShift, this.#ratioShift, source.size, geometry.hasParent);
+  }
+
+  #outcome(): { reached: number; missing: number } {
+    const floats = this.#core.floats;
+    return { reached: floats[this.#header] as number, missing: floats[this.#header + 1] as number };
+  }
+
+  #extentAt(index: number): RawExtent {
+    const floats = this.#core.floats;
+    const at = this.#extents + 4 * index;
+    return {
+      offset: floats[at] as number,
+      length: floats[at + 1] as number,
+      kind: floats[at + 2] as number,
+      fileOffset: floats[at + 3] as number,
+    };
+  }
+
+  #takeExtents(count: number): RawExtent[] {
+    return Array.from({ length: count }, (_, i) => this.#extentAt(i));
+  }
+
+  /** Brings a page of the BAT into the core's memory. */
+  loadBatPage(page: number, options?: ReadOptions): Promise<void> {
+    const { source, batOffset, geometry } = this.#image;
+    const load = this.#pages.load(this.disk, page, async (slot) => {
+      const start = page * slot.length;
+      const length = Math.min(slot.length, geometry.batEntries * BAT_ENTRY_SIZE - start);
+      await source.readInto(slot.subarray(0, length), batOffset + start);
+      slot.fill(0, length);
+    });
+    return untilAborted(load, options?.signal);
+  }
+
+  /** Appends what a partially present extent, which lies in one block, consists of. */
+  async #split(extent: RawExtent, out: RawExtent[], options?: ReadOptions): Promise<void> {
+    const end = extent.offset + extent.length;
+    let at = extent.offset;
+    while (at < end) {
+      options?.signal?.throwIfAborted();
+      const file = extent.fileOffset + (at - extent.offset);
+      const { source } = this.#image;
+      const count = this.#core.exports.splitPartial(this.disk, at, end - at, file, this.#sectorShift, source.size);
+      const { reached, missing } = this.#outcome();
+      for (const part of this.#takeExtents(count)) {
+        if (part.kind === Kind.Data) this.#pushChecked(part, out);
+        else pushRawExtent(out, part);
+      }
+      at = reached;
+      if (missing < 0) continue;
+      const problem = await this.#loadBitmapPage(missing - BITMAP_PAGE, options);
+      if (problem === undefined) continue;
+      pushRawExtent(out, { offset: at, length: end - at, kind: problem, fileOffset: 0 });
+      return;
+    }
+  }
+
+  /** Loads a page of a sector bitmap block, or says why there is none. `page` counts from the start of the disk. */
+  async #loadBitmapPage(page: number, options?: ReadOptions): Promise<number | undefined> {
+    const { geometry, source } = this.#image;
+    const index = bitmapEntryIndex(geometry, Math.floor(page / PAGES_PER_BITMAP));
+    let state = this.#core.exports.sectorBitmapEntry(this.disk, index);
+    for (let missing = this.#outcome().missing; missing >= 0; missing = this.#outcome().missing) {
+      await this.loadBatPage(missing, options);
+      state = this.#core.exports.sectorBitmapEntry(this.disk, index);
+    }
+    const block = this.#core.floats[this.#header + 2] as number;
+    if (state === PayloadState.NotPresent) return Kind.BitmapMissing;
+    if (state !== PayloadState.FullyPresent) return Kind.BitmapState;
+    const offset = block + (page % PAGES_PER_BITMAP) * BITMAP_PAGE_BYTES;
+    if (block < MiB || offset + BITMAP_PAGE_BYTES > source.size) return Kind.BitmapState;
+    if (this.#overlapsReserved(block, SECTOR_BITMAP_BLOCK_SIZE)) return Kind.BitmapState;
+    await untilAborted(this.#pages.load(this.disk, BITMAP_PAGE + page, (slot) => source.readInto(slot, offset)), options?.signal);
+    return undefined;
+  }
+
+  #overlapsReserved(fileOffset: number, length: number): boolean {
+    for (const range of this.#image.reserved) {
+      if (fileOffset < range.offset + range.length && range.offset < fileOffset + length) return true;
+    }
+    return false;
+  }
+
+  /** Appends data; block by block where some of it lies on the log or on a region, which data never does. */
+  #pushChecked(extent: RawExtent, out: RawExtent[]): void {
+    if (!this.#overlapsReserved(extent.fileOffset, extent.length)) {
+      pushRawExtent(out, extent);
+      return;
+    }
+    const { blockSize } = this.#image.geometry;
+    const end = extent.offset + extent.length;
+    for (let at = extent.offset; at < end; ) {
+      const next = Math.min((Math.floor(at / blockSize) + 1) * blockSize, end);
+      const fileOffset = extent.fileOffset + (at - extent.offset);
+      // The block counts as a whole: what of it lies outside the structure is as doubtful as what lies inside.
+      const bad = this.#overlapsReserved(fileOffset - (at % blockSize), blockSize);
+      pushRawExtent(out, { offset: at, length: next - at, kind: bad ? Kind.OverlapsStructure : Kind.Data, fileOffset });
+      at = next;
+    }
+  }
+}

@@ -1,0 +1,115 @@
+import { readGuid } from './guid.js';
+import { type FileRange, KiB, readU64 } from './sizes.js';
+
+/** Length in bytes of a sector of the log: everything in it is a multiple of this ([MS-VHDX] 2.3). */
+export const LOG_SECTOR_SIZE = 4 * KiB;
+/** First file offset that the log may change: file identifier and headers are never logged. */
+export const FIRST_LOGGED_OFFSET = 192 * KiB;
+
+/**
+ * Where in a data descriptor the bytes stand that signature and number displaced in its data sector: the sector's
+ * last 4 (TrailingBytes), then its first 8 (LeadingBytes).
+ */
+export const DISPLACED_OFFSET = 4;
+
+const ENTRY_HEADER_SIZE = 64;
+/** Length in bytes of a descriptor. */
+export const DESCRIPTOR_SIZE = 32;
+const LOGE = 0x65676f6c;
+const DESC = 0x63736564;
+const ZERO = 0x6f72657a;
+const DATA = 0x61746164;
+
+/** The header of a log entry ([MS-VHDX] 2.3.1.1), its fields checked against the ring that it lies in. */
+export interface LogEntryHeader {
+  readonly checksum: number;
+  /** Length of the whole entry, in log sectors. */
+  readonly sectors: number;
+  /** How many of them, from the first on, hold descriptors. */
+  readonly descriptorSectors: number;
+  readonly descriptorCount: number;
+  /** Where the oldest entry that must be replayed lies, in log sectors from the start of the ring. */
+  readonly tail: number;
+  readonly sequenceNumber: bigint;
+  /** In bytes: what the file's length was at least when the entry was written; 0 says nothing. */
+  readonly flushedFileOffset: number;
+  /** In bytes: what the file's length must be at least after replay. */
+  readonly lastFileOffset: number;
+}
+
+/** A descriptor of a log entry ([MS-VHDX] 2.3.1.2, 2.3.1.3): zeros, or one 4 KiB sector of data, to be written. */
+export interface LogDescriptor extends FileRange {
+  /** Which descriptor-sized place of its log sector it has. */
+  readonly slot: number;
+  readonly kind: 'zero' | 'data';
+}
+
+/** Whether a log sector begins a log entry, as far as its signature tells. */
+export function beginsLogEntry(view: DataView, at: number): boolean {
+  return view.getUint32(at, true) === LOGE;
+}
+
+/**
+ * Parses the entry header at `at`. Undefined where it cannot be one of this log: that ends a sequence, and is no
+ * fault of the file, since a ring is full of old and torn entries. The checksum is not looked at.
+ *
+ * @param ringSectors length of the log in log sectors
+ */
+export function parseLogEntryHeader(view: DataView, at: number, ringSectors: number, logGuid: string): LogEntryHeader | undefined {
+  if (!beginsLogEntry(view, at)) return undefined;
+  const length = view.getUint32(at + 8, true);
+  const tail = view.getUint32(at + 12, true);
+  const sequenceNumber = view.getBigUint64(at + 16, true);
+  const descriptorCount = view.getUint32(at + 24, true);
+  if (length === 0 || length % LOG_SECTOR_SIZE !== 0 || length / LOG_SECTOR_SIZE > ringSectors) return undefined;
+  if (tail % LOG_SECTOR_SIZE !== 0 || tail / LOG_SECTOR_SIZE >= ringSectors) return undefined;
+  if (sequenceNumber === 0n || readGuid(view, at + 32) !== logGuid) return undefined;
+  const descriptorSectors = Math.ceil((ENTRY_HEADER_SIZE + descriptorCount * DESCRIPTOR_SIZE) / LOG_SECTOR_SIZE);
+  if (descriptorSectors * LOG_SECTOR_SIZE > length) return undefined;
+  return {
+    checksum: view.getUint32(at + 4, true),
+    sectors: length / LOG_SECTOR_SIZE,
+    descriptorSectors,
+    descriptorCount,
+    tail: tail / LOG_SECTOR_SIZE,
+    sequenceNumber,
+    flushedFileOffset: readU64(view, at + 48),
+    lastFileOffset: readU64(view, at + 56),
+  };
+}
+
+/**
+ * Parses the descriptors of an entry that lie in its log sector number `index`, which begins at `at`.
+ * Undefined where one of them is not valid.
+ */
+export function parseLogDescriptors(view: DataView, at: number, index: number, entry: LogEntryHeader): LogDescriptor[] | undefined {
+  const perSector = LOG_SECTOR_SIZE / DESCRIPTOR_SIZE;
+  const skipped = ENTRY_HEADER_SIZE / DESCRIPTOR_SIZE; // the header takes the place of two descriptors
+  const first = index === 0 ? skipped : 0;
+  const last = Math.min(perSector, entry.descriptorCount + skipped - index * perSector);
+  const descriptors: LogDescriptor[] = [];
+  for (let slot = first; slot < last; slot++) {
+    const descriptor = parseDescriptor(view, at + slot * DESCRIPTOR_SIZE, entry);
+    if (!descriptor) return undefined;
+    descriptors.push({ ...descriptor, slot });
+  }
+  return descriptors;
+}
+
+function parseDescriptor(view: DataView, at: number, entry: LogEntryHeader): Omit<LogDescriptor, 'slot'> | undefined {
+  const signature = view.getUint32(at, true);
+  if ((signature !== DESC && signature !== ZERO) || view.getBigUint64(at + 24, true) !== entry.sequenceNumber) return undefined;
+  const offset = readU64(view, at + 16);
+  const length = signature === ZERO ? readU64(view, at + 8) : LOG_SECTOR_SIZE;
+  if (offset % LOG_SECTOR_SIZE !== 0 || length % LOG_SECTOR_SIZE !== 0 || offset + length > Number.MAX_SAFE_INTEGER) return undefined;
+  const kind = signature === ZERO ? 'zero' : 'data';
+  return { structure: `log entry ${entry.sequenceNumber}`, kind, offset, length };
+}
+
+/** Whether the log sector at `at` is a data sector of an entry ([MS-VHDX] 2.3.1.4). */
+export function isDataSector(view: DataView, at: number, entry: LogEntryHeader): boolean {
+  if (view.getUint32(at, true) !== DATA) return false;
+  const high = BigInt(view.getUint32(at + 4, true));
+  const low = BigInt(view.getUint32(at + LOG_SECTOR_SIZE - 4, true));
+  return ((high << 32n) | low) === entry.sequenceNumber;
+}
