@@ -55,24 +55,27 @@ async function javascriptModule(bytes) {
   // Binaryen is the compiler's own: a copy of another version must not get in.
   const path = createRequire(import.meta.resolve('assemblyscript')).resolve('binaryen');
   const { default: binaryen } = await import(pathToFileURL(path).href);
+  const { BulkMemory, BulkMemoryOpt, SignExt } = binaryen.Features;
   const module = binaryen.readBinary(bytes);
-  module.setFeatures(binaryen.Features.MVP);
+  module.setFeatures(BulkMemory | BulkMemoryOpt | SignExt);
   binaryen.setOptimizeLevel(3);
   binaryen.setShrinkLevel(0);
   module.optimize();
   const text = module.emitAsmjs();
   module.dispose();
-  const start = text.indexOf('function asmFunc(imports)');
-  const end = text.lastIndexOf('\n}\n', text.indexOf('var retasmFunc')) + 3;
-  if (start < 0 || end < 3) throw new Error('Binaryen writes its JavaScript in another form than this script knows');
+  // Helpers and `asmFunc`, which makes an instance; behind them stands code that makes one instance at once.
+  const end = text.indexOf('var memasmFunc');
+  if (end < 0 || !text.includes('function asmFunc(imports)')) {
+    throw new Error('Binaryen writes its JavaScript in another form than this script knows');
+  }
   return [
     '// @ts-nocheck',
     "import type { CoreExports } from './core-exports.generated.js';\n",
     '/** Makes an instance of the core on a zeroed memory. */',
     'export function instantiate(imports: { env: { memory: { buffer: ArrayBuffer } } }): CoreExports {',
-    ' return asmFunc(imports);',
+    text.slice(0, end),
+    'return asmFunc(imports);',
     '}\n',
-    text.slice(start, end),
   ].join('\n');
 }
 
