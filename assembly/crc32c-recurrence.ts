@@ -1,149 +1,135 @@
 import { slicingBy8 } from './crc32c-tables';
-import { CHECKSUM_SCRATCH } from './memory';
+import { CHECKSUM_HISTORY, CHECKSUM_RESIDUE } from './memory';
 
 /**
  * CRC-32C of long inputs by loads and XORs alone, an order of magnitude faster than tables.
  *
- * A message is a polynomial over GF(2), its first bit the highest power; its checksum is its remainder mod P. Whatever
- * is a multiple of P may be added without changing the remainder, so a multiple with few terms, lined up with the
- * message's first word and added, clears that word and flips as many words further on as the multiple has other terms.
- * Word after word is eliminated in this way, until a short message with the same remainder is left.
+ * A message is a polynomial over GF(2), its first bit the highest power, and its checksum the remainder mod P. Adding a
+ * multiple of P does not change the remainder. So take a multiple with few terms, line it up with the first word of the
+ * message and add it: that word is gone, and a few words further on have been flipped by it. Eliminate word after word
+ * in this way until a short message with the same remainder is left.
  *
- * Two multiples are used; DISTANCES are how far each term is from the leading one:
+ * Two multiples of P are used:
  *
- *     x^502 + x^427 + x^425 + x^65 + x + 1       distances 75, 77, 437, 501, 502
- *     x^209 + x^144 + x^54 + x^39 + x^14 + 1     distances 65, 155, 170, 195, 209
+ *     x^502 + x^427 + x^425 + x^65 + x + 1       flips at distances 75, 77, 437, 501, 502
+ *     x^209 + x^144 + x^54 + x^39 + x^14 + 1     flips at distances 65, 155, 170, 195, 209
  *
- * The distances may count units of any 2^k bits, because squaring a polynomial over GF(2) doubles all exponents:
- * Q(x)^(2^k) = Q(x^(2^k)), and what P divides, its powers are divided by too. Here units go from one byte to a whole word.
+ * The distances count bits, or bytes, or words: squaring a polynomial over GF(2) doubles its exponents and no more,
+ * Q(x)^2 = Q(x^2), and what P divides, P divides squared.
  *
- * 209 is the smallest degree of any multiple with six terms, so it leaves least. The other one has its terms in
- * neighbouring pairs: of five distant words, two were loaded a step or two before and still lie in registers.
+ * 209 is the smallest degree of any multiple with six terms: it leaves least. The other one has its distances in
+ * neighbouring pairs: of the five words that flip a word, two were loaded a step or two before and still lie in registers.
  *
- * The idea is published: K. Kadatch and B. Jenkins (interleaving, 2010); S. Russell, "Chorba" (sparse multiples, 2024).
+ * The idea is published: K. Kadatch and B. Jenkins on interleaving (2010); S. Russell, "Chorba" (2024).
  */
-
-/** Degree of the multiple that {@link eliminate} uses, and how many words it leaves at most 3 more of. */
-const REACH: usize = 502;
-/** Messages with fewer words than that are not worth {@link eliminate}. */
-const LONG: usize = 1536;
-/** Eliminated words are kept in blocks of so many bytes: history and block stay in the first-level cache. */
-const BLOCK_BYTES: usize = 32 * 1024;
-
-/** What {@link eliminate} keeps: REACH words of history, a block, room for REACH words more. */
-const HISTORY: usize = CHECKSUM_SCRATCH;
-/** The message that is made ever shorter in place. */
-const RESIDUE: usize = CHECKSUM_SCRATCH + 64 * 1024;
-/**
- * The finest unit of the last steps, in bytes. The JavaScript made of the scalar build reads words from addresses that are
- * multiples of 4 only.
- */
-const FINEST: usize = ASC_FEATURE_SIMD ? 1 : 4;
 
 /** Inputs below this are left to the tables. */
 export const RECURRENCE_MINIMUM: usize = 1024;
 
-function xor<T>(a: T, b: T): T {
-  if (isVector<T>()) return <T>v128.xor(<v128>a, <v128>b);
-  return <T>(<u64>a ^ <u64>b);
-}
+/** Messages of fewer words than this are shortened at once. */
+const LONG: usize = 1536;
+/** Degree of the multiple that {@link eliminate} uses. */
+const REACH: usize = 502;
+/** Eliminated words are kept in blocks of so many bytes, so that history and block stay in the first-level cache. */
+const BLOCK_BYTES: usize = 32 * 1024;
+/** The finest unit of {@link shorten}. The JavaScript made of the scalar build reads words from multiples of 4 only. */
+const FINEST: usize = ASC_FEATURE_SIMD ? 1 : 4;
 
-/** The register after `length` more bytes, taken as words of type T. */
+/** The register after `length` more bytes, taken as words of type T: v128 or u64. */
 export function recurrence<T>(register: u32, at: usize, length: usize): u32 {
-  const head = -at & (sizeof<T>() - 1);
-  register = slicingBy8(register, at, head);
-  at += head;
-  const words = (length - head) / sizeof<T>();
-  const rest = (length - head) % sizeof<T>();
-  let left = words;
+  const size = sizeof<T>();
+  const unaligned = -at & (size - 1);
+  const words = (length - unaligned) / size;
+  register = slicingBy8(register, at, unaligned);
+  const end = at + length;
+  at += unaligned;
   if (words < LONG) {
-    memory.copy(RESIDUE, at, words * sizeof<T>());
-    store<u32>(RESIDUE, load<u32>(RESIDUE) ^ register);
+    memory.copy(CHECKSUM_RESIDUE, at, words * size);
+    store<u32>(CHECKSUM_RESIDUE, load<u32>(CHECKSUM_RESIDUE) ^ register);
+    register = shorten<T>(words * size);
   } else {
-    left = eliminate<T>(register, at, words);
+    register = shorten<T>(eliminate<T>(register, at, words) * size);
   }
-  register = shorten<T>(left * sizeof<T>());
-  return slicingBy8(register, at + words * sizeof<T>(), rest);
-}
-
-/** What is added to a word from eliminated ones; `v` is the address of the word REACH before it. */
-function distant<T>(v: usize): T {
-  const pair = xor<T>(load<T>(v), load<T>(v, sizeof<T>()));
-  const far = load<T>(v, (REACH - 437) * sizeof<T>());
-  const near = xor<T>(load<T>(v, (REACH - 77) * sizeof<T>()), load<T>(v, (REACH - 75) * sizeof<T>()));
-  return xor<T>(xor<T>(pair, far), near);
+  at += words * size;
+  return slicingBy8(register, at, end - at);
 }
 
 /**
- * Eliminates all words but the last 502 to 505 and writes what these have become to RESIDUE. Returns their number.
+ * Eliminates all words but the last 502 to 505, writes what has become of these to CHECKSUM_RESIDUE, and returns their
+ * number.
  *
- * With m for the message, v[i] = m[i] ^ v[i-75] ^ v[i-77] ^ v[i-437] ^ v[i-501] ^ v[i-502] is what stands in the place of
- * word i when its turn comes; v[j] = 0 for j < 0. (Only v[0] sees v[-502]: that is where the register goes in.)
+ * With m for the message, word i is v[i] = m[i] ^ v[i-75] ^ v[i-77] ^ v[i-437] ^ v[i-501] ^ v[i-502] when its turn comes,
+ * and v[i] = 0 for i < 0; but v[-502], which flips v[0] only, is the register.
  */
 function eliminate<T>(register: u32, at: usize, words: usize): usize {
-  memory.fill(HISTORY, 0, REACH * sizeof<T>());
-  store<u32>(HISTORY, register);
-  const end = at + words * sizeof<T>();
-  const last = end - (REACH + ((words - REACH) & 3)) * sizeof<T>();
-  let v = HISTORY; // address of v[i-502], while `at` is that of m[i]
-  while (true) {
-    const pause = min(at + BLOCK_BYTES, last);
-    v = eliminateBlock<T>(v, at, pause);
-    at = pause;
+  const size = sizeof<T>();
+  const left = REACH + ((words - REACH) & 3);
+  const last = at + (words - left) * size;
+  let v = CHECKSUM_HISTORY; // address of v[i-502], while `at` is that of m[i]
+  memory.fill(v, 0, REACH * size);
+  store<u32>(v, register);
+  for (;;) {
+    const next = min(at + BLOCK_BYTES, last);
+    v = eliminateBlock<T>(v, at, next);
+    at = next;
     if (at == last) break;
-    memory.copy(HISTORY, v, REACH * sizeof<T>());
-    v = HISTORY;
+    memory.copy(CHECKSUM_HISTORY, v, REACH * size);
+    v = CHECKSUM_HISTORY;
   }
-  // Those that are left are hit by eliminated words only: past the last of these, v reads as zero.
-  memory.fill(v + REACH * sizeof<T>(), 0, end - at);
-  for (let residue = RESIDUE; at < end; residue += sizeof<T>()) {
-    store<T>(residue, xor<T>(load<T>(at), distant<T>(v)));
-    at += sizeof<T>();
-    v += sizeof<T>();
+  // The words that are left are flipped by eliminated ones only, not by one another.
+  memory.fill(v + REACH * size, 0, left * size);
+  for (let i: usize = 0; i < left * size; i += size) {
+    const here = v + i;
+    const near = xor<T>(load<T>(here, (REACH - 75) * size), load<T>(here, (REACH - 77) * size));
+    const far = xor<T>(load<T>(here, size), load<T>(here));
+    const middle = xor<T>(load<T>(at + i), load<T>(here, (REACH - 437) * size));
+    store<T>(CHECKSUM_RESIDUE + i, xor<T>(middle, xor<T>(near, far)));
   }
-  return (end - last) / sizeof<T>();
+  return left;
 }
 
-/** Writes v[i] for the words from `at` up to `end`, four at a time, and returns how far `v` has come. */
+/** Writes v[i] for the words from `at` to `end`, four at a time. Takes and returns the address of v[i-502]. */
 function eliminateBlock<T>(v: usize, at: usize, end: usize): usize {
+  const size = sizeof<T>();
+  let near0 = load<T>(v, (REACH - 77) * size);
+  let near1 = load<T>(v, (REACH - 76) * size);
   let far0 = load<T>(v);
-  let near0 = load<T>(v, (REACH - 77) * sizeof<T>());
-  let near1 = load<T>(v, (REACH - 76) * sizeof<T>());
   while (at < end) {
-    const near2 = load<T>(v, (REACH - 75) * sizeof<T>());
-    const far1 = load<T>(v, 1 * sizeof<T>());
-    const mid0 = xor<T>(load<T>(at), load<T>(v, (REACH - 437) * sizeof<T>()));
-    store<T>(v, xor<T>(xor<T>(mid0, xor<T>(near0, near2)), xor<T>(far0, far1)), REACH * sizeof<T>());
-    const near3 = load<T>(v, (REACH - 74) * sizeof<T>());
-    const far2 = load<T>(v, 2 * sizeof<T>());
-    const mid1 = xor<T>(load<T>(at, 1 * sizeof<T>()), load<T>(v, (REACH - 436) * sizeof<T>()));
-    store<T>(v, xor<T>(xor<T>(mid1, xor<T>(near1, near3)), xor<T>(far1, far2)), (REACH + 1) * sizeof<T>());
-    const near4 = load<T>(v, (REACH - 73) * sizeof<T>());
-    const far3 = load<T>(v, 3 * sizeof<T>());
-    const mid2 = xor<T>(load<T>(at, 2 * sizeof<T>()), load<T>(v, (REACH - 435) * sizeof<T>()));
-    store<T>(v, xor<T>(xor<T>(mid2, xor<T>(near2, near4)), xor<T>(far2, far3)), (REACH + 2) * sizeof<T>());
-    const near5 = load<T>(v, (REACH - 72) * sizeof<T>());
-    const far4 = load<T>(v, 4 * sizeof<T>());
-    const mid3 = xor<T>(load<T>(at, 3 * sizeof<T>()), load<T>(v, (REACH - 434) * sizeof<T>()));
-    store<T>(v, xor<T>(xor<T>(mid3, xor<T>(near3, near5)), xor<T>(far3, far4)), (REACH + 3) * sizeof<T>());
+    // In this order nothing waits in a register longer than it must.
+    const near2 = load<T>(v, (REACH - 75) * size);
+    const far1 = load<T>(v, size);
+    const middle0 = xor<T>(load<T>(at), load<T>(v, (REACH - 437) * size));
+    store<T>(v, xor<T>(xor<T>(middle0, xor<T>(near0, near2)), xor<T>(far0, far1)), REACH * size);
+    const near3 = load<T>(v, (REACH - 74) * size);
+    const far2 = load<T>(v, 2 * size);
+    const middle1 = xor<T>(load<T>(at, size), load<T>(v, (REACH - 436) * size));
+    store<T>(v, xor<T>(xor<T>(middle1, xor<T>(near1, near3)), xor<T>(far1, far2)), (REACH + 1) * size);
+    const near4 = load<T>(v, (REACH - 73) * size);
+    const far3 = load<T>(v, 3 * size);
+    const middle2 = xor<T>(load<T>(at, 2 * size), load<T>(v, (REACH - 435) * size));
+    store<T>(v, xor<T>(xor<T>(middle2, xor<T>(near2, near4)), xor<T>(far2, far3)), (REACH + 2) * size);
+    const near5 = load<T>(v, (REACH - 72) * size);
+    const far4 = load<T>(v, 4 * size);
+    const middle3 = xor<T>(load<T>(at, 3 * size), load<T>(v, (REACH - 434) * size));
+    store<T>(v, xor<T>(xor<T>(middle3, xor<T>(near3, near5)), xor<T>(far3, far4)), (REACH + 3) * size);
     near0 = near4;
     near1 = near5;
     far0 = far4;
-    at += 4 * sizeof<T>();
-    v += 4 * sizeof<T>();
+    v += 4 * size;
+    at += 4 * size;
   }
   return v;
 }
 
 /**
- * Makes the message at RESIDUE shorter in place and returns its remainder: eliminates words with units of a word, then
- * of half a word, and so on, each time down to 209 units; the tables take the last of them.
+ * Shortens the message of `length` bytes at CHECKSUM_RESIDUE in place, and returns its remainder: eliminates words with
+ * distances in words, then in half words, and so on, each time down to 209 of them. The tables take what is left.
  */
 function shorten<T>(length: usize): u32 {
-  const end = RESIDUE + length;
-  let at = RESIDUE;
+  let at = CHECKSUM_RESIDUE;
+  const end = at + length;
   for (let unit = sizeof<T>(); unit >= FINEST; unit >>= 1) {
-    // 65 units are no less than a word: a word is never hit by itself, and is complete when its turn comes.
+    // 65 units are at least a word, so no word flips itself.
     while (at + sizeof<T>() + 209 * unit <= end) {
       const word = load<T>(at);
       flip<T>(at + 65 * unit, word);
@@ -159,4 +145,9 @@ function shorten<T>(length: usize): u32 {
 
 function flip<T>(at: usize, word: T): void {
   store<T>(at, xor<T>(load<T>(at), word));
+}
+
+function xor<T>(a: T, b: T): T {
+  if (isVector<T>()) return <T>v128.xor(<v128>a, <v128>b);
+  return <T>(<u64>a ^ <u64>b);
 }

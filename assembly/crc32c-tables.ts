@@ -15,7 +15,7 @@ export function buildChecksumTables(): void {
   for (let i: u32 = 0; i < 256; i++) {
     let register = i;
     for (let bit = 0; bit < 8; bit++) register = (register >>> 1) ^ (register & 1 ? POLYNOMIAL : 0);
-    store<u32>(CHECKSUM_TABLES + (<usize>i << 2), register);
+    store<u32>(CHECKSUM_TABLES + ((<usize>i) << 2), register);
   }
   for (let at = CHECKSUM_TABLES; at < CHECKSUM_TABLES + 7 * TABLE_BYTES; at += 4) {
     store<u32>(at, step(load<u32>(at), 0), TABLE_BYTES);

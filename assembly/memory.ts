@@ -8,12 +8,13 @@
  *     0x002600  page stamps                256 B   when a slot was last used, u32 a slot
  *     0x002800  extents header              32 B   4 f64
  *     0x002820  extents                   32 KiB   1,024 extents of 4 f64
- *     0x00b000  scan counts          128 B   16 f64
- *     0x010000  checksum scratch         128 KiB   the history of the recurrence
- *     0x030000  copy area                 64 KiB   bytes of a synchronous checksum call
- *     0x040000  pages                      4 MiB   64 slots of 64 KiB
- *     0x440000  buffers                    2 MiB   4 buffers of 512 KiB
- *     0x640000  end
+ *     0x00b000  scan counts                128 B   16 f64
+ *     0x010000  checksum history          64 KiB   words that the recurrence has eliminated
+ *     0x020000  checksum residue          64 KiB   what is left of the message
+ *     0x030000  copy area                256 KiB   bytes of a synchronous checksum call
+ *     0x070000  pages                      4 MiB   64 slots of 64 KiB
+ *     0x470000  buffers                    2 MiB   4 buffers of 512 KiB
+ *     0x670000  end
  *
  * The host asks for the addresses through the functions at the end, so that no number is written twice.
  */
@@ -42,15 +43,15 @@ export const EXTENTS_CAPACITY: u32 = 1024;
 /** What a scan of the BAT has counted, f64 each. */
 export const SCAN_COUNTS: usize = 44 * KiB;
 
-/** Where the checksum of long inputs keeps its history. */
-export const CHECKSUM_SCRATCH: usize = 64 * KiB;
-/** Bytes of the scratch area. */
-export const CHECKSUM_SCRATCH_BYTES: usize = 128 * KiB;
+/** Words that the checksum of long inputs has eliminated: 502 of 16 bytes, a block of 32 KiB, and 505 more. */
+export const CHECKSUM_HISTORY: usize = 64 * KiB;
+/** The message that it makes ever shorter: up to 1,535 words of 16 bytes. */
+export const CHECKSUM_RESIDUE: usize = CHECKSUM_HISTORY + 64 * KiB;
 
 /** Where the host puts the bytes of a synchronous checksum call. */
-export const COPY_AREA: usize = CHECKSUM_SCRATCH + CHECKSUM_SCRATCH_BYTES;
-/** Bytes of the copy area. */
-export const COPY_BYTES: usize = 64 * KiB;
+export const COPY_AREA: usize = CHECKSUM_RESIDUE + 64 * KiB;
+/** Bytes of the copy area: enough that the end of a piece costs little, small enough for a second-level cache. */
+export const COPY_BYTES: usize = 256 * KiB;
 
 /** BAT and sector bitmap pages, side by side. */
 export const PAGES: usize = COPY_AREA + COPY_BYTES;
