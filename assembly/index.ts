@@ -2,6 +2,7 @@ import { buildChecksumTables } from './crc32c-tables';
 
 export { sectorBitmapEntry, translate } from './bat';
 export { crc32c, crc32cCombine, crc32cSlicing, crc32cZeros } from './crc32c';
+export { equalPrefix } from './difference';
 export {
   bufferBytes,
   bufferCount,
@@ -20,6 +21,7 @@ export {
 export { claimPage, dropPages, setPage } from './pages';
 export { countUnmarked, markRange, scanBat, useMap } from './scan';
 export { splitPartial } from './sector-bitmap';
+export { addUsage } from './usage';
 export { nonzeroPrefix, zeroPrefix } from './zero';
 
 buildChecksumTables();

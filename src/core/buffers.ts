@@ -61,9 +61,9 @@ export class BufferPool {
     });
   }
 
-  /** Lends one more buffer if one is free and nobody waits for it: for those who hold some already and must not wait. */
-  tryAcquire(): LeasedBuffer | undefined {
-    return this.#waiting.length === 0 ? this.#free.pop() : undefined;
+  /** Lends more buffers if they are free and nobody waits for them: for those who hold some already and must not wait. */
+  tryAcquire(count = 1): LeasedBuffer[] | undefined {
+    return this.#waiting.length === 0 && this.#free.length >= count ? this.#free.splice(0, count) : undefined;
   }
 
   /** Takes lent buffers back. Their users must not touch them any more. */

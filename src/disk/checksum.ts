@@ -1,7 +1,31 @@
+import type { LeasedBuffer } from '../core/buffers.js';
 import type { Core } from '../core/instantiate.js';
 import type { Member } from './member.js';
+import { isHole, type Piece, piecesOf } from './pieces.js';
 import type { ProgressOptions, RangeOptions } from './range.js';
-import { coreBuffers, readAhead } from './read-ahead.js';
+import { coreBuffers, type ReadPiece, readAhead } from './read-ahead.js';
+
+/** The pieces of a range, those with data read into the core's memory, where the core can sum or scan them. */
+export function readIntoCore(
+  core: Core,
+  disk: Member,
+  offset: number,
+  length: number,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<ReadPiece<Piece, readonly LeasedBuffer[]>> {
+  return readAhead(piecesOf(disk, offset, length, { size: core.buffers.bufferBytes, signal }), {
+    supply: coreBuffers(core.buffers),
+    isHole,
+    read: (piece, [buffer]) => readPiece(disk, piece, buffer, signal),
+    signal,
+  });
+}
+
+/** Reads a piece into a buffer of the core. */
+export async function readPiece(disk: Member, piece: Piece, buffer: LeasedBuffer | undefined, signal: AbortSignal | undefined): Promise<void> {
+  if (!buffer) throw new RangeError('no buffer was lent');
+  await disk.readInto(buffer.bytes.subarray(0, piece.length), piece.offset, { signal });
+}
 
 /**
  * CRC-32C of a range of a disk. Payload is read straight into the core's memory, with reads under way while a piece is
@@ -17,8 +41,9 @@ export async function checksumOf(
   const { exports } = core;
   let crc = 0;
   let done = 0;
-  for await (const piece of readAhead(disk, offset, length, coreBuffers(core.buffers), { signal })) {
-    crc = piece.buffer ? exports.crc32c(crc, piece.buffer.address, piece.length) : exports.crc32cZeros(crc, piece.length);
+  for await (const { piece, buffer } of readIntoCore(core, disk, offset, length, signal)) {
+    const address = buffer?.[0]?.address;
+    crc = address === undefined ? exports.crc32cZeros(crc, piece.length) : exports.crc32c(crc, address, piece.length);
     done += piece.length;
     onProgress?.({ done, total: length });
   }

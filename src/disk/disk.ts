@@ -10,6 +10,7 @@ import { Member } from './member.js';
 import { extentsOf } from './pieces.js';
 import { type ProgressOptions, type RangeOptions, rangeOf } from './range.js';
 import { streamOf } from './stream.js';
+import { type Usage, type UsageOptions, usageOf } from './usage.js';
 
 /** What a disk is made of. */
 interface DiskParts {
@@ -46,10 +47,12 @@ export class VhdxDisk implements RandomAccessSource {
   readonly findings: readonly Finding[];
   /** The disk that this one differs from; undefined where there is none or it was not to be had. */
   readonly parent: VhdxDisk | undefined;
-  readonly #core: Core;
+  /** @internal */
+  readonly core: Core;
   readonly #examination: CompleteExamination;
   readonly #fileSize: number;
-  readonly #member: Member;
+  /** @internal */
+  readonly member: Member;
 
   /** @internal */
   constructor({ core, examination, fileSize, name, parent }: DiskParts) {
@@ -64,10 +67,10 @@ export class VhdxDisk implements RandomAccessSource {
     if (name !== undefined) this.name = name;
     this.findings = examination.findings;
     this.parent = parent;
-    this.#core = core;
+    this.core = core;
     this.#examination = examination;
     this.#fileSize = fileSize;
-    this.#member = new Member(core, examination, parent === undefined ? undefined : parent.#member);
+    this.member = new Member(core, examination, parent === undefined ? undefined : parent.member);
   }
 
   /**
@@ -79,19 +82,19 @@ export class VhdxDisk implements RandomAccessSource {
   async read(offset: number, length: number, options?: ReadOptions): Promise<Uint8Array<ArrayBuffer>> {
     rangeOf(this.size, { offset, length });
     const bytes = new Uint8Array(length);
-    await this.#member.readInto(bytes, offset, options);
+    await this.member.readInto(bytes, offset, options);
     return bytes;
   }
 
   /** Fills all of `target` with bytes of the virtual disk; rejects as {@link read} does, and then `target` is undefined. */
   readInto(target: Uint8Array, offset: number, options?: ReadOptions): Promise<void> {
-    return this.#member.readInto(target, offset, options);
+    return this.member.readInto(target, offset, options);
   }
 
   /** Returns bytes of the virtual disk as a stream of chunks of at most 1 MiB. RangeError where the range leaves the disk. */
   stream(options: RangeOptions = {}): ReadableStream<Uint8Array> {
     const { offset, length } = rangeOf(this.size, options);
-    return streamOf(this.#member, offset, length, options.signal);
+    return streamOf(this.member, offset, length, options.signal);
   }
 
   /**
@@ -100,7 +103,16 @@ export class VhdxDisk implements RandomAccessSource {
    */
   async *extents(options: RangeOptions = {}): AsyncGenerator<Extent, void, undefined> {
     const { offset, length } = rangeOf(this.size, options);
-    yield* extentsOf(this.#member, offset, length, { signal: options.signal });
+    yield* extentsOf(this.member, offset, length, { signal: options.signal });
+  }
+
+  /**
+   * Sums what the disk consists of, bin by bin: what a picture of all of it needs, in a fraction of a second even for
+   * 67 million blocks. Tells of this image alone: what a parent holds counts as `parent`.
+   */
+  async usage(options: UsageOptions): Promise<Usage> {
+    const { offset, length } = rangeOf(this.size, options);
+    return usageOf(this.core, this.member, offset, length, options);
   }
 
   /**
@@ -109,18 +121,18 @@ export class VhdxDisk implements RandomAccessSource {
    */
   async checksum(options: RangeOptions & ProgressOptions = {}): Promise<number> {
     const { offset, length } = rangeOf(this.size, options);
-    return checksumOf(this.#core, this.#member, offset, length, options);
+    return checksumOf(this.core, this.member, offset, length, options);
   }
 
   /** Checks everything that can be checked without reading payload, in time linear in the metadata. */
   async check(options: CheckOptions = {}): Promise<CheckReport> {
-    const report = await checkExamined(this.#core, this.#examination, this.#fileSize, options);
+    const report = await checkExamined(this.core, this.#examination, this.#fileSize, options);
     return this.parent ? withParent(report, await this.parent.check(options)) : report;
   }
 
   /** Closes the disk, its parents and the files that were opened for them. Running reads end first. */
   close(): Promise<void> {
-    return this.#member.close();
+    return this.member.close();
   }
 
   /** {@link close}, for `await using`. */

@@ -23,9 +23,10 @@ export class Member {
   readonly size: number;
   /** The parent; undefined where there is none, or where it was not to be had. */
   readonly parent: Member | undefined;
-  readonly #geometry: Geometry;
+  readonly geometry: Geometry;
+  /** Where the image's BAT leads. */
+  readonly translator: Translator;
   readonly #source: RandomAccessSource;
-  readonly #translator: Translator;
   readonly #batOffset: number;
   #closed = false;
 
@@ -34,10 +35,10 @@ export class Member {
     const reserved: FileRange[] = [...regions.all, ...(log ? [log] : [])];
     this.size = geometry.virtualSize;
     this.parent = parent;
-    this.#geometry = geometry;
+    this.geometry = geometry;
     this.#source = source;
     this.#batOffset = regions.bat.offset;
-    this.#translator = new Translator(core, { source, geometry, batOffset: regions.bat.offset, reserved });
+    this.translator = new Translator(core, { source, geometry, batOffset: regions.bat.offset, reserved });
   }
 
   /** Fills `target` with the disk's bytes from `offset` on. What one extent holds goes to the source without a detour. */
@@ -45,7 +46,7 @@ export class Member {
     try {
       this.#check(offset, target.length, options);
       if (target.length === 0) return DONE;
-      const extent = this.#translator.translateNow(offset, target.length);
+      const extent = this.translator.translateNow(offset, target.length);
       if (extent?.kind === Kind.Data) return this.#source.readInto(target, extent.fileOffset, options);
       if (extent && this.#readsAsZeros(extent)) {
         target.fill(0);
@@ -67,7 +68,7 @@ export class Member {
     let at = offset;
     while (at < end && (out.length < limit || at === offset)) {
       const batch: RawExtent[] = [];
-      await this.#translator.translate(at, end - at, batch, BATCH, options);
+      await this.translator.translate(at, end - at, batch, BATCH, options);
       for (const extent of batch) {
         at = await this.#resolveExtent(extent, out, limit, depth, options);
         if (at < extent.offset + extent.length || out.length >= limit) break;
@@ -80,7 +81,7 @@ export class Member {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await this.#translator.close();
+    await this.translator.close();
     await this.#source.close?.();
     await this.parent?.close();
   }
@@ -92,7 +93,7 @@ export class Member {
   }
 
   #fallsThrough(extent: RawExtent): boolean {
-    return extent.kind === Kind.NotPresent && this.#geometry.hasParent;
+    return extent.kind === Kind.NotPresent && this.geometry.hasParent;
   }
 
   #readsAsZeros(extent: RawExtent): boolean {
@@ -105,7 +106,7 @@ export class Member {
     try {
       for (let at = offset; at < end && !reads.failed; ) {
         const batch: RawExtent[] = [];
-        at = await this.#translator.translate(at, end - at, batch, BATCH, options);
+        at = await this.translator.translate(at, end - at, batch, BATCH, options);
         for (const extent of batch) {
           if (reads.failed) break;
           const part = target.subarray(extent.offset - offset, extent.offset - offset + extent.length);
@@ -158,7 +159,7 @@ export class Member {
 
   #damage({ offset, kind, fileOffset }: RawExtent): VhdxError {
     const code = DAMAGE[kind] ?? 'bat-reserved-state';
-    const { blockSize, chunkRatio } = this.#geometry;
+    const { blockSize, chunkRatio } = this.geometry;
     const block = Math.floor(offset / blockSize);
     const chunk = Math.floor(block / chunkRatio);
     const isBitmap = kind === Kind.BitmapMissing || kind === Kind.BitmapState;

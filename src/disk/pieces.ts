@@ -9,6 +9,14 @@ export interface Piece {
   readonly hole: boolean;
 }
 
+/** How a range is cut into pieces. */
+export interface PieceOptions extends ReadOptions {
+  /** Longest piece to read, in bytes; holes are of any length. */
+  readonly size: number;
+  /** Takes damaged extents, which are holes then; otherwise they are pieces, so that reading them says what is wrong. */
+  readonly onDamage?: ((extent: Extent) => void) | undefined;
+}
+
 /** Extents that are resolved at a time. */
 const BATCH = 4096;
 /** A hole shorter than this is read along with its neighbours: the read costs less than the pause. */
@@ -28,20 +36,19 @@ export async function* extentsOf(disk: Member, offset: number, length: number, o
   yield* held;
 }
 
-/**
- * Cuts a range into pieces of at most `size` bytes to read, and holes of any length between them.
- * A damaged extent belongs to a piece, so that reading it says what is wrong.
- */
-export async function* piecesOf(disk: Member, offset: number, length: number, size: number, options?: ReadOptions): AsyncGenerator<Piece> {
+/** Cuts a range into pieces to read and holes between them. */
+export async function* piecesOf(disk: Member, offset: number, length: number, { size, onDamage, signal }: PieceOptions): AsyncGenerator<Piece> {
   let start = offset;
   let end = offset;
   function* upTo(limit: number): Generator<Piece> {
     for (; end - start > limit; start += size) yield { offset: start, length: Math.min(size, end - start), hole: false };
-    if (start > end) start = end;
+    start = Math.min(start, end);
   }
-  for await (const extent of extentsOf(disk, offset, length, options)) {
-    const hole = extent.kind === 'zero' || extent.kind === 'unmapped';
-    if (hole && extent.length >= SHORTEST_HOLE) {
+  for await (const extent of extentsOf(disk, offset, length, { signal })) {
+    const skipped = onDamage !== undefined && extent.kind === 'damaged';
+    if (skipped) onDamage(extent);
+    const empty = extent.kind === 'zero' || extent.kind === 'unmapped';
+    if (skipped || (empty && extent.length >= SHORTEST_HOLE)) {
       yield* upTo(0);
       yield { offset: extent.offset, length: extent.length, hole: true };
       start = end = extent.offset + extent.length;
@@ -51,4 +58,9 @@ export async function* piecesOf(disk: Member, offset: number, length: number, si
     }
   }
   yield* upTo(0);
+}
+
+/** Whether a piece need not be read. */
+export function isHole({ hole }: Piece): boolean {
+  return hole;
 }

@@ -1,4 +1,5 @@
 import type { Member } from './member.js';
+import { isHole, piecesOf } from './pieces.js';
 import { newBuffers, readAhead } from './read-ahead.js';
 
 /** Bytes of a chunk. */
@@ -25,10 +26,15 @@ export function streamOf(disk: Member, offset: number, length: number, signal: A
 }
 
 async function* chunksOf(disk: Member, offset: number, length: number, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array, undefined> {
-  const options = { signal };
-  for await (const piece of readAhead(disk, offset, length, newBuffers(CHUNK, CHUNKS_IN_FLIGHT), options)) {
-    if (piece.buffer) {
-      yield piece.buffer.bytes.subarray(0, piece.length);
+  const pieces = readAhead(piecesOf(disk, offset, length, { size: CHUNK, signal }), {
+    supply: newBuffers(CHUNK, CHUNKS_IN_FLIGHT),
+    isHole,
+    read: (piece, buffer) => disk.readInto(buffer.subarray(0, piece.length), piece.offset, { signal }),
+    signal,
+  });
+  for await (const { piece, buffer } of pieces) {
+    if (buffer) {
+      yield buffer.subarray(0, piece.length);
       continue;
     }
     for (let left = piece.length; left > 0; left -= CHUNK) {

@@ -90,6 +90,11 @@ export class Translator {
     return at;
   }
 
+  /** Length in bytes of the file as it is after replay: what lies behind it cannot be read. */
+  get fileSize(): number {
+    return this.#image.source.size;
+  }
+
   /** Frees the image's pages. */
   close(): Promise<void> {
     return this.#pages.removeDisk(this.disk);

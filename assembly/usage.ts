@@ -1,0 +1,79 @@
+/** Sums what a range of the virtual disk consists of, bin by bin: what a picture of the whole disk needs. */
+import { classify } from './bat';
+import { FULLY_PRESENT, NOT_PRESENT, PARTIALLY_PRESENT } from './extents';
+import { EXTENTS_HEADER } from './memory';
+import { findPage } from './pages';
+
+/** Classes of a bin, f64 each: bytes that are data, zero, unmapped, in the parent, partly in the parent, damaged. */
+const CLASSES: usize = 6;
+const DATA: usize = 0;
+const ZERO: usize = 1;
+const NOTHING: usize = 2;
+const PARENT: usize = 3;
+const PARTIAL: usize = 4;
+const DAMAGED: usize = 5;
+
+const PAGE_ENTRIES: u64 = 8192;
+const FILE_OFFSET: u64 = 0xfffffffffff00000;
+
+function classOf(entry: u64, length: u64, fileEnd: u64, hasParent: bool): usize {
+  const kind = classify(entry, hasParent);
+  if (kind == NOT_PRESENT) return hasParent ? PARENT : NOTHING;
+  if (kind == 2) return ZERO;
+  if (kind < FULLY_PRESENT) return NOTHING;
+  if (kind > PARTIALLY_PRESENT) return DAMAGED;
+  if ((entry & FILE_OFFSET) + length > fileEnd) return DAMAGED;
+  return kind == FULLY_PRESENT ? DATA : PARTIAL;
+}
+
+/**
+ * Adds the bytes of a range to bins of `binBytes` each, six f64 a bin at `bins`, of which the first begins at virtual
+ * offset `origin`. Goes as far as the BAT page that holds the range's first block reaches; the header says how far it
+ * came, and which page was missing or -1.
+ */
+export function addUsage(
+  disk: u32,
+  offset: f64,
+  end: f64,
+  blockShift: u32,
+  ratioShift: u32,
+  fileSize: f64,
+  hasParent: bool,
+  origin: f64,
+  binBytes: f64,
+  bins: usize,
+): void {
+  let at = <u64>offset;
+  const last = <u64>end;
+  const start = <u64>origin;
+  const width = <u64>binBytes;
+  const shift = <u64>blockShift;
+  const blockSize: u64 = 1 << shift;
+  let block = at >> shift;
+  let index = block + (block >> (<u64>ratioShift));
+  const page = <u32>(index / PAGE_ENTRIES);
+  const address = findPage(disk, page);
+  store<f64>(EXTENTS_HEADER, <f64>at);
+  store<f64>(EXTENTS_HEADER, address == 0 ? <f64>page : -1, 8);
+  if (address == 0) return;
+  let bin = (at - start) / width;
+  let binEnd = start + (bin + 1) * width;
+  while (at < last && <u32>(index / PAGE_ENTRIES) == page) {
+    const next = min((block + 1) << shift, last);
+    const entry = load<u64>(address + ((<usize>(index & (PAGE_ENTRIES - 1))) << 3));
+    const place = classOf(entry, min(blockSize, next - (block << shift)), <u64>fileSize, hasParent) << 3;
+    while (at < next) {
+      const part = min(next, binEnd);
+      const sum = bins + <usize>bin * (CLASSES << 3) + place;
+      store<f64>(sum, load<f64>(sum) + <f64>(part - at));
+      at = part;
+      if (at == binEnd) {
+        bin++;
+        binEnd += width;
+      }
+    }
+    block++;
+    index = block + (block >> (<u64>ratioShift));
+  }
+  store<f64>(EXTENTS_HEADER, <f64>at);
+}

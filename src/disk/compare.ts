@@ -1,0 +1,82 @@
+import type { LeasedBuffer } from '../core/buffers.js';
+import { loadCore } from '../core/core.js';
+import type { Core } from '../core/instantiate.js';
+import type { RandomAccessSource } from '../source/source.js';
+import { VhdxDisk } from './disk.js';
+import { type Piece, piecesOf } from './pieces.js';
+import type { ProgressOptions } from './range.js';
+import { coreBuffers, readAhead } from './read-ahead.js';
+
+/** A range, and which of the two sides hold something there. */
+interface Segment {
+  readonly offset: number;
+  readonly length: number;
+  readonly holes: readonly [boolean, boolean];
+}
+
+/**
+ * Finds the first byte in which two disks differ; undefined where there is none. Each of them is a disk, of which holes
+ * are not read, or any other source, such as a raw image. Where one ends before the other, it counts as zeros.
+ *
+ * @throws VhdxError as reading them does
+ */
+export async function compareDisks(
+  a: RandomAccessSource,
+  b: RandomAccessSource,
+  options: { readonly signal?: AbortSignal | undefined } & ProgressOptions = {},
+): Promise<number | undefined> {
+  const core = await loadCore();
+  const { signal, onProgress } = options;
+  const size = core.buffers.bufferBytes;
+  const total = Math.max(a.size, b.size);
+  const segments = segmentsOf(sidePieces(a, total, size, signal), sidePieces(b, total, size, signal));
+  const read = async ({ offset, length, holes }: Segment, buffers: readonly LeasedBuffer[]): Promise<void> => {
+    const reads = [a, b].map(async (source, i) => {
+      const bytes = buffers[i]?.bytes.subarray(0, length) as Uint8Array;
+      if (holes[i]) return;
+      await source.readInto(bytes, offset, { signal });
+    });
+    // Both have ended before one of them is told to have failed.
+    for (const result of await Promise.allSettled(reads)) if (result.status === 'rejected') throw result.reason;
+  };
+  const isHole = ({ holes }: Segment) => holes[0] && holes[1];
+  for await (const { piece, buffer } of readAhead(segments, { supply: coreBuffers(core.buffers, 2), isHole, read, signal })) {
+    const same = buffer ? sameBytes(core, piece, buffer) : piece.length;
+    if (same < piece.length) return piece.offset + same;
+    onProgress?.({ done: piece.offset + piece.length, total });
+  }
+  return undefined;
+}
+
+/** How many bytes from the start of a segment on are the same on both sides. */
+function sameBytes({ exports }: Core, { length, holes }: Segment, buffers: readonly LeasedBuffer[]): number {
+  const [a, b] = buffers as readonly [LeasedBuffer, LeasedBuffer];
+  if (!holes[0] && !holes[1]) return exports.equalPrefix(a.address, b.address, length);
+  const data = holes[0] ? b : a;
+  const zeros = exports.zeroPrefix(data.address, length);
+  if (zeros === length) return length;
+  return zeros + data.bytes.subarray(zeros, length).findIndex((byte) => byte !== 0);
+}
+
+async function* sidePieces(source: RandomAccessSource, total: number, size: number, signal: AbortSignal | undefined): AsyncGenerator<Piece> {
+  if (source instanceof VhdxDisk) {
+    yield* piecesOf(source.member, 0, source.size, { size, signal });
+  } else {
+    for (let at = 0; at < source.size; at += size) yield { offset: at, length: Math.min(size, source.size - at), hole: false };
+  }
+  if (source.size < total) yield { offset: source.size, length: total - source.size, hole: true };
+}
+
+/** Cuts two sequences of pieces of the same range where either of them has a border. */
+async function* segmentsOf(...sides: [AsyncGenerator<Piece>, AsyncGenerator<Piece>]): AsyncGenerator<Segment> {
+  const pieces = [await sides[0].next(), await sides[1].next()] as [IteratorResult<Piece>, IteratorResult<Piece>];
+  let at = 0;
+  while (!pieces[0].done && !pieces[1].done) {
+    const [a, b] = [pieces[0].value as Piece, pieces[1].value as Piece];
+    const end = Math.min(a.offset + a.length, b.offset + b.length);
+    yield { offset: at, length: end - at, holes: [a.hole, b.hole] };
+    at = end;
+    if (a.offset + a.length === end) pieces[0] = await sides[0].next();
+    if (b.offset + b.length === end) pieces[1] = await sides[1].next();
+  }
+}

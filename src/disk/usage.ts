@@ -1,0 +1,74 @@
+import type { Core } from '../core/instantiate.js';
+import type { Member } from './member.js';
+import { type ProgressOptions, type RangeOptions } from './range.js';
+
+/** Options of {@link VhdxDisk.usage}. */
+export interface UsageOptions extends RangeOptions, ProgressOptions {
+  /** How many bins the range is cut into: 1 to 10,000. */
+  readonly bins: number;
+}
+
+/** What a range of a disk consists of, in bins of equal width. Each array has a number of bytes for each bin. */
+export interface Usage {
+  /** Width of a bin in bytes; the last one may reach past the range. */
+  readonly binBytes: number;
+  readonly data: Float64Array;
+  readonly zero: Float64Array;
+  readonly unmapped: Float64Array;
+  /** Wholly in the parent. */
+  readonly parent: Float64Array;
+  /** In blocks of which some sectors are here and some in the parent. */
+  readonly partial: Float64Array;
+  readonly damaged: Float64Array;
+}
+
+const MAX_BINS = 10_000;
+const CLASSES = ['data', 'zero', 'unmapped', 'parent', 'partial', 'damaged'] as const;
+
+/** Sums what a range of a disk consists of, in the core, on the pages of the BAT. */
+export async function usageOf(core: Core, disk: Member, offset: number, length: number, options: UsageOptions): Promise<Usage> {
+  const { bins, signal, onProgress } = options;
+  if (!(Number.isInteger(bins) && bins > 0 && bins <= MAX_BINS)) throw new RangeError(`bins must be 1 to ${MAX_BINS}, not ${bins}`);
+  const binBytes = Math.max(1, Math.ceil(length / bins));
+  const { geometry, translator } = disk;
+  const { exports, floats, layout } = core;
+  const end = offset + length;
+  const buffers = await core.buffers.acquire(1, signal);
+  const sums = buffers[0];
+  if (!sums) throw new RangeError('no buffer was lent');
+  try {
+    sums.bytes.fill(0, 0, bins * CLASSES.length * 8);
+    for (let at = offset; at < end; ) {
+      signal?.throwIfAborted();
+      exports.addUsage(
+        translator.disk,
+        at,
+        end,
+        Math.log2(geometry.blockSize),
+        Math.log2(geometry.chunkRatio),
+        translator.fileSize,
+        geometry.hasParent,
+        offset,
+        binBytes,
+        sums.address,
+      );
+      at = floats[layout.extentsHeader / 8] as number;
+      const missing = floats[layout.extentsHeader / 8 + 1] as number;
+      if (missing >= 0) await translator.loadBatPage(missing, { signal });
+      else onProgress?.({ done: at - offset, total: length });
+    }
+    const of = (name: (typeof CLASSES)[number]) =>
+      Float64Array.from({ length: bins }, (_, bin) => floats[sums.address / 8 + bin * CLASSES.length + CLASSES.indexOf(name)] as number);
+    return {
+      binBytes,
+      data: of('data'),
+      zero: of('zero'),
+      unmapped: of('unmapped'),
+      parent: of('parent'),
+      partial: of('partial'),
+      damaged: of('damaged'),
+    };
+  } finally {
+    core.buffers.release(buffers);
+  }
+}
