@@ -9,6 +9,7 @@ import { type BuiltImage, buildImage } from './support/build-image.js';
 import { type DiskModel, modelOf } from './support/disk-model.js';
 import { GiB, KiB, MiB } from './support/encode-primitives.js';
 import { type ImageSpec, locatorEntries, STATE } from './support/image-spec.js';
+import { expectSameBytes } from './support/same-bytes.js';
 import { saveFile } from './support/save-image.js';
 import type { ByteRange } from './support/sparse-file.js';
 import { needs, tempDir, tool } from './support/tools.js';
@@ -28,14 +29,6 @@ async function saveChain(files: readonly BuiltImage[]): Promise<string[]> {
   const paths = files.map((_, i) => join(folder, `${files.length - 1 - i}.vhdx`));
   for (const [i, file] of files.entries()) await saveFile(file, paths[i] as string);
   return paths;
-}
-
-/** Asserts that two byte arrays are alike; says where they first differ, as a diff of megabytes helps nobody. */
-function expectSameBytes(actual: Uint8Array, expected: Uint8Array): void {
-  expect(actual.length).toBe(expected.length);
-  if (Buffer.compare(actual, expected) === 0) return;
-  const at = actual.findIndex((byte, i) => byte !== expected[i]);
-  expect({ at, byte: actual[at] }).toEqual({ at, byte: expected[at] });
 }
 
 /** What qemu-img reads: 512-byte sectors, no parents. */
@@ -107,7 +100,7 @@ const small: readonly (readonly [string, ImageSpec])[] = [
     { blockSize: 2 * MiB, placement: 'shuffled', blocks: { 0: present(1), 1: present(2), 3: present(3) } },
   ],
   [
-    'blocks of 32 MiB, the last cut short',
+    'blocks of 8 MiB, the last cut short',
     { blockSize: 32 * MiB, virtualSize: 40 * MiB, blocks: { 0: present(1), 1: present(2) } },
   ],
   ['blocks in reverse order', { placement: 'reverse', blocks: { 0: present(1), 4: present(2), 7: present(3) } }],

@@ -9,6 +9,7 @@ import { dirtied, restoring, structureSectors } from './support/dirty-images.js'
 import { modelOf } from './support/disk-model.js';
 import { KiB, MiB } from './support/encode-primitives.js';
 import { STATE } from './support/image-spec.js';
+import { expectSameBytes } from './support/same-bytes.js';
 import { saveFile } from './support/save-image.js';
 import { needs, tempDir, tool } from './support/tools.js';
 
@@ -54,10 +55,10 @@ describe('logs that QEMU replays', () => {
       const dirty = dirtied(image, structureSectors(image), plan);
       const { file, disk } = await replayWithQemu(dirty);
       const model = modelOf(image);
-      expect(Buffer.compare(disk, model.expected(0, model.size))).toBe(0);
+      expectSameBytes(disk, model.expected(0, model.size));
       const { layout } = image;
       for (const { offset, length } of [{ offset: 192 * KiB, length: 128 * KiB }, layout.metadata, layout.bat]) {
-        expect(Buffer.compare(file.subarray(offset, offset + length), image.read(offset, length))).toBe(0);
+        expectSameBytes(file.subarray(offset, offset + length), image.read(offset, length));
       }
     });
   }
@@ -74,7 +75,7 @@ describe('logs that QEMU replays', () => {
     const { file } = await replayWithQemu(dirty);
     const expected = applyLog(dirty.clone(), entries);
     const { offset, length } = image.layout.metadata;
-    expect(Buffer.compare(file.subarray(offset, offset + length), expected.read(offset, length))).toBe(0);
+    expectSameBytes(file.subarray(offset, offset + length), expected.read(offset, length));
     expect(expected.read(rubbish.offset + rubbish.length - 2 * SECTOR, 2 * SECTOR)).toEqual(
       new Uint8Array(2 * SECTOR).fill(0xab, SECTOR),
     );
@@ -98,6 +99,6 @@ describe('logs that QEMU replays', () => {
       logGuid: LOG_GUID,
     });
     const { file } = await replayWithQemu(dirty);
-    expect(Buffer.compare(file.subarray(bat, bat + MiB), image.read(bat, MiB))).toBe(0);
+    expectSameBytes(file.subarray(bat, bat + MiB), image.read(bat, MiB));
   });
 });

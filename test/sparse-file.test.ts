@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { expectSameBytes } from './support/same-bytes.js';
 import { SparseFile } from './support/sparse-file.js';
 
 const PAGE = 16 * 1024;
@@ -52,7 +53,7 @@ const change = fc.oneof(write, clear, promise, cutAndGrow);
 describe('a sparse file', () => {
   test('holds what a plain array holds, after any changes', () => {
     const changes = fc.array(change, { maxLength: 12 });
-    fc.assert(
+    return fc.assert(
       fc.property(changes, changes, (before, after) => {
         const file = new SparseFile(LENGTH);
         const plain = new Uint8Array(LENGTH);
@@ -60,11 +61,11 @@ describe('a sparse file', () => {
         const copy = file.clone();
         const plainCopy = plain.slice();
         for (const apply of after) apply(file, plain);
-        expect(same(file.toUint8Array(), plain)).toBe(true);
-        expect(same(copy.toUint8Array(), plainCopy)).toBe(true);
+        expectSameBytes(file.toUint8Array(), plain);
+        expectSameBytes(copy.toUint8Array(), plainCopy);
         const pieces = new Uint8Array(LENGTH);
         for (const { offset, bytes } of file.pieces()) pieces.set(bytes, offset);
-        expect(same(pieces, plain)).toBe(true);
+        expectSameBytes(pieces, plain);
       }),
       { numRuns: 200 },
     );
@@ -93,7 +94,3 @@ describe('a sparse file', () => {
     await expect(new SparseFile(100).source({ fail }).readInto(new Uint8Array(1), 7)).rejects.toThrow('bad sector');
   });
 });
-
-function same(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((value, i) => value === b[i]);
-}
