@@ -18,6 +18,7 @@ interface DiskParts {
   readonly examination: CompleteExamination;
   readonly fileSize: number;
   readonly name: string | undefined;
+  readonly path: string | undefined;
   readonly parent: VhdxDisk | undefined;
 }
 
@@ -41,6 +42,8 @@ export class VhdxDisk implements RandomAccessSource {
   readonly id: string | undefined;
   /** What the file is called, where it has a name. */
   readonly name?: string;
+  /** Absolute path of the file, where it was opened by a path. */
+  readonly path?: string;
   /** Everything that the image says about itself: plain data. */
   readonly info: DiskInfo;
   /** What is wrong and survivable, or worth knowing. {@link check} looks further. */
@@ -55,7 +58,7 @@ export class VhdxDisk implements RandomAccessSource {
   readonly member: Member;
 
   /** @internal */
-  constructor({ core, examination, fileSize, name, parent }: DiskParts) {
+  constructor({ core, examination, fileSize, name, path, parent }: DiskParts) {
     const { metadata } = examination;
     this.size = metadata.virtualSize;
     this.info = describe(examination, fileSize);
@@ -65,6 +68,7 @@ export class VhdxDisk implements RandomAccessSource {
     this.physicalSectorSize = metadata.physicalSectorSize;
     this.id = metadata.virtualDiskId;
     if (name !== undefined) this.name = name;
+    if (path !== undefined) this.path = path;
     this.findings = examination.findings;
     this.parent = parent;
     this.core = core;

@@ -113,7 +113,7 @@ class ChainOpener {
       }
       parent = await this.#openParent(input, examination);
       if (this.#options.strict) refuseFindings(examination);
-      const parts = { core: this.#core, examination, fileSize: input.size, name: input.name, parent };
+      const parts = { core: this.#core, examination, fileSize: input.size, name: input.name, path: pathOf(input), parent };
       return new VhdxDisk(parts);
     } catch (error) {
       await parent?.close();
@@ -179,7 +179,7 @@ class ChainOpener {
   /** Takes an image into the chain. Rejects one that is in it already, and one too many. */
   #enter(input: RandomAccessSource, { header }: CompleteExamination): void {
     const { fileWriteGuid, dataWriteGuid } = header;
-    const path = 'path' in input && typeof input.path === 'string' ? input.path : undefined;
+    const path = pathOf(input);
     const written = fileWriteGuid !== ZERO_GUID && dataWriteGuid !== ZERO_GUID;
     const identities = [...(path === undefined ? [] : [`path ${path}`]), ...(written ? [`guids ${fileWriteGuid} ${dataWriteGuid}`] : [])];
     const name = input.name ?? 'an image';
@@ -192,6 +192,10 @@ class ChainOpener {
       throw VhdxError.from(finding('parent-depth', `the chain has more than ${MAX_MEMBERS} members`, place));
     }
   }
+}
+
+function pathOf(input: RandomAccessSource): string | undefined {
+  return 'path' in input && typeof input.path === 'string' ? input.path : undefined;
 }
 
 function firstFatal({ findings }: Examination): VhdxError {
