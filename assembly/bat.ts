@@ -73,10 +73,15 @@ export function translate(
     const last = entry + ((<usize>entries) << 3);
     for (; entry < last && at < end; entry += 8) {
       if (!hasRoom()) return endExtents(at, -1);
-      const within = at & (blockSize - 1);
-      const take = min(blockSize - within, end - at);
       const bits = load<u64>(entry);
       const kind = classify(bits, hasParent);
+      const within = at & (blockSize - 1);
+      let length = blockSize;
+      // A sparse disk is long runs of the same entry, nothing: they are one extent.
+      if (kind <= UNMAPPED) {
+        for (; entry + 8 < last && load<u64>(entry, 8) == bits; entry += 8) length += blockSize;
+      }
+      const take = min(length - within, end - at);
       const file = (bits & FILE_OFFSET) + within;
       if (kind == FULLY_PRESENT) pushData(at, take, file, fileEnd);
       else pushExtent(at, take, kind, file);

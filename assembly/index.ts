@@ -18,7 +18,7 @@ export {
   pageSlots,
   scanCountsAddress,
 } from './memory';
-export { claimPage, dropPages, setPage } from './pages';
+export { claimPage, dropPages, findPage, setPage } from './pages';
 export { countUnmarked, markRange, scanBat, useMap } from './scan';
 export { splitPartial } from './sector-bitmap';
 export { addUsage } from './usage';

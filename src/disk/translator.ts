@@ -19,6 +19,8 @@ export interface TranslatorImage {
 /** Bits of a sector bitmap page: 64 KiB of eight each. */
 const BITMAP_PAGE_BYTES = 64 * 1024;
 const BITMAP_PAGE = 0x80000000;
+/** Pages of the BAT that are read ahead of somebody who goes through it. */
+const PAGES_AHEAD = 8;
 const PAGES_PER_BITMAP = SECTOR_BITMAP_BLOCK_SIZE / BITMAP_PAGE_BYTES;
 
 /**
@@ -34,6 +36,9 @@ export class Translator {
   readonly #blockShift: number;
   readonly #ratioShift: number;
   readonly #sectorShift: number;
+  readonly #batPages: number;
+  /** The page that is asked for next by somebody who goes through the BAT. */
+  #nextPage = 1;
   readonly #header: number;
   readonly #extents: number;
 
@@ -45,6 +50,7 @@ export class Translator {
     this.#blockShift = Math.log2(image.geometry.blockSize);
     this.#ratioShift = Math.log2(image.geometry.chunkRatio);
     this.#sectorShift = Math.log2(image.geometry.logicalSectorSize);
+    this.#batPages = Math.ceil((image.geometry.batEntries * BAT_ENTRY_SIZE) / core.layout.pageBytes);
     this.#header = core.layout.extentsHeader / 8;
     this.#extents = core.layout.extents / 8;
   }
@@ -125,16 +131,30 @@ export class Translator {
     return Array.from({ length: count }, (_, i) => this.#extentAt(i));
   }
 
-  /** Brings a page of the BAT into the core's memory. */
+  /** Brings a page of the BAT into the core's memory; whoever goes through the BAT gets the next ones on the way too. */
   loadBatPage(page: number, options?: ReadOptions): Promise<void> {
+    const load = this.#readBatPage(page);
+    if (page === this.#nextPage) {
+      const end = Math.min(page + 1 + PAGES_AHEAD, this.#batPages);
+      for (let ahead = page + 1; ahead < end; ahead++) {
+        // Whoever needs a page that could not be read ahead tries again, and is told.
+        if (this.#core.exports.findPage(this.disk, ahead) === 0) this.#readBatPage(ahead).catch(() => undefined);
+      }
+      this.#nextPage = end;
+    } else if (page > this.#nextPage || page + PAGES_AHEAD < this.#nextPage) {
+      this.#nextPage = page + 1;
+    }
+    return untilAborted(load, options?.signal);
+  }
+
+  #readBatPage(page: number): Promise<void> {
     const { source, batOffset, geometry } = this.#image;
-    const load = this.#pages.load(this.disk, page, async (slot) => {
+    return this.#pages.load(this.disk, page, async (slot) => {
       const start = page * slot.length;
       const length = Math.min(slot.length, geometry.batEntries * BAT_ENTRY_SIZE - start);
       await source.readInto(slot.subarray(0, length), batOffset + start);
       slot.fill(0, length);
     });
-    return untilAborted(load, options?.signal);
   }
 
   /** Appends what a partially present extent, which lies in one block, consists of. */

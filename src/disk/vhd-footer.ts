@@ -42,7 +42,7 @@ export function fixedVhdFooter(size: number, id: string | undefined): Uint8Array
   view.setUint32(8, 2); // Features: the reserved bit that is always set
   view.setUint32(12, 0x00010000); // File Format Version
   view.setBigUint64(16, 0xffffffffffffffffn); // Data Offset: none in a fixed disk
-  text(28, 'vhdx'); // Creator Application
+  text(28, 'win '); // Creator Application: of any other, QEMU takes the size from the geometry, which is rounded
   view.setUint32(32, 0x00010000); // Creator Version
   text(36, 'Wi2k'); // Creator Host OS
   view.setBigUint64(40, BigInt(size)); // Original Size

@@ -1,9 +1,16 @@
+/** The modules that are asked for, by name. */
+interface NodeModules {
+  'node:fs': typeof import('node:fs');
+  'node:path': typeof import('node:path');
+  'node:url': typeof import('node:url');
+}
+
 /**
  * The modules that Node, Bun and Deno have built in; undefined in a browser.
  * Asked for at run time and never imported, so that a bundle for the browser has no trace of them.
  */
-export function nodeModule<Name extends 'node:fs' | 'node:path' | 'node:url'>(name: Name) {
+export function nodeModule<Name extends keyof NodeModules>(name: Name): NodeModules[Name] | undefined {
   // A page may carry a `process` of its own that knows nothing of modules.
   const runtime: Partial<NodeJS.Process> | undefined = globalThis.process;
-  return runtime?.getBuiltinModule?.(name);
+  return runtime?.getBuiltinModule?.(name) as NodeModules[Name] | undefined;
 }
