@@ -102,6 +102,9 @@ async function instantiateWasm(kind: CoreKind, source: WebAssembly.Module | Buff
 
 function assemble(kind: CoreKind, raw: CoreExports, memory: MemoryLike): Core {
   const exports = withTypedResults(raw);
+  for (const name of Object.keys(exports) as (keyof CoreExports)[]) {
+    if (typeof raw[name] !== 'function') throw new TypeError(`the module does not export ${name}`);
+  }
   if (exports.memoryEnd() > MEMORY_BYTES) throw new RangeError('the core wants more memory than it was given');
   const bytes = new Uint8Array(memory.buffer);
   return {
