@@ -31,7 +31,7 @@ export class SequenceTracker {
       return 0;
     }
     if (end > reader.next) {
-      reader.length += end - reader.next;
+      reader.length += Math.min(length, end - reader.next);
       reader.next = end;
     }
     this.#readers.splice(at, 1);
