@@ -3,8 +3,8 @@ import type { Core } from './instantiate.js';
 /** Moves the bytes of a page into its slot, all of it. */
 export type FillPage = (slot: Uint8Array) => Promise<void>;
 
-/** Slots that may be filling at a time; the others keep what translations need while they wait. */
-const MAX_LOADS = 32;
+/** Slots that may be filling at a time; the others keep what translations need meanwhile. */
+const MAX_FILLING = 32;
 
 /**
  * The pages of BATs and sector bitmaps in the core's memory, shared by all disks: bounded, least recently used out.
@@ -15,9 +15,8 @@ const MAX_LOADS = 32;
 export class PageCache {
   readonly #core: Core;
   readonly #loads = new Map<string, Promise<void>>();
-  readonly #waiting: Array<() => void> = [];
   #disks = 0;
-  #running = 0;
+  #filling = 0;
 
   constructor(core: Core) {
     this.#core = core;
@@ -29,7 +28,7 @@ export class PageCache {
     return this.#disks;
   }
 
-  /** Forgets the pages of a disk. No load of it may be under way. */
+  /** Forgets the pages of a disk, when the loads of it that are under way have ended. */
   async removeDisk(disk: number): Promise<void> {
     const own = [...this.#loads].filter(([key]) => key.startsWith(`${disk}/`)).map(([, load]) => load);
     await Promise.allSettled(own);
@@ -48,17 +47,24 @@ export class PageCache {
 
   async #load(disk: number, page: number, fill: FillPage): Promise<void> {
     const { exports, bytes, layout } = this.#core;
-    while (this.#running >= MAX_LOADS) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    this.#running += 1;
+    if (this.#filling >= MAX_FILLING) {
+      // Not by waiting for a slot: a page of a disk inside a disk may be what a slot that is filling waits for.
+      const copy = new Uint8Array(layout.pageBytes);
+      await fill(copy);
+      const slot = exports.claimPage();
+      bytes.set(copy, slot);
+      exports.setPage(slot, disk, page);
+      return;
+    }
     const slot = exports.claimPage();
     let owner = 0;
+    this.#filling += 1;
     try {
       await fill(bytes.subarray(slot, slot + layout.pageBytes));
       owner = disk;
     } finally {
       exports.setPage(slot, owner, page);
-      this.#running -= 1;
-      this.#waiting.shift()?.();
+      this.#filling -= 1;
     }
   }
 }

@@ -139,8 +139,16 @@ export class VhdxDisk implements RandomAccessSource {
     return this.member.close();
   }
 
-  /** {@link close}, for `await using`. */
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
+  /** {@link close}, for `await using`, where the engine knows it. */
+  declare readonly [Symbol.asyncDispose]: () => Promise<void>;
+
+  static {
+    if (Symbol.asyncDispose) {
+      Object.defineProperty(VhdxDisk.prototype, Symbol.asyncDispose, {
+        value(this: VhdxDisk) {
+          return this.close();
+        },
+      });
+    }
   }
 }
