@@ -172,7 +172,9 @@ class Scan {
       const [index, problem, state, file] = floats.subarray(at, at + 4) as unknown as [number, number, number, number];
       let code = PROBLEMS[problem] ?? 'bat-reserved-state';
       if (code !== 'bat-block-overlap' && !list) continue;
-      if (code === 'bat-block-overlap' && this.#structureAt(index, file)) code = 'bat-overlap-structure';
+      if (code === 'bat-block-overlap' && this.#structureAt(index, file)) {
+        code = this.#isBitmap(index) ? 'bitmap-state' : 'bat-overlap-structure';
+      }
       const listed = (this.#listed.get(code) ?? 0) + 1;
       this.#listed.set(code, listed);
       if (listed <= LISTED_PER_CODE) this.#findings.push(this.#describe(code, index, state, file));

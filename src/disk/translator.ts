@@ -65,7 +65,7 @@ export class Translator {
     if (floats[this.#header] !== offset + length) return undefined;
     const extent = this.#extentAt(0);
     if (extent.kind === PayloadState.PartiallyPresent) return undefined;
-    return extent.kind === Kind.Data && this.#overlapsReserved(extent.fileOffset, extent.length) ? undefined : extent;
+    return extent.kind === Kind.Data && this.#blocksOverlapReserved(extent) ? undefined : extent;
   }
 
   /**
@@ -206,9 +206,19 @@ export class Translator {
     return false;
   }
 
+  /**
+   * Whether the payload blocks that hold some data overlap the log or a region. Whole blocks: what of one lies outside
+   * the structure is as doubtful as what lies inside.
+   */
+  #blocksOverlapReserved({ offset, length, fileOffset }: RawExtent): boolean {
+    const { blockSize } = this.#image.geometry;
+    const within = offset % blockSize;
+    return this.#overlapsReserved(fileOffset - within, Math.ceil((within + length) / blockSize) * blockSize);
+  }
+
   /** Appends data; block by block where some of it lies on the log or on a region, which data never does. */
   #pushChecked(extent: RawExtent, out: RawExtent[]): void {
-    if (!this.#overlapsReserved(extent.fileOffset, extent.length)) {
+    if (!this.#blocksOverlapReserved(extent)) {
       pushRawExtent(out, extent);
       return;
     }
@@ -216,10 +226,8 @@ export class Translator {
     const end = extent.offset + extent.length;
     for (let at = extent.offset; at < end; ) {
       const next = Math.min((Math.floor(at / blockSize) + 1) * blockSize, end);
-      const fileOffset = extent.fileOffset + (at - extent.offset);
-      // The block counts as a whole: what of it lies outside the structure is as doubtful as what lies inside.
-      const bad = this.#overlapsReserved(fileOffset - (at % blockSize), blockSize);
-      pushRawExtent(out, { offset: at, length: next - at, kind: bad ? Kind.OverlapsStructure : Kind.Data, fileOffset });
+      const part = { offset: at, length: next - at, kind: extent.kind, fileOffset: extent.fileOffset + (at - extent.offset) };
+      pushRawExtent(out, this.#blocksOverlapReserved(part) ? { ...part, kind: Kind.OverlapsStructure } : part);
       at = next;
     }
   }
