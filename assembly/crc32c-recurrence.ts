@@ -31,7 +31,7 @@ const LONG: usize = 1536;
 /** Degree of the multiple that {@link eliminate} uses. */
 const REACH: usize = 502;
 /** Eliminated words are kept in blocks of so many bytes, so that history and block stay in the first-level cache. */
-const BLOCK_BYTES: usize = 32 * 1024;
+const BLOCK_BYTES: usize = 24 * 1024;
 /** The finest unit of {@link shorten}. The JavaScript made of the scalar build reads words from multiples of 4 only. */
 const FINEST: usize = ASC_FEATURE_SIMD ? 1 : 4;
 

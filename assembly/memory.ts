@@ -43,7 +43,7 @@ export const EXTENTS_CAPACITY: u32 = 1024;
 /** What a scan of the BAT has counted, f64 each. */
 export const SCAN_COUNTS: usize = 44 * KiB;
 
-/** Words that the checksum of long inputs has eliminated: 502 of 16 bytes, a block of 32 KiB, and 505 more. */
+/** Words that the checksum of long inputs has eliminated: 502 of 16 bytes, a block of 24 KiB, and 505 more. */
 export const CHECKSUM_HISTORY: usize = 64 * KiB;
 /** The message that it makes ever shorter: up to 1,535 words of 16 bytes. */
 export const CHECKSUM_RESIDUE: usize = CHECKSUM_HISTORY + 64 * KiB;

@@ -27,7 +27,7 @@ const VECTORS: readonly (readonly [string, Uint8Array, number])[] = [
 ];
 
 // Around the lengths at which another way of summing takes over, in either word size.
-const TURNING_POINTS = [8, 16, 1 * KiB, 1535 * 8, 1536 * 8, 1535 * 16, 1536 * 16, (502 + 4096) * 8, (502 + 2048) * 16];
+const TURNING_POINTS = [8, 16, 1 * KiB, 1535 * 8, 1536 * 8, 1535 * 16, 1536 * 16, (502 + 3072) * 8, (502 + 1536) * 16];
 
 describe.each(CORE_KINDS)('the %s core', (kind) => {
   let core: Core;
