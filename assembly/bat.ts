@@ -62,7 +62,7 @@ export function translate(
   beginExtents();
   while (at < end) {
     const block = at >> shift;
-    const index = block + (block >> (<u64>ratioShift));
+    const index = block + (block >> <u64>ratioShift);
     const page = <u32>(index >> PAGE_ENTRIES_SHIFT);
     const address = findPage(disk, page);
     if (address == 0) return endExtents(at, <f64>page);
@@ -96,11 +96,11 @@ export function translate(
  * place. Where its page is not there, the page stands in the header's second place, otherwise -1.
  */
 export function sectorBitmapEntry(disk: u32, index: f64): u32 {
-  const page = <u32>((<u64>index) >> PAGE_ENTRIES_SHIFT);
+  const page = <u32>(<u64>index >> PAGE_ENTRIES_SHIFT);
   const address = findPage(disk, page);
   store<f64>(EXTENTS_HEADER, address == 0 ? <f64>page : -1, 8);
   if (address == 0) return 0;
-  const bits = load<u64>(address + ((<usize>((<u64>index) & (PAGE_ENTRIES - 1))) << 3));
+  const bits = load<u64>(address + ((<usize>(<u64>index & (PAGE_ENTRIES - 1))) << 3));
   store<f64>(EXTENTS_HEADER, <f64>(bits & FILE_OFFSET), 16);
   return <u32>(bits & 7);
 }

@@ -16,7 +16,7 @@ let clock: u32 = 0;
 
 /** Address of a page, or 0 where no slot holds it. */
 export function findPage(disk: u32, page: u32): usize {
-  const tag = ((<u64>disk) << 32) | (<u64>page);
+  const tag = ((<u64>disk) << 32) | <u64>page;
   for (let slot: usize = 0; slot < PAGE_SLOTS; slot++) {
     if (load<u64>(PAGE_TAGS + (slot << 3)) == tag) {
       store<u32>(PAGE_STAMPS + (slot << 2), ++clock);
@@ -47,7 +47,7 @@ export function claimPage(): usize {
 /** Says what the host put into a claimed slot; disk 0 frees it. */
 export function setPage(address: usize, disk: u32, page: u32): void {
   const slot = (address - PAGES) / PAGE_BYTES;
-  store<u64>(PAGE_TAGS + (slot << 3), disk == 0 ? FREE : ((<u64>disk) << 32) | (<u64>page));
+  store<u64>(PAGE_TAGS + (slot << 3), disk == 0 ? FREE : ((<u64>disk) << 32) | <u64>page);
   store<u32>(PAGE_STAMPS + (slot << 2), ++clock);
 }
 

@@ -14,7 +14,7 @@ export function splitPartial(disk: u32, offset: f64, length: f64, file: f64, sec
   let at = <u64>offset;
   const end = at + <u64>length;
   const shift = <u64>sectorShift;
-  const delta = (<u64>file) - at;
+  const delta = <u64>file - at;
   const lastSector = (end + (1 << shift) - 1) >> shift;
   beginExtents();
   while (at < end) {

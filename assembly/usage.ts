@@ -50,7 +50,7 @@ export function addUsage(
   const shift = <u64>blockShift;
   const blockSize: u64 = 1 << shift;
   let block = at >> shift;
-  let index = block + (block >> (<u64>ratioShift));
+  let index = block + (block >> <u64>ratioShift);
   const page = <u32>(index / PAGE_ENTRIES);
   const address = findPage(disk, page);
   store<f64>(EXTENTS_HEADER, <f64>at);
@@ -73,7 +73,7 @@ export function addUsage(
       }
     }
     block++;
-    index = block + (block >> (<u64>ratioShift));
+    index = block + (block >> <u64>ratioShift);
   }
   store<f64>(EXTENTS_HEADER, <f64>at);
 }

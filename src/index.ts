@@ -5,7 +5,15 @@ export type { CheckOptions, CheckReport, CheckStatus } from './disk/check.js';
 export { compareDisks } from './disk/compare.js';
 export { VhdxDisk } from './disk/disk.js';
 export type { ReplayMode } from './disk/examine.js';
-export { type DamagedRange, type ExportFormat, type ExportOptions, exportDisk, exportSize, exportStream, type RandomAccessSink } from './disk/export.js';
+export {
+  type DamagedRange,
+  type ExportFormat,
+  type ExportOptions,
+  exportDisk,
+  exportSize,
+  exportStream,
+  type RandomAccessSink,
+} from './disk/export.js';
 export type { Extent } from './disk/extent.js';
 export type { DiskInfo, DiskType } from './disk/info.js';
 export { checkVhdx, isVhdx, openVhdx } from './disk/open.js';

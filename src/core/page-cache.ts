@@ -39,7 +39,7 @@ export class PageCache {
   load(disk: number, page: number, fill: FillPage): Promise<void> {
     const key = `${disk}/${page}`;
     const running = this.#loads.get(key);
-    if (running) return running;
+    if (running !== undefined) return running;
     const load = this.#load(disk, page, fill).finally(() => this.#loads.delete(key));
     this.#loads.set(key, load);
     return load;

@@ -4,9 +4,9 @@ import { bitmapEntryIndex } from '../format/bat.js';
 import { type FileRange, hex, MiB, overlaps } from '../format/sizes.js';
 import { type Finding, finding, type RuleCode } from '../rules.js';
 import type { ReadOptions } from '../source/source.js';
+import type { Progress } from './range.js';
 import { DAMAGE } from './raw-extent.js';
 import { Translator, type TranslatorImage } from './translator.js';
-import type { Progress } from './range.js';
 
 /** What the BAT of an image says in all. Numbers of blocks, and bytes where the name says so. */
 export interface BlockCounts {
@@ -104,7 +104,9 @@ class Scan {
       if (this.#counts[COUNT.anchors]) await this.#goThrough(first, mapUnits, true, false);
       leaked += this.#countLeaked(first, Math.min(mapUnits, fileUnits - first));
       // What lies behind the last block needs no passes: nothing refers to it.
-      const needed = Math.ceil(((this.#counts[COUNT.highest] as number) + this.#image.geometry.blockSize) / MiB / mapUnits);
+      const needed = Math.ceil(
+        ((this.#counts[COUNT.highest] as number) + this.#image.geometry.blockSize) / MiB / mapUnits,
+      );
       if (needed < passes) {
         leaked += Math.max(0, fileUnits - needed * mapUnits) * MiB;
         passes = needed;

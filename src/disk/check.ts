@@ -50,7 +50,12 @@ export function translatorImage({ source, geometry, regions, log }: CompleteExam
 }
 
 /** Checks what can be checked of an image that was examined, whether it opens or not. */
-export async function checkExamined(core: Core, examination: Examination, fileSize: number, options: CheckOptions): Promise<CheckReport> {
+export async function checkExamined(
+  core: Core,
+  examination: Examination,
+  fileSize: number,
+  options: CheckOptions,
+): Promise<CheckReport> {
   const findings = [...examination.findings];
   const { name } = examination.source;
   const common = { ...(name !== undefined && { name }), fileSize };
@@ -63,7 +68,11 @@ export async function checkExamined(core: Core, examination: Examination, fileSi
   const all = [...findings.filter(({ structure }) => !structure.startsWith('BAT entry')), ...scan.findings];
   const { leakedBytes } = scan.counts;
   if (leakedBytes > 0) {
-    all.push(finding('leaked-space', `${leakedBytes} bytes behind the first payload block are referred to by nothing`, { structure: 'file' }));
+    all.push(
+      finding('leaked-space', `${leakedBytes} bytes behind the first payload block are referred to by nothing`, {
+        structure: 'file',
+      }),
+    );
   }
   return {
     status: judge(all),
@@ -86,7 +95,8 @@ export function withFinding(report: CheckReport, extra: Finding): CheckReport {
 /** The report on a chain: an image is not better than its parent. */
 export function withParent(report: CheckReport, parent: CheckReport): CheckReport {
   const order: readonly CheckStatus[] = ['sound', 'repairable', 'corrupt', 'unreadable'];
-  const status = order[Math.max(order.indexOf(report.status), Math.min(order.indexOf(parent.status), order.indexOf('corrupt')))];
+  const status =
+    order[Math.max(order.indexOf(report.status), Math.min(order.indexOf(parent.status), order.indexOf('corrupt')))];
   return { ...report, status: status ?? report.status, parent };
 }
 
@@ -97,7 +107,10 @@ function judge(findings: readonly Finding[]): CheckStatus {
   return severities.has('warning') ? 'repairable' : 'sound';
 }
 
-function countSeverities(findings: readonly Finding[], unlisted: ReadonlyMap<RuleCode, number>): Record<Severity, number> {
+function countSeverities(
+  findings: readonly Finding[],
+  unlisted: ReadonlyMap<RuleCode, number>,
+): Record<Severity, number> {
   const counts: Record<Severity, number> = { fatal: 0, block: 0, warning: 0, info: 0 };
   for (const { severity } of findings) counts[severity] += 1;
   for (const [code, count] of unlisted) {
@@ -108,7 +121,12 @@ function countSeverities(findings: readonly Finding[], unlisted: ReadonlyMap<Rul
 }
 
 /** Tells of entries in the log of a clean image: they are rightly ignored, and a forensic reader wants to know of them. */
-async function inspectDeadLog(core: Core, examination: Examination, findings: Finding[], options: ReadOptions): Promise<void> {
+async function inspectDeadLog(
+  core: Core,
+  examination: Examination,
+  findings: Finding[],
+  options: ReadOptions,
+): Promise<void> {
   const { header, log, source } = examination;
   if (!header || !log || isDirty(header) || log.offset + log.length > source.size) return;
   const [window] = await core.buffers.acquire(1, options.signal);

@@ -22,7 +22,12 @@ export function readIntoCore(
 }
 
 /** Reads a piece into a buffer of the core. */
-export async function readPiece(disk: Member, piece: Piece, buffer: LeasedBuffer | undefined, signal: AbortSignal | undefined): Promise<void> {
+export async function readPiece(
+  disk: Member,
+  piece: Piece,
+  buffer: LeasedBuffer | undefined,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   if (!buffer) throw new RangeError('no buffer was lent');
   await disk.readInto(buffer.bytes.subarray(0, piece.length), piece.offset, { signal });
 }

@@ -40,7 +40,12 @@ export async function compareDisks(
     for (const result of await Promise.allSettled(reads)) if (result.status === 'rejected') throw result.reason;
   };
   const isHole = ({ holes }: Segment) => holes[0] && holes[1];
-  for await (const { piece, buffer } of readAhead(segments, { supply: coreBuffers(core.buffers, 2), isHole, read, signal })) {
+  for await (const { piece, buffer } of readAhead(segments, {
+    supply: coreBuffers(core.buffers, 2),
+    isHole,
+    read,
+    signal,
+  })) {
     const same = buffer ? sameBytes(core, piece, buffer) : piece.length;
     if (same < piece.length) return piece.offset + same;
     onProgress?.({ done: piece.offset + piece.length, total });
@@ -58,11 +63,17 @@ function sameBytes({ exports }: Core, { length, holes }: Segment, buffers: reado
   return zeros + data.bytes.subarray(zeros, length).findIndex((byte) => byte !== 0);
 }
 
-async function* sidePieces(source: RandomAccessSource, total: number, size: number, signal: AbortSignal | undefined): AsyncGenerator<Piece> {
+async function* sidePieces(
+  source: RandomAccessSource,
+  total: number,
+  size: number,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Piece> {
   if (source instanceof VhdxDisk) {
     yield* piecesOf(source.member, 0, source.size, { size, signal });
   } else {
-    for (let at = 0; at < source.size; at += size) yield { offset: at, length: Math.min(size, source.size - at), hole: false };
+    for (let at = 0; at < source.size; at += size)
+      yield { offset: at, length: Math.min(size, source.size - at), hole: false };
   }
   if (source.size < total) yield { offset: source.size, length: total - source.size, hole: true };
 }

@@ -6,7 +6,13 @@ import { FILE_IDENTIFIER_SIZE, hasVhdxSignature, parseFileIdentifier } from '../
 import { checkLogPlace, HEADER_SECTION_SIZE, type Header, isDirty, parseHeaders } from '../format/header.js';
 import { type DiskMetadata, NEEDED_ITEMS, parseMetadata } from '../format/metadata.js';
 import { METADATA_TABLE_SIZE, type MetadataEntry, parseMetadataTable } from '../format/metadata-table.js';
-import { parseRegionTables, REGION_TABLE_OFFSETS, REGION_TABLE_SIZE, type Region, type Regions } from '../format/region-table.js';
+import {
+  parseRegionTables,
+  REGION_TABLE_OFFSETS,
+  REGION_TABLE_SIZE,
+  type Region,
+  type Regions,
+} from '../format/region-table.js';
 import { type FileRange, hex, KiB } from '../format/sizes.js';
 import { type Finding, finding, type Report } from '../rules.js';
 import type { RandomAccessSource, ReadOptions } from '../source/source.js';
@@ -49,7 +55,12 @@ export function isComplete(examination: Examination): examination is CompleteExa
  * Reads and checks the structures of an image, from the file identifier to the metadata, and collects what it finds.
  * A fault of the format never rejects: what depends on it stays undefined. Rejects where the input cannot be read.
  */
-export async function examine(core: Core, source: RandomAccessSource, replay: ReplayMode, options?: ReadOptions): Promise<Examination> {
+export async function examine(
+  core: Core,
+  source: RandomAccessSource,
+  replay: ReplayMode,
+  options?: ReadOptions,
+): Promise<Examination> {
   const examination: Examination = { findings: [], source };
   const report: Report = (found) => examination.findings.push(found);
   const crc: Crc = (bytes, initial = 0) => sumBytes(core, bytes, initial);
@@ -87,7 +98,12 @@ async function readSection(source: RandomAccessSource, options?: ReadOptions): P
   return section;
 }
 
-async function examineIdentifier(examination: Examination, section: Uint8Array, report: Report, options?: ReadOptions): Promise<void> {
+async function examineIdentifier(
+  examination: Examination,
+  section: Uint8Array,
+  report: Report,
+  options?: ReadOptions,
+): Promise<void> {
   const { source } = examination;
   const start = section.subarray(0, Math.min(FILE_IDENTIFIER_SIZE, source.size));
   // The end of the file tells a fixed VHD; nobody else needs to read it.
@@ -98,7 +114,13 @@ async function examineIdentifier(examination: Examination, section: Uint8Array, 
 }
 
 /** Replays the log where that is allowed; false, and a fatal finding, where the image stays as it is on disk. */
-async function replayDirtyLog(examination: Examination, core: Core, mode: ReplayMode, report: Report, options?: ReadOptions): Promise<boolean> {
+async function replayDirtyLog(
+  examination: Examination,
+  core: Core,
+  mode: ReplayMode,
+  report: Report,
+  options?: ReadOptions,
+): Promise<boolean> {
   const { source, header, log, findings } = examination;
   if (!header || !log || findings.some(({ severity }) => severity === 'fatal')) return false;
   if (mode === 'refuse') {
@@ -119,7 +141,12 @@ function isReadable(region: Region, { source }: Examination): boolean {
   return region.offset + region.length <= source.size;
 }
 
-async function examineMetadata(examination: Examination, region: Region, report: Report, options?: ReadOptions): Promise<void> {
+async function examineMetadata(
+  examination: Examination,
+  region: Region,
+  report: Report,
+  options?: ReadOptions,
+): Promise<void> {
   const { source } = examination;
   const start = new Uint8Array(Math.min(METADATA_READ_SIZE, region.length));
   await source.readInto(start, region.offset, options);

@@ -61,7 +61,9 @@ export async function exportDisk(disk: VhdxDisk, sink: RandomAccessSink, options
   const pieces = piecesOf(member, 0, disk.size, {
     size: core.buffers.bufferBytes,
     signal,
-    onDamage: damage && ((extent) => damage.add({ offset: extent.offset, length: extent.length, code: extent.code ?? 'read-failed' })),
+    onDamage:
+      damage &&
+      ((extent) => damage.add({ offset: extent.offset, length: extent.length, code: extent.code ?? 'read-failed' })),
   });
   const read = async (piece: Piece, [buffer]: readonly LeasedBuffer[]): Promise<void> => {
     try {
@@ -83,7 +85,12 @@ export async function exportDisk(disk: VhdxDisk, sink: RandomAccessSink, options
       }
     }
   };
-  for await (const { piece, buffer } of readAhead(pieces, { supply: coreBuffers(core.buffers), isHole, read, signal })) {
+  for await (const { piece, buffer } of readAhead(pieces, {
+    supply: coreBuffers(core.buffers),
+    isHole,
+    read,
+    signal,
+  })) {
     const lent = buffer?.[0];
     if (lent) await writeSparsely(disk, sink, lent.bytes.subarray(0, piece.length), lent.address, piece.offset);
     onProgress?.({ done: piece.offset + piece.length, total: disk.size });
@@ -93,7 +100,13 @@ export async function exportDisk(disk: VhdxDisk, sink: RandomAccessSink, options
 }
 
 /** Writes the parts of some bytes, which lie in the core's memory, that are not zeros. */
-async function writeSparsely(disk: VhdxDisk, sink: RandomAccessSink, bytes: Uint8Array<ArrayBuffer>, address: number, offset: number): Promise<void> {
+async function writeSparsely(
+  disk: VhdxDisk,
+  sink: RandomAccessSink,
+  bytes: Uint8Array<ArrayBuffer>,
+  address: number,
+  offset: number,
+): Promise<void> {
   const { exports } = disk.core;
   for (let at = 0; at < bytes.length; ) {
     const left = bytes.length - at;
@@ -106,7 +119,10 @@ async function writeSparsely(disk: VhdxDisk, sink: RandomAccessSink, bytes: Uint
 }
 
 /** What a disk becomes, as a stream of chunks of at most 1 MiB: for a pipe, an upload or a download. */
-export function exportStream(disk: VhdxDisk, options: { format?: ExportFormat | undefined; signal?: AbortSignal | undefined } = {}): ReadableStream<Uint8Array> {
+export function exportStream(
+  disk: VhdxDisk,
+  options: { format?: ExportFormat | undefined; signal?: AbortSignal | undefined } = {},
+): ReadableStream<Uint8Array> {
   const { format = 'raw', signal } = options;
   checkFormat(disk, format);
   const content = disk.stream({ signal });

@@ -1,6 +1,6 @@
+import { isDirty } from '../format/header.js';
 import type { CompleteExamination, Examination } from './examine.js';
 import type { ReplaySummary } from './replay.js';
-import { isDirty } from '../format/header.js';
 
 /** Whether blocks are all allocated from the start, allocated when written, or only where they differ from a parent. */
 export type DiskType = 'fixed' | 'dynamic' | 'differencing';
@@ -60,7 +60,13 @@ export interface DiskInfo {
 }
 
 /** The type of a disk; LeaveBlockAllocated has no meaning where there is a parent ([MS-VHDX] 2.6.2.1). */
-export function diskType({ hasParent, leaveBlocksAllocated }: { hasParent: boolean; leaveBlocksAllocated: boolean }): DiskType {
+export function diskType({
+  hasParent,
+  leaveBlocksAllocated,
+}: {
+  hasParent: boolean;
+  leaveBlocksAllocated: boolean;
+}): DiskType {
   if (hasParent) return 'differencing';
   return leaveBlocksAllocated ? 'fixed' : 'dynamic';
 }
@@ -103,5 +109,11 @@ export function describe(examination: CompleteExamination, fileSize: number): Di
 }
 
 function describeRegions({ regions }: Examination): DiskInfo['regions'] {
-  return (regions?.all ?? []).map(({ guid, structure, offset, length, required }) => ({ guid, name: structure, offset, length, required }));
+  return (regions?.all ?? []).map(({ guid, structure, offset, length, required }) => ({
+    guid,
+    name: structure,
+    offset,
+    length,
+    required,
+  }));
 }

@@ -1,6 +1,15 @@
 import type { LeasedBuffer } from '../core/buffers.js';
 import type { Core } from '../core/instantiate.js';
-import { beginsLogEntry, DESCRIPTOR_SIZE, LOG_SECTOR_SIZE, isDataSector, type LogDescriptor, type LogEntryHeader, parseLogDescriptors, parseLogEntryHeader } from '../format/log.js';
+import {
+  beginsLogEntry,
+  DESCRIPTOR_SIZE,
+  isDataSector,
+  LOG_SECTOR_SIZE,
+  type LogDescriptor,
+  type LogEntryHeader,
+  parseLogDescriptors,
+  parseLogEntryHeader,
+} from '../format/log.js';
 import { type FileRange, viewOf } from '../format/sizes.js';
 import type { RandomAccessSource, ReadOptions } from '../source/source.js';
 
@@ -99,7 +108,11 @@ export class LogRing {
       const room = this.#window.bytes.length / LOG_SECTOR_SIZE;
       const count = Math.min(room, this.sectors - wanted);
       this.#count = 0;
-      await this.#source.readInto(this.#window.bytes.subarray(0, count * LOG_SECTOR_SIZE), this.offsetOf(wanted), this.#options);
+      await this.#source.readInto(
+        this.#window.bytes.subarray(0, count * LOG_SECTOR_SIZE),
+        this.offsetOf(wanted),
+        this.#options,
+      );
       this.#first = wanted;
       this.#count = count;
     }

@@ -1,7 +1,7 @@
 import type { Core } from '../core/instantiate.js';
+import { VhdxError } from '../errors.js';
 import { BAT_ENTRY_SIZE, type Geometry, PayloadState } from '../format/bat.js';
 import { type FileRange, hex } from '../format/sizes.js';
-import { VhdxError } from '../errors.js';
 import { checkRange } from '../source/range.js';
 import type { RandomAccessSource, ReadOptions } from '../source/source.js';
 import type { CompleteExamination } from './examine.js';
@@ -62,7 +62,14 @@ export class Member {
    * Appends the extents of a range to `out`, those of parents among them, at least one and not many more than
    * `limit`, and returns the offset that it reached.
    */
-  async resolve(offset: number, length: number, out: Extent[], limit: number, depth: number, options?: ReadOptions): Promise<number> {
+  async resolve(
+    offset: number,
+    length: number,
+    out: Extent[],
+    limit: number,
+    depth: number,
+    options?: ReadOptions,
+  ): Promise<number> {
     this.#check(offset, length, options);
     const end = offset + length;
     let at = offset;
@@ -135,7 +142,13 @@ export class Member {
   }
 
   /** Appends what an extent is and returns the offset that it reached; the parent may stop short. */
-  async #resolveExtent(extent: RawExtent, out: Extent[], limit: number, depth: number, options?: ReadOptions): Promise<number> {
+  async #resolveExtent(
+    extent: RawExtent,
+    out: Extent[],
+    limit: number,
+    depth: number,
+    options?: ReadOptions,
+  ): Promise<number> {
     const { offset, length, kind, fileOffset } = extent;
     const end = offset + length;
     if (kind === Kind.Data) {

@@ -5,11 +5,18 @@ import { BAT_ENTRY_SIZE } from '../format/bat.js';
 import { hasVhdxSignature } from '../format/file-identifier.js';
 import { ZERO_GUID } from '../format/guid.js';
 import { MiB } from '../format/sizes.js';
-import { finding, type RuleCode, RULES } from '../rules.js';
-import { sourceFrom, type SourceOptions, type VhdxInput } from '../source/from-input.js';
+import { finding, RULES, type RuleCode } from '../rules.js';
+import { type SourceOptions, sourceFrom, type VhdxInput } from '../source/from-input.js';
 import type { RandomAccessSource } from '../source/source.js';
 import { scanBat } from './bat-scan.js';
-import { type CheckOptions, type CheckReport, checkExamined, translatorImage, withFinding, withParent } from './check.js';
+import {
+  type CheckOptions,
+  type CheckReport,
+  checkExamined,
+  translatorImage,
+  withFinding,
+  withParent,
+} from './check.js';
 import { VhdxDisk } from './disk.js';
 import { type CompleteExamination, type Examination, examine, isComplete } from './examine.js';
 import type { OpenOptions } from './options.js';
@@ -113,7 +120,14 @@ class ChainOpener {
       }
       parent = await this.#openParent(input, examination);
       if (this.#options.strict) refuseFindings(examination);
-      const parts = { core: this.#core, examination, fileSize: input.size, name: input.name, path: pathOf(input), parent };
+      const parts = {
+        core: this.#core,
+        examination,
+        fileSize: input.size,
+        name: input.name,
+        path: pathOf(input),
+        parent,
+      };
       return new VhdxDisk(parts);
     } catch (error) {
       await parent?.close();
@@ -126,7 +140,9 @@ class ChainOpener {
     const { metadata, findings } = examination;
     if (!metadata.hasParent) return undefined;
     if (this.#options.parent === false) {
-      findings.push(finding('parent-missing', 'the image was opened without its parent', { structure: 'Parent Locator' }));
+      findings.push(
+        finding('parent-missing', 'the image was opened without its parent', { structure: 'Parent Locator' }),
+      );
       return undefined;
     }
     const candidate = await this.#parents.find({ input, examination, depth: this.#members.length });
@@ -158,13 +174,21 @@ class ChainOpener {
     }
   }
 
-  async #checkParent(report: CheckReport, input: RandomAccessSource, examination: CompleteExamination, options: CheckOptions): Promise<CheckReport> {
+  async #checkParent(
+    report: CheckReport,
+    input: RandomAccessSource,
+    examination: CompleteExamination,
+    options: CheckOptions,
+  ): Promise<CheckReport> {
     const told = examination.findings.length;
     try {
       this.#enter(input, examination);
-      if (this.#options.parent === false) throw new VhdxError('parent-missing', 'the parent was not looked for', { structure: 'Parent Locator' });
+      if (this.#options.parent === false)
+        throw new VhdxError('parent-missing', 'the parent was not looked for', { structure: 'Parent Locator' });
       const candidate = await this.#parents.find({ input, examination, depth: this.#members.length });
-      const problem = isComplete(candidate.examination) && parentProblem(examination, candidate.examination, candidate.input.name ?? 'the parent');
+      const problem =
+        isComplete(candidate.examination) &&
+        parentProblem(examination, candidate.examination, candidate.input.name ?? 'the parent');
       const below = await this.#checkMember(candidate, options);
       if (problem) throw problem;
       const guesses = examination.findings.slice(told);
@@ -172,7 +196,10 @@ class ChainOpener {
     } catch (error) {
       if (!(error instanceof VhdxError) || !(error.code in RULES)) throw error;
       const place = { structure: error.structure ?? 'Parent Locator' };
-      return withFinding(report, finding(error.code as RuleCode, error.message.replace(/^Parent Locator: /, ''), place));
+      return withFinding(
+        report,
+        finding(error.code as RuleCode, error.message.replace(/^Parent Locator: /, ''), place),
+      );
     }
   }
 
@@ -181,7 +208,10 @@ class ChainOpener {
     const { fileWriteGuid, dataWriteGuid } = header;
     const path = pathOf(input);
     const written = fileWriteGuid !== ZERO_GUID && dataWriteGuid !== ZERO_GUID;
-    const identities = [...(path === undefined ? [] : [`path ${path}`]), ...(written ? [`guids ${fileWriteGuid} ${dataWriteGuid}`] : [])];
+    const identities = [
+      ...(path === undefined ? [] : [`path ${path}`]),
+      ...(written ? [`guids ${fileWriteGuid} ${dataWriteGuid}`] : []),
+    ];
     const name = input.name ?? 'an image';
     const place = { structure: 'Parent Locator' };
     if (identities.some((identity) => this.#members.some((member) => member.split('\n').includes(identity)))) {
@@ -210,7 +240,11 @@ function refuseFindings({ findings }: Examination): void {
 }
 
 function damagedParent(name: string, cause: VhdxError): VhdxError {
-  return new VhdxError('parent-damaged', `parent ${name}: ${cause.message}`, { structure: cause.structure, offset: cause.offset, cause });
+  return new VhdxError('parent-damaged', `parent ${name}: ${cause.message}`, {
+    structure: cause.structure,
+    offset: cause.offset,
+    cause,
+  });
 }
 
 /** Why two images cannot be read as one chain, although the parent is the one that the child names. */

@@ -46,7 +46,9 @@ export function parentPaths(locator: Readonly<Record<string, string>>, childPath
       found.push({ key, text, path: paths.resolve(folder, windows ? text : text.replaceAll('\\', '/')) });
     }
   }
-  const names = new Set(found.map(({ text }) => baseName(text)).filter((name) => name !== '' && name !== '.' && name !== '..'));
+  const names = new Set(
+    found.map(({ text }) => baseName(text)).filter((name) => name !== '' && name !== '.' && name !== '..'),
+  );
   for (const name of names) {
     const path = paths.resolve(folder, name);
     if (!found.some((other) => other.path === path)) found.push({ key: 'same folder', text: name, path });

@@ -88,7 +88,9 @@ export class ParentFinder {
     }
     const free = this.#handedOver;
     const linkages = linkagesOf(child);
-    let found = linkages.map((guid) => free.find(({ examination }) => examination.header?.dataWriteGuid === guid)).find(Boolean);
+    let found = linkages
+      .map((guid) => free.find(({ examination }) => examination.header?.dataWriteGuid === guid))
+      .find(Boolean);
     // Without a linkage, or with the deliberate way round, only a single file leaves no doubt which one is meant.
     if (!found && free.length === 1 && (linkages.length === 0 || this.#options.ignoreParentMismatch)) found = free[0];
     if (found) this.#handedOver = free.filter((other) => other !== found);
@@ -195,7 +197,8 @@ function missing(child: Child, refusals: readonly string[]): VhdxError {
   const wanted = linkagesOf(child).join(' or ');
   const entries = child.examination.metadata.parentLocator?.entries ?? {};
   const names = ['relative_path', 'volume_path', 'absolute_win32_path'].flatMap((key) => entries[key] ?? []);
-  const tried = refusals.length > 0 ? ` (${refusals.join('; ')})` : names.length > 0 ? ` (it was ${JSON.stringify(names[0])})` : '';
+  const tried =
+    refusals.length > 0 ? ` (${refusals.join('; ')})` : names.length > 0 ? ` (it was ${JSON.stringify(names[0])})` : '';
   const message = `Parent Locator: the parent with DataWriteGuid ${wanted || '(not given)'} was not found${tried}; ${BY_HAND}`;
   return new VhdxError('parent-missing', message, { structure: 'Parent Locator' });
 }

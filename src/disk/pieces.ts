@@ -23,7 +23,12 @@ const BATCH = 4096;
 const SHORTEST_HOLE = 64 * 1024;
 
 /** The extents of a range, joined where one continues the other. */
-export async function* extentsOf(disk: Member, offset: number, length: number, options?: ReadOptions): AsyncGenerator<Extent> {
+export async function* extentsOf(
+  disk: Member,
+  offset: number,
+  length: number,
+  options?: ReadOptions,
+): AsyncGenerator<Extent> {
   const end = offset + length;
   let held: Extent[] = [];
   for (let at = offset; at < end; ) {
@@ -37,11 +42,17 @@ export async function* extentsOf(disk: Member, offset: number, length: number, o
 }
 
 /** Cuts a range into pieces to read and holes between them. */
-export async function* piecesOf(disk: Member, offset: number, length: number, { size, onDamage, signal }: PieceOptions): AsyncGenerator<Piece> {
+export async function* piecesOf(
+  disk: Member,
+  offset: number,
+  length: number,
+  { size, onDamage, signal }: PieceOptions,
+): AsyncGenerator<Piece> {
   let start = offset;
   let end = offset;
   function* upTo(limit: number): Generator<Piece> {
-    for (; end - start > limit; start += size) yield { offset: start, length: Math.min(size, end - start), hole: false };
+    for (; end - start > limit; start += size)
+      yield { offset: start, length: Math.min(size, end - start), hole: false };
     start = Math.min(start, end);
   }
   for await (const extent of extentsOf(disk, offset, length, { signal })) {

@@ -22,7 +22,13 @@ export interface ProgressOptions {
 /** The range that is meant. RangeError where it leaves the disk. */
 export function rangeOf(size: number, { offset = 0, length }: RangeOptions): { offset: number; length: number } {
   const bytes = length ?? size - offset;
-  if (Number.isSafeInteger(offset) && Number.isSafeInteger(bytes) && offset >= 0 && bytes >= 0 && bytes <= size - offset) {
+  if (
+    Number.isSafeInteger(offset) &&
+    Number.isSafeInteger(bytes) &&
+    offset >= 0 &&
+    bytes >= 0 &&
+    bytes <= size - offset
+  ) {
     return { offset, length: bytes };
   }
   throw new RangeError(`${bytes} bytes at ${offset} are not inside the ${size} bytes of the disk`);

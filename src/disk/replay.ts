@@ -56,10 +56,22 @@ export async function replayLog(
   }
 }
 
-async function replayThrough(ring: LogRing, source: RandomAccessSource, header: Header, log: FileRange, report: Report): Promise<Replayed | undefined> {
+async function replayThrough(
+  ring: LogRing,
+  source: RandomAccessSource,
+  header: Header,
+  log: FileRange,
+  report: Report,
+): Promise<Replayed | undefined> {
   const sequence = await findActiveSequence(ring, header.logGuid);
   if (!sequence) {
-    report(finding('log-no-sequence', `the image is dirty and its log holds no valid sequence for log GUID ${header.logGuid}`, log));
+    report(
+      finding(
+        'log-no-sequence',
+        `the image is dirty and its log holds no valid sequence for log GUID ${header.logGuid}`,
+        log,
+      ),
+    );
     return undefined;
   }
   const head = await readValidEntry(ring, sequence.sectors.at(-1) as number, header);
@@ -96,7 +108,10 @@ async function replayThrough(ring: LogRing, source: RandomAccessSource, header: 
 async function readValidEntry(ring: LogRing, sector: number, header: Header): Promise<LogEntry> {
   const entry = await ring.readEntry(sector, header.logGuid);
   if (entry) return entry;
-  throw new VhdxError('source-changed', 'the log changed while it was being read', { structure: 'log', offset: ring.offsetOf(sector) });
+  throw new VhdxError('source-changed', 'the log changed while it was being read', {
+    structure: 'log',
+    offset: ring.offsetOf(sector),
+  });
 }
 
 /** Checks what the newest entry says about the file's length and returns the length after replay. */

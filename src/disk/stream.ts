@@ -8,7 +8,12 @@ const CHUNK = 1024 * 1024;
 const CHUNKS_IN_FLIGHT = 4;
 
 /** The bytes of a range in chunks of at most 1 MiB, which belong to the reader. Nothing is read before the first pull. */
-export function streamOf(disk: Member, offset: number, length: number, signal: AbortSignal | undefined): ReadableStream<Uint8Array> {
+export function streamOf(
+  disk: Member,
+  offset: number,
+  length: number,
+  signal: AbortSignal | undefined,
+): ReadableStream<Uint8Array> {
   const chunks = chunksOf(disk, offset, length, signal);
   return new ReadableStream<Uint8Array>(
     {
@@ -25,7 +30,12 @@ export function streamOf(disk: Member, offset: number, length: number, signal: A
   );
 }
 
-async function* chunksOf(disk: Member, offset: number, length: number, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array, undefined> {
+async function* chunksOf(
+  disk: Member,
+  offset: number,
+  length: number,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array, undefined> {
   const pieces = readAhead(piecesOf(disk, offset, length, { size: CHUNK, signal }), {
     supply: newBuffers(CHUNK, CHUNKS_IN_FLIGHT),
     isHole,

@@ -1,9 +1,15 @@
 import type { Core } from '../core/instantiate.js';
 import { type PageCache, pageCacheOf } from '../core/page-cache.js';
-import { BAT_ENTRY_SIZE, bitmapEntryIndex, type Geometry, PayloadState, SECTOR_BITMAP_BLOCK_SIZE } from '../format/bat.js';
+import {
+  BAT_ENTRY_SIZE,
+  bitmapEntryIndex,
+  type Geometry,
+  PayloadState,
+  SECTOR_BITMAP_BLOCK_SIZE,
+} from '../format/bat.js';
 import { type FileRange, MiB } from '../format/sizes.js';
-import type { RandomAccessSource, ReadOptions } from '../source/source.js';
 import { untilAborted } from '../source/abort.js';
+import type { RandomAccessSource, ReadOptions } from '../source/source.js';
 import { Kind, pushRawExtent, type RawExtent } from './raw-extent.js';
 
 /** What a translator must know of an image. */
@@ -72,7 +78,13 @@ export class Translator {
    * Appends the extents of a range to `out`, at least one and not many more than `limit`, and returns the offset that
    * it reached. Kinds are those of {@link Kind}.
    */
-  async translate(offset: number, length: number, out: RawExtent[], limit: number, options?: ReadOptions): Promise<number> {
+  async translate(
+    offset: number,
+    length: number,
+    out: RawExtent[],
+    limit: number,
+    options?: ReadOptions,
+  ): Promise<number> {
     const end = offset + length;
     let at = offset;
     while (at < end && (out.length < limit || at === offset)) {
@@ -108,7 +120,15 @@ export class Translator {
 
   #walkBat(offset: number, length: number): number {
     const { geometry, source } = this.#image;
-    return this.#core.exports.translate(this.disk, offset, length, this.#blockShift, this.#ratioShift, source.size, geometry.hasParent);
+    return this.#core.exports.translate(
+      this.disk,
+      offset,
+      length,
+      this.#blockShift,
+      this.#ratioShift,
+      source.size,
+      geometry.hasParent,
+    );
   }
 
   #outcome(): { reached: number; missing: number } {
@@ -195,7 +215,10 @@ export class Translator {
     const offset = block + (page % PAGES_PER_BITMAP) * BITMAP_PAGE_BYTES;
     if (block < MiB || offset + BITMAP_PAGE_BYTES > source.size) return Kind.BitmapState;
     if (this.#overlapsReserved(block, SECTOR_BITMAP_BLOCK_SIZE)) return Kind.BitmapState;
-    await untilAborted(this.#pages.load(this.disk, BITMAP_PAGE + page, (slot) => source.readInto(slot, offset)), options?.signal);
+    await untilAborted(
+      this.#pages.load(this.disk, BITMAP_PAGE + page, (slot) => source.readInto(slot, offset)),
+      options?.signal,
+    );
     return undefined;
   }
 
@@ -226,7 +249,12 @@ export class Translator {
     const end = extent.offset + extent.length;
     for (let at = extent.offset; at < end; ) {
       const next = Math.min((Math.floor(at / blockSize) + 1) * blockSize, end);
-      const part = { offset: at, length: next - at, kind: extent.kind, fileOffset: extent.fileOffset + (at - extent.offset) };
+      const part = {
+        offset: at,
+        length: next - at,
+        kind: extent.kind,
+        fileOffset: extent.fileOffset + (at - extent.offset),
+      };
       pushRawExtent(out, this.#blocksOverlapReserved(part) ? { ...part, kind: Kind.OverlapsStructure } : part);
       at = next;
     }

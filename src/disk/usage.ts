@@ -1,6 +1,6 @@
 import type { Core } from '../core/instantiate.js';
 import type { Member } from './member.js';
-import { type ProgressOptions, type RangeOptions } from './range.js';
+import type { ProgressOptions, RangeOptions } from './range.js';
 
 /** Options of {@link VhdxDisk.usage}. */
 export interface UsageOptions extends RangeOptions, ProgressOptions {
@@ -26,9 +26,16 @@ const MAX_BINS = 10_000;
 const CLASSES = ['data', 'zero', 'unmapped', 'parent', 'partial', 'damaged'] as const;
 
 /** Sums what a range of a disk consists of, in the core, on the pages of the BAT. */
-export async function usageOf(core: Core, disk: Member, offset: number, length: number, options: UsageOptions): Promise<Usage> {
+export async function usageOf(
+  core: Core,
+  disk: Member,
+  offset: number,
+  length: number,
+  options: UsageOptions,
+): Promise<Usage> {
   const { bins, signal, onProgress } = options;
-  if (!(Number.isInteger(bins) && bins > 0 && bins <= MAX_BINS)) throw new RangeError(`bins must be 1 to ${MAX_BINS}, not ${bins}`);
+  if (!(Number.isInteger(bins) && bins > 0 && bins <= MAX_BINS))
+    throw new RangeError(`bins must be 1 to ${MAX_BINS}, not ${bins}`);
   const binBytes = Math.max(1, Math.ceil(length / bins));
   const { geometry, translator } = disk;
   const { exports, floats, layout } = core;
@@ -58,7 +65,10 @@ export async function usageOf(core: Core, disk: Member, offset: number, length: 
       else onProgress?.({ done: at - offset, total: length });
     }
     const of = (name: (typeof CLASSES)[number]) =>
-      Float64Array.from({ length: bins }, (_, bin) => floats[sums.address / 8 + bin * CLASSES.length + CLASSES.indexOf(name)] as number);
+      Float64Array.from(
+        { length: bins },
+        (_, bin) => floats[sums.address / 8 + bin * CLASSES.length + CLASSES.indexOf(name)] as number,
+      );
     return {
       binBytes,
       data: of('data'),

@@ -36,7 +36,11 @@ function geometryOf(bytes: number): { cylinders: number; heads: number; sectors:
 export function fixedVhdFooter(size: number, id: string | undefined): Uint8Array<ArrayBuffer> {
   const footer = new Uint8Array(VHD_FOOTER_SIZE);
   const view = new DataView(footer.buffer);
-  const text = (at: number, ascii: string) => footer.set(Array.from(ascii, (char) => char.charCodeAt(0)), at);
+  const text = (at: number, ascii: string) =>
+    footer.set(
+      Array.from(ascii, (char) => char.charCodeAt(0)),
+      at,
+    );
   const { cylinders, heads, sectors } = geometryOf(size);
   text(0, 'conectix');
   view.setUint32(8, 2); // Features: the reserved bit that is always set

@@ -38,7 +38,9 @@ export interface Geometry {
 }
 
 /** Computes the layout from the disk's parameters; never from the length of the BAT region. */
-export function computeGeometry(disk: Pick<Geometry, 'virtualSize' | 'blockSize' | 'logicalSectorSize' | 'hasParent'>): Geometry {
+export function computeGeometry(
+  disk: Pick<Geometry, 'virtualSize' | 'blockSize' | 'logicalSectorSize' | 'hasParent'>,
+): Geometry {
   const { virtualSize, blockSize, logicalSectorSize, hasParent } = disk;
   const chunkRatio = (SECTORS_PER_CHUNK * logicalSectorSize) / blockSize;
   const payloadBlocks = Math.ceil(virtualSize / blockSize);

@@ -19,7 +19,8 @@ export function hasVhdxSignature(bytes: Uint8Array): boolean {
 export function parseFileIdentifier(start: Uint8Array, end: Uint8Array, report: Report): string | undefined {
   if (!hasVhdxSignature(start)) {
     const other = recogniseOtherFormat(start, end);
-    const what = start.length === 0 ? 'the file is empty' : other ? `this is ${other}` : 'the file does not begin with "vhdxfile"';
+    const what =
+      start.length === 0 ? 'the file is empty' : other ? `this is ${other}` : 'the file does not begin with "vhdxfile"';
     report(finding('file-signature', `not a VHDX file: ${what}`, { structure: 'file identifier', offset: 0 }));
     return undefined;
   }

@@ -60,7 +60,10 @@ export function parseHeader(bytes: Uint8Array, copy: 1 | 2, crc: Crc, report: Re
  * legal where the headers are identical, as Disk2vhd writes them. `section` holds the first 320 KiB of the file.
  */
 export function parseHeaders(section: Uint8Array, crc: Crc, report: Report): Header | undefined {
-  const bytes = HEADER_OFFSETS.map((offset) => section.subarray(offset, offset + HEADER_SIZE)) as [Uint8Array, Uint8Array];
+  const bytes = HEADER_OFFSETS.map((offset) => section.subarray(offset, offset + HEADER_SIZE)) as [
+    Uint8Array,
+    Uint8Array,
+  ];
   const first = parseHeader(bytes[0], 1, crc, report);
   const second = parseHeader(bytes[1], 2, crc, report);
   if (!first && !second) {

@@ -55,7 +55,12 @@ export function beginsLogEntry(view: DataView, at: number): boolean {
  *
  * @param ringSectors length of the log in log sectors
  */
-export function parseLogEntryHeader(view: DataView, at: number, ringSectors: number, logGuid: string): LogEntryHeader | undefined {
+export function parseLogEntryHeader(
+  view: DataView,
+  at: number,
+  ringSectors: number,
+  logGuid: string,
+): LogEntryHeader | undefined {
   if (!beginsLogEntry(view, at)) return undefined;
   const length = view.getUint32(at + 8, true);
   const tail = view.getUint32(at + 12, true);
@@ -82,7 +87,12 @@ export function parseLogEntryHeader(view: DataView, at: number, ringSectors: num
  * Parses the descriptors of an entry that lie in its log sector number `index`, which begins at `at`.
  * Undefined where one of them is not valid.
  */
-export function parseLogDescriptors(view: DataView, at: number, index: number, entry: LogEntryHeader): LogDescriptor[] | undefined {
+export function parseLogDescriptors(
+  view: DataView,
+  at: number,
+  index: number,
+  entry: LogEntryHeader,
+): LogDescriptor[] | undefined {
   const perSector = LOG_SECTOR_SIZE / DESCRIPTOR_SIZE;
   const skipped = ENTRY_HEADER_SIZE / DESCRIPTOR_SIZE; // the header takes the place of two descriptors
   const first = index === 0 ? skipped : 0;
@@ -98,10 +108,12 @@ export function parseLogDescriptors(view: DataView, at: number, index: number, e
 
 function parseDescriptor(view: DataView, at: number, entry: LogEntryHeader): Omit<LogDescriptor, 'slot'> | undefined {
   const signature = view.getUint32(at, true);
-  if ((signature !== DESC && signature !== ZERO) || view.getBigUint64(at + 24, true) !== entry.sequenceNumber) return undefined;
+  if ((signature !== DESC && signature !== ZERO) || view.getBigUint64(at + 24, true) !== entry.sequenceNumber)
+    return undefined;
   const offset = readU64(view, at + 16);
   const length = signature === ZERO ? readU64(view, at + 8) : LOG_SECTOR_SIZE;
-  if (offset % LOG_SECTOR_SIZE !== 0 || length % LOG_SECTOR_SIZE !== 0 || offset + length > Number.MAX_SAFE_INTEGER) return undefined;
+  if (offset % LOG_SECTOR_SIZE !== 0 || length % LOG_SECTOR_SIZE !== 0 || offset + length > Number.MAX_SAFE_INTEGER)
+    return undefined;
   const kind = signature === ZERO ? 'zero' : 'data';
   return { structure: `log entry ${entry.sequenceNumber}`, kind, offset, length };
 }

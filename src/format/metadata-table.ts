@@ -1,6 +1,6 @@
 import { finding, type Report } from '../rules.js';
 import { readGuid, ZERO_GUID } from './guid.js';
-import { hex, KiB, MiB, type FileRange, viewOf } from './sizes.js';
+import { type FileRange, hex, KiB, MiB, viewOf } from './sizes.js';
 
 /** Length in bytes of the metadata table at the start of the metadata region. */
 export const METADATA_TABLE_SIZE = 64 * KiB;
@@ -43,10 +43,19 @@ interface KnownItem {
 
 const KNOWN = new Map<string, KnownItem>([
   ['caa16737-fa36-4d43-b3b6-33f0aa44e76b', { name: 'File Parameters', size: 8, flags: IS_REQUIRED }],
-  ['2fa54224-cd1b-4876-b211-5dbed83bf4b8', { name: 'Virtual Disk Size', size: 8, flags: IS_VIRTUAL_DISK | IS_REQUIRED }],
+  [
+    '2fa54224-cd1b-4876-b211-5dbed83bf4b8',
+    { name: 'Virtual Disk Size', size: 8, flags: IS_VIRTUAL_DISK | IS_REQUIRED },
+  ],
   ['beca12ab-b2e6-4523-93ef-c309e000c746', { name: 'Virtual Disk ID', size: 16, flags: IS_VIRTUAL_DISK | IS_REQUIRED }],
-  ['8141bf1d-a96f-4709-ba47-f233a8faab5f', { name: 'Logical Sector Size', size: 4, flags: IS_VIRTUAL_DISK | IS_REQUIRED }],
-  ['cda348c7-445d-4471-9cc9-e9885251c556', { name: 'Physical Sector Size', size: 4, flags: IS_VIRTUAL_DISK | IS_REQUIRED }],
+  [
+    '8141bf1d-a96f-4709-ba47-f233a8faab5f',
+    { name: 'Logical Sector Size', size: 4, flags: IS_VIRTUAL_DISK | IS_REQUIRED },
+  ],
+  [
+    'cda348c7-445d-4471-9cc9-e9885251c556',
+    { name: 'Physical Sector Size', size: 4, flags: IS_VIRTUAL_DISK | IS_REQUIRED },
+  ],
   ['a8d35f2d-b30b-454d-abf7-d3d84834ab0c', { name: 'Parent Locator', flags: IS_REQUIRED }],
   ['71cc85f0-1b69-4e28-9558-c3bf83ae75d3', { name: 'Incomplete File' }],
   ['da02d7bc-3d3a-423c-ac88-2a36ab21479b', { name: 'CHS Parameters' }],
@@ -66,7 +75,12 @@ export function parseMetadataTable(bytes: Uint8Array, region: FileRange, report:
   }
   const count = view.getUint16(10, true);
   if (count > MAX_ENTRIES) {
-    report(finding('metadata-entry-count', `${count} entries, at most ${MAX_ENTRIES} are possible`, { ...place, offset: region.offset + 10 }));
+    report(
+      finding('metadata-entry-count', `${count} entries, at most ${MAX_ENTRIES} are possible`, {
+        ...place,
+        offset: region.offset + 10,
+      }),
+    );
     return undefined;
   }
   if (view.getUint16(8, true) !== 0 || bytes.subarray(12, 32).some((byte) => byte !== 0)) {
@@ -94,7 +108,13 @@ export function parseMetadataTable(bytes: Uint8Array, region: FileRange, report:
   return entries;
 }
 
-function parseEntry(view: DataView, at: number, index: number, region: FileRange, report: Report): MetadataEntry | undefined {
+function parseEntry(
+  view: DataView,
+  at: number,
+  index: number,
+  region: FileRange,
+  report: Report,
+): MetadataEntry | undefined {
   const itemId = readGuid(view, at);
   const flags = view.getUint32(at + 24, true);
   const isUser = (flags & IS_USER) !== 0;

@@ -1,7 +1,7 @@
 import { finding, type Report } from '../rules.js';
 import { readGuid } from './guid.js';
 import type { ItemName, MetadataEntry } from './metadata-table.js';
-import { parseParentLocator, type ParentLocator } from './parent-locator.js';
+import { type ParentLocator, parseParentLocator } from './parent-locator.js';
 import { hex, MiB, readU64, TiB, viewOf } from './sizes.js';
 
 /** Largest possible virtual disk, in bytes. */
@@ -69,7 +69,11 @@ export function parseMetadata(
 
   const parentLocator = locator && parseLocator(locator, file.hasParent, report);
   if (file.hasParent && !locator) {
-    report(finding('parent-locator-missing', 'the disk has a parent and there is no Parent Locator item', { structure: 'metadata table' }));
+    report(
+      finding('parent-locator-missing', 'the disk has a parent and there is no Parent Locator item', {
+        structure: 'metadata table',
+      }),
+    );
   }
   return {
     ...file,
@@ -86,7 +90,9 @@ function parseFileParameters(item: Item | undefined, report: Report) {
   const blockSize = item.view.getUint32(0, true);
   const flags = item.view.getUint32(4, true);
   if (blockSize < MiB || blockSize > 256 * MiB || (blockSize & (blockSize - 1)) !== 0) {
-    report(finding('block-size', `block size ${hex(blockSize)} is not a power of two from 1 MiB to 256 MiB`, item.place));
+    report(
+      finding('block-size', `block size ${hex(blockSize)} is not a power of two from 1 MiB to 256 MiB`, item.place),
+    );
     return undefined;
   }
   if (flags > 3) report(finding('file-parameters-reserved', `reserved bits are not zero: ${hex(flags)}`, item.place));

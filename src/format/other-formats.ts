@@ -30,5 +30,7 @@ export function recogniseOtherFormat(start: Uint8Array, end: Uint8Array): string
   const known = AT_START.find(([offset, signature]) => holds(start, offset, signature));
   if (known) return known[2];
   const text = new TextDecoder('utf-16le').decode(start.subarray(0, 64));
-  return /^.?\s*\{/.test(text) && text.includes('"') ? 'a VHD set (.vhds); open the .avhdx file that it names' : undefined;
+  return /^.?\s*\{/.test(text) && text.includes('"')
+    ? 'a VHD set (.vhds); open the .avhdx file that it names'
+    : undefined;
 }

@@ -18,13 +18,20 @@ export interface ParentLocator {
 export function parseParentLocator(bytes: Uint8Array, offset: number, report: Report): ParentLocator | undefined {
   const structure = 'Parent Locator';
   if (bytes.length < HEADER_SIZE) {
-    report(finding('locator-bounds', `has ${bytes.length} bytes, its header alone has ${HEADER_SIZE}`, { structure, offset }));
+    report(
+      finding('locator-bounds', `has ${bytes.length} bytes, its header alone has ${HEADER_SIZE}`, {
+        structure,
+        offset,
+      }),
+    );
     return undefined;
   }
   const view = viewOf(bytes);
   const type = readGuid(view, 0);
   if (type !== VHDX_LOCATOR_TYPE) {
-    report(finding('locator-type', `unsupported parent type ${type}, only VHDX parents are known`, { structure, offset }));
+    report(
+      finding('locator-type', `unsupported parent type ${type}, only VHDX parents are known`, { structure, offset }),
+    );
     return undefined;
   }
   if (view.getUint16(16, true) !== 0) {
@@ -32,7 +39,12 @@ export function parseParentLocator(bytes: Uint8Array, offset: number, report: Re
   }
   const count = view.getUint16(18, true);
   if (HEADER_SIZE + count * ENTRY_SIZE > bytes.length) {
-    report(finding('locator-bounds', `${count} entries do not fit in ${bytes.length} bytes`, { structure, offset: offset + 18 }));
+    report(
+      finding('locator-bounds', `${count} entries do not fit in ${bytes.length} bytes`, {
+        structure,
+        offset: offset + 18,
+      }),
+    );
     return undefined;
   }
   const entries = new Map<string, string>();
@@ -46,7 +58,9 @@ export function parseParentLocator(bytes: Uint8Array, offset: number, report: Re
       return undefined;
     }
     if (!key.clean || !value.clean) {
-      report(finding('locator-text', `${JSON.stringify(key.text)}: an odd length or a NUL in the key or its value`, place));
+      report(
+        finding('locator-text', `${JSON.stringify(key.text)}: an odd length or a NUL in the key or its value`, place),
+      );
     }
     if (entries.has(key.text)) {
       report(finding('locator-duplicate-key', `${JSON.stringify(key.text)} stands twice`, place));
@@ -56,7 +70,12 @@ export function parseParentLocator(bytes: Uint8Array, offset: number, report: Re
   }
   const linkages = readLinkages(entries, { structure, offset }, report);
   if (!['relative_path', 'volume_path', 'absolute_win32_path'].some((key) => entries.has(key))) {
-    report(finding('locator-no-path', 'none of relative_path, volume_path and absolute_win32_path is there', { structure, offset }));
+    report(
+      finding('locator-no-path', 'none of relative_path, volume_path and absolute_win32_path is there', {
+        structure,
+        offset,
+      }),
+    );
   }
   return { entries: Object.fromEntries(entries), linkages };
 }
@@ -74,7 +93,11 @@ function readText(bytes: Uint8Array, offset: number, length: number): LocatorTex
   return { text, clean: length % 2 === 0 && !whole.includes('\0') };
 }
 
-function readLinkages(entries: ReadonlyMap<string, string>, place: { structure: string; offset: number }, report: Report): string[] {
+function readLinkages(
+  entries: ReadonlyMap<string, string>,
+  place: { structure: string; offset: number },
+  report: Report,
+): string[] {
   const linkages: string[] = [];
   if (!entries.has('parent_linkage')) report(finding('locator-linkage', 'there is no parent_linkage', place));
   for (const key of ['parent_linkage', 'parent_linkage2']) {

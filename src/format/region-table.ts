@@ -46,7 +46,12 @@ export function parseRegionTables(
   const chosen = valid.indexOf(true);
   const table = copies[chosen];
   if (!table) {
-    report(finding('region-table-none-valid', 'neither copy is valid', { structure: 'region tables', offset: REGION_TABLE_OFFSETS[0] }));
+    report(
+      finding('region-table-none-valid', 'neither copy is valid', {
+        structure: 'region tables',
+        offset: REGION_TABLE_OFFSETS[0],
+      }),
+    );
     return {};
   }
   if (valid.every(Boolean) && copies[0]?.some((byte, i) => byte !== copies[1]?.[i])) {
@@ -79,7 +84,12 @@ function parseEntries(bytes: Uint8Array, index: number, report: Report): Region[
   const view = viewOf(bytes);
   const count = view.getUint32(8, true);
   if (count > MAX_ENTRIES) {
-    report(finding('region-entry-count', `${count} entries, at most ${MAX_ENTRIES} are possible`, { structure: table, offset: base + 8 }));
+    report(
+      finding('region-entry-count', `${count} entries, at most ${MAX_ENTRIES} are possible`, {
+        structure: table,
+        offset: base + 8,
+      }),
+    );
     return [];
   }
   if (view.getUint32(12, true) !== 0) {
@@ -140,7 +150,10 @@ function checkRegions(all: Region[], fileSize: number, log: FileRange | undefine
   }
   const bat = all.find((region) => region.guid === BAT_GUID);
   const metadata = all.find((region) => region.guid === METADATA_GUID);
-  for (const [region, name] of [[bat, 'BAT'], [metadata, 'metadata']] as const) {
+  for (const [region, name] of [
+    [bat, 'BAT'],
+    [metadata, 'metadata'],
+  ] as const) {
     if (!region) {
       const place = { structure: 'region table', offset: REGION_TABLE_OFFSETS[0] };
       report(finding('region-missing', `no usable entry for the ${name} region`, place));

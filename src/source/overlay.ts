@@ -46,7 +46,9 @@ class OverlaySource implements RandomAccessSource {
       at = Math.max(at, gapEnd);
       if (!change || at >= end) continue;
       const changeEnd = Math.min(end, change.offset + change.length);
-      reads.push(this.#readChange(target.subarray(at - offset, changeEnd - offset), change, at - change.offset, options));
+      reads.push(
+        this.#readChange(target.subarray(at - offset, changeEnd - offset), change, at - change.offset, options),
+      );
       at = changeEnd;
     }
     // All of them end before this one does: nothing writes into the target of a read that has failed.
