@@ -9,7 +9,9 @@ export const sourceBytes = (offset: number, length: number): Uint8Array => conte
 /** Where bytes differ from what a {@link ScriptedSource} holds from `offset` on; -1 where they do not. */
 export function wrongAt(bytes: Uint8Array, offset: number): number {
   const expected = sourceBytes(offset, bytes.byteLength);
-  return bytes.findIndex((byte, index) => byte !== expected[index]);
+  // A loop, because specs compare hundreds of MiB.
+  for (let index = 0; index < expected.length; index++) if (bytes[index] !== expected[index]) return index;
+  return -1;
 }
 
 /** One read that reached the source. */
