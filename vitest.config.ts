@@ -37,7 +37,8 @@ export const inBrowser = (
   },
 });
 
-const inChromium = (executablePath: string) =>
+/** The same in Chromium, wherever it is. */
+export const inChromium = (executablePath = chromium ?? 'chromium'): TestProjectInlineConfiguration =>
   inBrowser(
     'chromium',
     playwright({
@@ -64,7 +65,7 @@ const withoutChromium: TestProjectInlineConfiguration = {
 
 export default defineConfig({
   test: {
-    projects: [node, whole, chromium === undefined ? withoutChromium : inChromium(chromium)],
+    projects: [node, whole, chromium === undefined ? withoutChromium : inChromium()],
     reporters: ['default', './test/support/closing-line.ts'],
     testTimeout: 30_000,
     hookTimeout: 60_000,

@@ -1,8 +1,17 @@
-import { defineConfig } from 'vitest/config';
+import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
 import { firefox, webkit } from './test/support/browser-processes.js';
-import base, { inBrowser } from './vitest.config.js';
+import base, { inBrowser, inChromium } from './vitest.config.js';
 
-// The browsers that only `npm run test:engines` asks for, because they are not on every machine.
-const projects = [inBrowser('firefox', firefox()), inBrowser('webkit', webkit())];
+/** The same specs again, in a module worker of the same browser. */
+function inWorker(project: TestProjectInlineConfiguration): TestProjectInlineConfiguration {
+  const [instance] = project.test?.browser?.instances ?? [];
+  if (instance === undefined) throw new Error('not a browser');
+  const instances = [{ ...instance, name: `${instance.browser}-worker` }];
+  const browser = { ...project.test?.browser, instances };
+  return { ...project, test: { include: ['test/support/module-worker/page.ts'], browser } };
+}
 
-export default defineConfig({ test: { ...base.test, projects } });
+const browsers = [inChromium(), inBrowser('firefox', firefox()), inBrowser('webkit', webkit())];
+
+// What only `npm run test:engines` asks for: two browsers that are not on every machine, and workers.
+export default defineConfig({ test: { ...base.test, projects: [...browsers, ...browsers.map(inWorker)] } });

@@ -4,7 +4,8 @@
  * Installs what it needs: browsers as Debian packages where it may, runtimes from the npm registry into build/engines,
  * because they are too large for everybody's `npm ci`. `--write` puts the table into the README.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -18,6 +19,7 @@ const isCI = Boolean(process.env.CI) && process.env.CI !== 'false';
 /**
  * @typedef {object} Engine
  * @property {string} title what it is called in the table
+ * @property {string} [place] what stands after its version
  * @property {{ name: string, version: string, executable: string }} [download] where the npm registry has it
  * @property {string[]} [programs] what must be installed, the engine itself first
  * @property {string[]} runtime what runs Vitest; the downloaded executable goes before it
@@ -35,6 +37,16 @@ const node = (version) => ({
   runtime: [],
   vitest: ['--project', 'node'],
 });
+
+/** A browser's page and a module worker in it. @param {string} name @param {string} title @param {string[]} programs */
+const browser = (name, title, programs) => {
+  const vitest = ['--config', 'vitest.engines.config.ts', '--project'];
+  const page = { title, programs, runtime: [process.execPath], vitest: [...vitest, name] };
+  return {
+    [name]: page,
+    [`${name}-worker`]: { ...page, place: ', module worker', vitest: [...vitest, `${name}-worker`] },
+  };
+};
 
 /** @type {Record<string, Engine>} */
 const engines = {
@@ -54,24 +66,9 @@ const engines = {
     runtime: ['run', '--allow-all', '--no-lock'],
     vitest: ['--project', 'node'],
   },
-  chromium: {
-    title: 'Chromium',
-    programs: ['chromium'],
-    runtime: [process.execPath],
-    vitest: ['--project', 'chromium'],
-  },
-  firefox: {
-    title: 'Firefox',
-    programs: ['firefox'],
-    runtime: [process.execPath],
-    vitest: ['--config', 'vitest.engines.config.ts', '--project', 'firefox'],
-  },
-  webkit: {
-    title: 'WebKitGTK',
-    programs: ['MiniBrowser', 'xvfb-run', 'xauth'],
-    runtime: [process.execPath],
-    vitest: ['--config', 'vitest.engines.config.ts', '--project', 'webkit'],
-  },
+  ...browser('chromium', 'Chromium', ['chromium']),
+  ...browser('firefox', 'Firefox', ['firefox']),
+  ...browser('webkit', 'WebKitGTK', ['MiniBrowser', 'xvfb-run', 'xauth']),
 };
 
 /**
@@ -126,37 +123,65 @@ function probe({ download, programs = [] }) {
   return status === 0 && version !== undefined ? { version } : { missing: `${program} does not run` };
 }
 
-/** Runs the specs in an engine. @param {string} name @param {Engine} engine @returns {Row} */
-function test(name, engine) {
+/** Runs the specs in an engine. @param {string} name @param {Engine} engine @returns {Promise<Row>} */
+async function test(name, engine) {
   const { version, missing } = probe(engine);
-  const title = version === undefined ? engine.title : `${engine.title} ${version}`;
+  const title = `${engine.title}${version === undefined ? '' : ` ${version}`}${engine.place ?? ''}`;
   if (missing !== undefined) {
     return { title, files: 0, passed: 0, failed: isCI ? 1 : 0, leftOut: [`all specs (left out: ${missing})`] };
   }
-  console.log(`testing in ${title}`);
   const report = join(folder, `${name}.json`);
   rmSync(report, { force: true });
   const reporters = ['--reporter', 'default', '--reporter', 'json', '--outputFile.json', report];
   const command = [...(engine.download ? [executableOf(engine.download)] : []), ...engine.runtime];
   const [program = '', ...args] = [...command, 'node_modules/vitest/vitest.mjs', 'run', ...engine.vitest, ...reporters];
   const env = { ...process.env, DENO_DIR: join(folder, 'deno-cache'), DENO_NO_UPDATE_CHECK: '1' };
-  const { status, stdout, stderr } = run(program, args, { env, maxBuffer: 2 ** 28 });
+  const start = performance.now();
+  const child = spawn(program, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  let output = '';
+  child.stdout.on('data', (chunk) => (output += chunk));
+  child.stderr.on('data', (chunk) => (output += chunk));
+  const [status] = await once(child, 'close');
   const row = { title, ...(existsSync(report) ? count(report) : { files: 0, passed: 0, failed: 0, leftOut: [] }) };
   // Errors outside of specs, or no specs at all, are in no count.
   if ((status !== 0 || row.passed === 0) && row.failed === 0) row.failed = 1;
-  if (row.failed > 0) console.log(`${stdout}${stderr}`);
+  if (row.failed > 0) console.log(output);
+  console.log(
+    `${title}: ${row.passed} passed, ${row.failed} failed (${((performance.now() - start) / 1000).toFixed()} s)`,
+  );
   return row;
+}
+
+/** Runs the specs in all engines, two at a time: each is idle for a part of its time. @param {[string, Engine][]} all */
+async function testAll(all) {
+  /** @type {Row[]} */
+  const rows = [];
+  const queue = all.entries();
+  const work = async () => {
+    for (const [place, [name, engine]] of queue) rows[place] = await test(name, engine);
+  };
+  await Promise.all([work(), work()]);
+  return rows;
 }
 
 /** Counts what a JSON report tells. @param {string} report @returns {Omit<Row, 'title'>} */
 function count(report) {
   const { testResults } = JSON.parse(readFileSync(report, 'utf8'));
-  /** @type {{ status: string, fullName: string }[]} */
+  /** @type {{ status: string, fullName: string, ancestorTitles: string[] }[]} */
   const specs = testResults.flatMap((/** @type {any} */ file) => file.assertionResults);
+  // One file runs all others in workers, and makes a group of each.
+  const inWorkers = new Set(
+    specs.flatMap(({ ancestorTitles: [group] }) => (group?.endsWith('.test.ts') ? [group] : [])),
+  );
   const passed = specs.filter(({ status }) => status === 'passed').length;
   const failed = specs.filter(({ status }) => status === 'failed').length;
   const leftOut = specs.filter(({ status }) => status !== 'passed' && status !== 'failed');
-  return { files: testResults.length, passed, failed, leftOut: leftOut.map(({ fullName }) => fullName.trim()) };
+  return {
+    files: inWorkers.size || testResults.length,
+    passed,
+    failed,
+    leftOut: leftOut.map(({ fullName }) => fullName.trim()),
+  };
 }
 
 /** The table, and under it what was left out where. @param {Row[]} rows */
@@ -188,15 +213,13 @@ function writeReadme(text) {
 
 const { values, positionals } = parseArgs({ options: { write: { type: 'boolean' } }, allowPositionals: true });
 const names = positionals.length > 0 ? positionals : Object.keys(engines);
-const wanted = names.map((name) => {
-  const engine = engines[name];
-  if (engine === undefined) throw new Error(`${name} is none of ${Object.keys(engines).join(', ')}`);
-  return engine;
-});
+const unknown = names.find((name) => engines[name] === undefined);
+if (unknown !== undefined) throw new Error(`${unknown} is none of ${Object.keys(engines).join(', ')}`);
+const wanted = Object.entries(engines).filter(([name]) => names.includes(name));
 
-install(wanted);
+install(wanted.map(([, engine]) => engine));
 if (run('npm', ['run', 'build'], { stdio: 'inherit' }).status !== 0) process.exit(1);
-const rows = wanted.map((engine, i) => test(String(names[i]), engine));
+const rows = await testAll(wanted);
 
 console.log(`\n${markdown(rows)}\n`);
 if (values.write) writeReadme(markdown(rows));

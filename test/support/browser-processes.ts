@@ -36,6 +36,8 @@ function browserProcess(name: string, launch: Launch) {
           const env = { ...process.env, HOME: folder, XDG_CONFIG_HOME: folder, XDG_CACHE_HOME: folder };
           const child = spawn(command, args, { detached: true, stdio: 'ignore', env });
           running.push({ child, folder });
+          // Nobody asks to close it when Vitest itself is ended by a signal.
+          process.once('SIGTERM', () => process.exit(1)).once('exit', () => kill(child, 'SIGKILL'));
           await once(child, 'spawn');
         },
         async close() {
@@ -46,12 +48,17 @@ function browserProcess(name: string, launch: Launch) {
   });
 }
 
+/** Sends a signal to a browser and to all that it started. */
+function kill(child: ChildProcess, signal: NodeJS.Signals): void {
+  const isRunning = child.exitCode === null && child.signalCode === null;
+  if (isRunning && child.pid !== undefined) process.kill(-child.pid, signal);
+}
+
 async function end({ child, folder }: { child: ChildProcess; folder: string }): Promise<void> {
-  const signal = (name: NodeJS.Signals) => child.pid !== undefined && process.kill(-child.pid, name);
   if (child.exitCode === null && child.signalCode === null) {
     const gone = once(child, 'exit');
-    signal('SIGTERM');
-    const impatience = setTimeout(signal, 5 * SECOND, 'SIGKILL');
+    kill(child, 'SIGTERM');
+    const impatience = setTimeout(kill, 5 * SECOND, child, 'SIGKILL');
     await gone;
     clearTimeout(impatience);
   }
