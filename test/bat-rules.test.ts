@@ -1,4 +1,4 @@
-// Rules 56 to 68: the BAT.
+// Rules 58 to 68: the entries of the BAT.
 import { describe, expect, test } from 'vitest';
 import { openVhdx } from '../src/index.js';
 import { pattern, sectorBits } from './support/block-content.js';
@@ -51,33 +51,6 @@ async function expectCutOff(image: BuiltImage, block: number, left: number): Pro
   await expectContent(disk, model, new Set([block]));
   await expectRefused(image, 'bat-past-end', { strict: true });
 }
-
-describe('the length of the BAT', () => {
-  // 131072 entries fit into 1 MiB.
-  const oneMiB = { places: { bat: { length: MiB } }, blocks: { 5: present(5) } };
-  const entries = 131072;
-  const bitmaps = 31;
-
-  test('rule 56: a BAT in which the last block has just room is read', async () => {
-    await expectSound(buildImage({ ...oneMiB, virtualSize: (entries - bitmaps) * MiB }));
-  });
-
-  test('rule 56: a BAT with one entry too few is refused', async () => {
-    await expectRefused(buildImage({ ...oneMiB, virtualSize: (entries - bitmaps) * MiB + 512 }), 'bat-too-short');
-    await expectRefused(buildImage({ ...oneMiB, virtualSize: 2 ** 45 }), 'bat-too-short');
-  });
-
-  test('rule 56: a differencing disk needs the entries of the last chunk to its end', async () => {
-    const spec: ImageSpec = { ...oneMiB, blocks: {}, virtualSize: (entries - bitmaps) * MiB };
-    await expectRefused(buildImage({ ...spec, type: 'differencing' }), 'bat-too-short', { parent: false });
-  });
-
-  test('rule 57: what stands behind the last entry is ignored', async () => {
-    const image = eight();
-    image.write(image.layout.batEntryOffset(8), new Uint8Array(MiB - 64).fill(0xff));
-    await expectSound(image);
-  });
-});
 
 describe('payload block entries', () => {
   test('rule 58: reserved bits that are not zero are a warning', async () => {
@@ -266,6 +239,25 @@ describe('sector bitmap block entries', () => {
       const { layout } = child();
       const image = child({ bat: { [layout.batIndexOfBitmap(0)]: BigInt(layout.bitmapOffset(0)) | state } });
       await expectDamaged(image, 'bitmap-state', [3], withBase(), modelOfChild(image));
+    });
+  }
+
+  const impossible = [
+    ['inside the header section', () => 0],
+    ['behind the end of the file', (image: BuiltImage) => image.size + MiB],
+    ['across the end of the file', (image: BuiltImage) => image.size - 4 * KiB],
+    ['on the log', (image: BuiltImage) => image.layout.log.offset],
+    ['on the BAT', (image: BuiltImage) => image.layout.bat.offset],
+  ] as const;
+  for (const [title, offsetOf] of impossible) {
+    test(`rule 67: a sector bitmap block ${title} damages the partial blocks of its chunk`, async () => {
+      const plain = child({ fileSize: (end) => end + 4 * KiB });
+      const entry = BigInt(Math.floor(offsetOf(plain) / MiB) * MiB) | 6n;
+      const image = child({ bat: { [plain.layout.batIndexOfBitmap(0)]: entry }, fileSize: plain.size });
+      const disk = await openVhdx(image.source(), withBase());
+      const code = disk.findings.find(({ severity }) => severity === 'block')?.code;
+      expect(['bitmap-state', 'bat-overlap-structure']).toContain(code);
+      await expectDamaged(image, code as 'bitmap-state', [3], withBase(), modelOfChild(image));
     });
   }
 

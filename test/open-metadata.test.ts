@@ -135,6 +135,14 @@ describe('the metadata table', () => {
     );
   });
 
+  test('rule 41: an item that lies in the middle of a large one is found, whatever lies between their starts', async () => {
+    const large = unknownItem({ offset: 96 * KiB, data: new Uint8Array(4096) });
+    const inside = unknownItem({ id: GUID.pmemLabels, offset: 96 * KiB + 8 });
+    const later = unknownItem({ id: GUID.chsParameters, offset: 98 * KiB, data: new Uint8Array(8) });
+    const disk = await expectWarned(withItems(later, inside, large), 'metadata-item-overlap');
+    expect(disk.findings.filter(({ code }) => code === 'metadata-item-overlap')).toHaveLength(2);
+  });
+
   test('rule 42: reserved bits of an entry that are not zero are a warning', async () => {
     await expectWarned(withItems(unknownItem({ flags: 8 })), 'metadata-entry-reserved');
     await expectWarned(withItems(unknownItem({ flags: 0x8000_0000 })), 'metadata-entry-reserved');
