@@ -12,9 +12,14 @@ interface Manifest {
   readonly devDependencies: Readonly<Record<string, string>>;
 }
 
+interface LockedPackage extends Partial<Manifest> {
+  readonly resolved?: string;
+  readonly optionalDependencies?: Readonly<Record<string, string>>;
+}
+
 interface Lockfile {
   readonly lockfileVersion: number;
-  readonly packages: Readonly<Record<string, Partial<Manifest> & { readonly resolved?: string }>>;
+  readonly packages: Readonly<Record<string, LockedPackage>>;
 }
 
 const readText = (path: string) => readFileSync(join(root, path), 'utf8');
@@ -65,6 +70,15 @@ describe('package-lock.json', () => {
   test('is of the same package', () => {
     const { version, license, engines, dependencies, devDependencies } = manifest;
     expect(lockfile.packages['']).toMatchObject({ version, license, engines, dependencies, devDependencies });
+  });
+
+  // `npm ci` refuses a lockfile without the builds for other platforms, which `npm install` may leave out.
+  test('lists all that its packages ask for', () => {
+    const asked = Object.values(lockfile.packages).flatMap(({ dependencies, optionalDependencies }) =>
+      Object.keys({ ...dependencies, ...optionalDependencies }),
+    );
+    const listed = new Set(Object.keys(lockfile.packages).map((path) => path.replace(/^.*node_modules\//, '')));
+    expect(asked.filter((name) => !listed.has(name))).toEqual([]);
   });
 
   test('names no registry', () => {
