@@ -76,5 +76,5 @@ class BlobSource implements RandomAccessSource {
  * so a cache of 4 MiB lies in front of it that loads in advance for whoever reads in sequence.
  */
 export function blobSource(blob: Blob): RandomAccessSource {
-  return new CachedSource(new BlobSource(blob), { cacheSize: 4 * MiB, loads: 4, direct: 2 * MiB, readAhead: 1 * MiB });
+  return new CachedSource(new BlobSource(blob), { cacheSize: 4 * MiB, loads: 4, direct: 1 * MiB, readAhead: 1 * MiB });
 }
