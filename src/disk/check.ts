@@ -3,12 +3,11 @@ import { isDirty } from '../format/header.js';
 import { type Finding, finding, type RuleCode, type Severity } from '../rules.js';
 import type { ReadOptions } from '../source/source.js';
 import { type BlockCounts, scanBat } from './bat-scan.js';
-import { type CompleteExamination, type Examination, isComplete } from './examine.js';
+import { type Examination, isComplete, translatorImage } from './examine.js';
 import { type DiskInfo, describe } from './info.js';
 import { LogRing } from './log-ring.js';
 import { countEntries } from './log-sequence.js';
 import type { ProgressOptions } from './range.js';
-import type { TranslatorImage } from './translator.js';
 
 /**
  * The verdict on an image:
@@ -43,11 +42,6 @@ export interface CheckReport {
 
 /** Options of a check. */
 export interface CheckOptions extends ReadOptions, ProgressOptions {}
-
-/** What the scan of a BAT must know of an image that opens. */
-export function translatorImage({ source, geometry, regions, log }: CompleteExamination): TranslatorImage {
-  return { source, geometry, batOffset: regions.bat.offset, reserved: [...regions.all, ...(log ? [log] : [])] };
-}
 
 /** Checks what can be checked of an image that was examined, whether it opens or not. */
 export async function checkExamined(

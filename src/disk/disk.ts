@@ -1,7 +1,7 @@
 import type { Core } from '../core/instantiate.js';
 import type { Finding } from '../rules.js';
 import type { RandomAccessSource, ReadOptions } from '../source/source.js';
-import { type CheckOptions, type CheckReport, checkExamined, withParent } from './check.js';
+import type { CheckOptions, CheckReport } from './check.js';
 import { checksumOf } from './checksum.js';
 import type { CompleteExamination } from './examine.js';
 import type { Extent } from './extent.js';
@@ -10,7 +10,7 @@ import { Member } from './member.js';
 import { extentsOf } from './pieces.js';
 import { type ProgressOptions, type RangeOptions, rangeOf } from './range.js';
 import { streamOf } from './stream.js';
-import { type Usage, type UsageOptions, usageOf } from './usage.js';
+import type { Usage, UsageOptions } from './usage.js';
 
 /** What a disk is made of. */
 interface DiskParts {
@@ -116,6 +116,7 @@ export class VhdxDisk implements RandomAccessSource {
    */
   async usage(options: UsageOptions): Promise<Usage> {
     const { offset, length } = rangeOf(this.size, options);
+    const { usageOf } = await import('./usage.js');
     return usageOf(this.core, this.member, offset, length, options);
   }
 
@@ -130,6 +131,7 @@ export class VhdxDisk implements RandomAccessSource {
 
   /** Checks everything that can be checked without reading payload, in time linear in the metadata. */
   async check(options: CheckOptions = {}): Promise<CheckReport> {
+    const { checkExamined, withParent } = await import('./check.js');
     const report = await checkExamined(this.core, this.#examination, this.#fileSize, options);
     return this.parent ? withParent(report, await this.parent.check(options)) : report;
   }

@@ -2,7 +2,7 @@ import { sumBytes } from '../core/crc32c.js';
 import type { Core } from '../core/instantiate.js';
 import { BAT_ENTRY_SIZE, computeGeometry, type Geometry } from '../format/bat.js';
 import type { Crc } from '../format/checksum.js';
-import { FILE_IDENTIFIER_SIZE, hasVhdxSignature, parseFileIdentifier } from '../format/file-identifier.js';
+import { FILE_IDENTIFIER_SIZE, hasVhdxSignature, readCreator } from '../format/file-identifier.js';
 import { checkLogPlace, HEADER_SECTION_SIZE, type Header, isDirty, parseHeaders } from '../format/header.js';
 import { type DiskMetadata, NEEDED_ITEMS, parseMetadata } from '../format/metadata.js';
 import { METADATA_TABLE_SIZE, type MetadataEntry, parseMetadataTable } from '../format/metadata-table.js';
@@ -16,7 +16,8 @@ import {
 import { type FileRange, hex, KiB } from '../format/sizes.js';
 import { type Finding, finding, type Report } from '../rules.js';
 import type { RandomAccessSource, ReadOptions } from '../source/source.js';
-import { type ReplaySummary, replayLog } from './replay.js';
+import type { ReplaySummary } from './replay.js';
+import type { TranslatorImage } from './translator.js';
 
 /** How a dirty image is treated: its log replayed in memory, or the image refused. */
 export type ReplayMode = 'memory' | 'refuse';
@@ -49,6 +50,11 @@ export type CompleteExamination = Examination &
 /** Whether nothing that reading needs is missing or in doubt. */
 export function isComplete(examination: Examination): examination is CompleteExamination {
   return examination.geometry !== undefined && !examination.findings.some(({ severity }) => severity === 'fatal');
+}
+
+/** What translation must know of an image. */
+export function translatorImage({ source, geometry, regions, log }: CompleteExamination): TranslatorImage {
+  return { source, geometry, batOffset: regions.bat.offset, reserved: [...regions.all, ...(log ? [log] : [])] };
 }
 
 /**
@@ -106,11 +112,14 @@ async function examineIdentifier(
 ): Promise<void> {
   const { source } = examination;
   const start = section.subarray(0, Math.min(FILE_IDENTIFIER_SIZE, source.size));
-  // The end of the file tells a fixed VHD; nobody else needs to read it.
-  const end = new Uint8Array(hasVhdxSignature(start) ? 0 : Math.min(512, source.size));
+  if (hasVhdxSignature(start)) {
+    examination.creator = readCreator(start);
+    return;
+  }
+  const { describeForeignFile } = await import('../format/foreign-file.js');
+  const end = new Uint8Array(Math.min(512, source.size));
   await source.readInto(end, source.size - end.length, options);
-  const creator = parseFileIdentifier(start, end, report);
-  if (creator !== undefined) examination.creator = creator;
+  report(describeForeignFile(start, end));
 }
 
 /** Replays the log where that is allowed; false, and a fatal finding, where the image stays as it is on disk. */
@@ -127,6 +136,7 @@ async function replayDirtyLog(
     report(finding('log-dirty', `the image is dirty: its log (log GUID ${header.logGuid}) must be replayed`, log));
     return false;
   }
+  const { replayLog } = await import('./replay.js'); // few images are dirty
   const replayed = await replayLog(core, source, header, log, report, options);
   if (!replayed) return false;
   examination.source = replayed.source;
@@ -166,7 +176,15 @@ async function examineMetadata(
     }
   }
   const metadata = parseMetadata(entries, (entry) => items.get(entry) as Uint8Array, report);
-  if (metadata) examination.metadata = metadata;
+  if (!metadata) return;
+  const locator = metadata.hasParent && entries.find(({ name }) => name === 'Parent Locator');
+  if (!locator) {
+    examination.metadata = metadata;
+    return;
+  }
+  const { parseParentLocator } = await import('../format/parent-locator.js'); // few images have a parent
+  const parentLocator = parseParentLocator(items.get(locator) as Uint8Array, locator.offset, report);
+  examination.metadata = { ...metadata, ...(parentLocator && { parentLocator }) };
 }
 
 function checkBatLength(bat: Region, geometry: Geometry, report: Report): void {

@@ -1,10 +1,10 @@
 import type { Core } from '../core/instantiate.js';
 import { VhdxError } from '../errors.js';
 import { BAT_ENTRY_SIZE, type Geometry, PayloadState } from '../format/bat.js';
-import { type FileRange, hex } from '../format/sizes.js';
+import { hex } from '../format/sizes.js';
 import { checkRange } from '../source/range.js';
 import type { RandomAccessSource, ReadOptions } from '../source/source.js';
-import type { CompleteExamination } from './examine.js';
+import { type CompleteExamination, translatorImage } from './examine.js';
 import { type Extent, pushExtent } from './extent.js';
 import { InFlight } from './in-flight.js';
 import { DAMAGE, Kind, type RawExtent } from './raw-extent.js';
@@ -31,14 +31,13 @@ export class Member {
   #closed = false;
 
   constructor(core: Core, examination: CompleteExamination, parent: Member | undefined) {
-    const { geometry, source, regions, log } = examination;
-    const reserved: FileRange[] = [...regions.all, ...(log ? [log] : [])];
+    const { geometry, source, regions } = examination;
     this.size = geometry.virtualSize;
     this.parent = parent;
     this.geometry = geometry;
     this.#source = source;
     this.#batOffset = regions.bat.offset;
-    this.translator = new Translator(core, { source, geometry, batOffset: regions.bat.offset, reserved });
+    this.translator = new Translator(core, translatorImage(examination));
   }
 
   /** Fills `target` with the disk's bytes from `offset` on. What one extent holds goes to the source without a detour. */

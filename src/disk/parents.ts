@@ -1,24 +1,15 @@
-import type { Core } from '../core/instantiate.js';
 import { VhdxError } from '../errors.js';
 import { finding } from '../rules.js';
 import { fileSource } from '../source/file.js';
 import { sourceFrom, type VhdxInput } from '../source/from-input.js';
 import { nodeModule } from '../source/node.js';
 import type { RandomAccessSource } from '../source/source.js';
-import { type CompleteExamination, type Examination, examine } from './examine.js';
+import { type Candidate, type ChainMember, pathOf } from './candidate.js';
 import type { OpenOptions, ParentRequest } from './options.js';
 import { type ParentPath, parentPaths } from './parent-paths.js';
 
-/** A file that may be a member of a chain, and what it says about itself. */
-export interface Candidate {
-  readonly input: RandomAccessSource;
-  readonly examination: Examination;
-}
-
 /** The child whose parent is looked for. */
-export interface Child {
-  readonly input: RandomAccessSource;
-  readonly examination: CompleteExamination;
+export interface Child extends ChainMember {
   /** 1 for the image that was opened. */
   readonly depth: number;
 }
@@ -32,13 +23,14 @@ const FOLLOW = "allow it with followParents: 'anywhere' (--follow-parents)";
  * What was opened and not taken is closed by {@link close}.
  */
 export class ParentFinder {
-  readonly #core: Core;
   readonly #options: OpenOptions;
+  readonly #examine: (input: RandomAccessSource) => Promise<Candidate>;
   #handedOver: Candidate[] | undefined;
 
-  constructor(core: Core, options: OpenOptions) {
-    this.#core = core;
+  /** `examine` reads what a file says about itself, and closes it where that fails. */
+  constructor(options: OpenOptions, examine: (input: RandomAccessSource) => Promise<Candidate>) {
     this.#options = options;
+    this.#examine = examine;
   }
 
   /** The parent of a child. Rejects with `parent-missing` or `parent-mismatch` where there is none that fits. */
@@ -63,15 +55,6 @@ export class ParentFinder {
 
   async #open(input: VhdxInput): Promise<Candidate> {
     return this.#examine(await sourceFrom(input, this.#options));
-  }
-
-  async #examine(input: RandomAccessSource): Promise<Candidate> {
-    try {
-      return { input, examination: await examine(this.#core, input, this.#options.replay ?? 'memory', this.#options) };
-    } catch (error) {
-      await input.close?.();
-      throw error;
-    }
   }
 
   async #byHand(child: Child, input: VhdxInput): Promise<Candidate> {
@@ -106,7 +89,7 @@ export class ParentFinder {
   }
 
   async #byPath(child: Child): Promise<Candidate> {
-    const childPath = 'path' in child.input && typeof child.input.path === 'string' ? child.input.path : undefined;
+    const childPath = pathOf(child.input);
     const paths = nodeModule('node:path');
     if (childPath === undefined || !paths) throw missing(child, []);
     const refusals: string[] = [];

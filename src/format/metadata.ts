@@ -1,7 +1,7 @@
 import { finding, type Report } from '../rules.js';
 import { readGuid } from './guid.js';
 import type { ItemName, MetadataEntry } from './metadata-table.js';
-import { type ParentLocator, parseParentLocator } from './parent-locator.js';
+import type { ParentLocator } from './parent-locator.js';
 import { hex, MiB, readU64, TiB, viewOf } from './sizes.js';
 
 /** Largest possible virtual disk, in bytes. */
@@ -22,10 +22,11 @@ export interface DiskMetadata {
   readonly logicalSectorSize: number;
   /** In bytes: 512 or 4096. */
   readonly physicalSectorSize: number;
+  /** Of a differencing image; parsed apart. */
   readonly parentLocator?: ParentLocator;
 }
 
-/** The items whose bytes {@link parseMetadata} needs, by name. */
+/** The items whose bytes are read, by name. */
 export const NEEDED_ITEMS: readonly ItemName[] = [
   'File Parameters',
   'Virtual Disk Size',
@@ -64,16 +65,16 @@ export function parseMetadata(
   const virtualSize = parseVirtualSize(find('Virtual Disk Size', 'metadata-item-missing'), logicalSectorSize, report);
   const id = find('Virtual Disk ID', 'metadata-item-absent');
   const physical = find('Physical Sector Size', 'metadata-item-absent');
-  const locator = find('Parent Locator');
+  const locator = entries.find(({ name }) => name === 'Parent Locator');
   if (!file || logicalSectorSize === undefined || virtualSize === undefined) return undefined;
 
-  const parentLocator = locator && parseLocator(locator, file.hasParent, report);
   if (file.hasParent && !locator) {
-    report(
-      finding('parent-locator-missing', 'the disk has a parent and there is no Parent Locator item', {
-        structure: 'metadata table',
-      }),
-    );
+    const message = 'the disk has a parent and there is no Parent Locator item';
+    report(finding('parent-locator-missing', message, { structure: 'metadata table' }));
+  }
+  if (locator && !file.hasParent) {
+    const message = 'the disk has no parent and there is a Parent Locator item';
+    report(finding('parent-locator-extra', message, locator));
   }
   return {
     ...file,
@@ -81,7 +82,6 @@ export function parseMetadata(
     ...(id && { virtualDiskId: readGuid(id.view, 0) }),
     logicalSectorSize,
     physicalSectorSize: parsePhysicalSectorSize(physical, logicalSectorSize, report),
-    ...(parentLocator && { parentLocator }),
   };
 }
 
@@ -130,12 +130,4 @@ function parseVirtualSize(item: Item | undefined, logical: number | undefined, r
     report(finding('virtual-disk-size-alignment', message, item.place));
   }
   return size;
-}
-
-function parseLocator(item: Item, hasParent: boolean, report: Report): ParentLocator | undefined {
-  if (!hasParent) {
-    report(finding('parent-locator-extra', 'the disk has no parent and there is a Parent Locator item', item.place));
-    return undefined;
-  }
-  return parseParentLocator(item.bytes, item.place.offset, report);
 }

@@ -1,9 +1,9 @@
 import { VhdxError } from '../errors.js';
 import { blobSource } from './blob.js';
 import { bufferSource } from './buffer.js';
-import { type FileHandleLike, fileSource } from './file.js';
+import type { FileHandleLike } from './file.js';
 import { guardedSource } from './guarded.js';
-import { type HttpOptions, httpSource } from './http.js';
+import type { HttpOptions } from './http.js';
 import { nodeModule } from './node.js';
 import type { RandomAccessSource } from './source.js';
 
@@ -45,7 +45,7 @@ export async function sourceFrom(input: VhdxInput, options: SourceOptions = {}):
   if (typeof input === 'object' && input !== null) {
     if ('readInto' in input && typeof input.readInto === 'function') return guardedSource(input);
     if ('arrayBuffer' in input && 'slice' in input && 'size' in input) return blobSource(input);
-    if ('fd' in input && typeof input.fd === 'number' && typeof input.read === 'function') return fileSource(input);
+    if ('fd' in input && typeof input.fd === 'number' && typeof input.read === 'function') return openFile(input);
   }
   throw unsupported(
     `${input === null ? 'null' : typeof input === 'object' ? kind : typeof input} is nothing that can be read`,
@@ -58,11 +58,12 @@ async function fromString(input: string, options: SourceOptions): Promise<Random
   if (nodeModule('node:fs') === undefined) {
     throw unsupported(`"${input}" is a path, and there is no file system here`);
   }
-  return fileSource(input);
+  return openFile(input);
 }
 
 async function fromUrl(url: URL, options: SourceOptions): Promise<RandomAccessSource> {
   if (url.protocol === 'http:' || url.protocol === 'https:') {
+    const { httpSource } = await import('./http.js'); // most pages read files
     return httpSource(url, { ...options.http, signal: options.signal });
   }
   if (url.protocol !== 'file:') throw unsupported(`a URL that begins with ${url.protocol} cannot be read`);
@@ -74,7 +75,12 @@ async function fromUrl(url: URL, options: SourceOptions): Promise<RandomAccessSo
   } catch (cause) {
     throw unsupported(`${url.href} names no file on this machine`, cause);
   }
-  return fileSource(path);
+  return openFile(path);
+}
+
+async function openFile(input: string | FileHandleLike): Promise<RandomAccessSource> {
+  const { fileSource } = await import('./file.js'); // a page never reads one by its path
+  return fileSource(input);
 }
 
 function parseUrl(text: string): URL {

@@ -1,0 +1,61 @@
+import type { Core } from '../core/instantiate.js';
+import { VhdxError } from '../errors.js';
+import { finding, RULES, type RuleCode } from '../rules.js';
+import type { RandomAccessSource } from '../source/source.js';
+import type { Candidate, ChainMember } from './candidate.js';
+import { Chain, parentProblem } from './chain.js';
+import { type CheckOptions, type CheckReport, checkExamined, withFinding, withParent } from './check.js';
+import { isComplete } from './examine.js';
+import type { OpenOptions } from './options.js';
+
+/** Checks an image and the chain below it, and closes them. */
+export async function checkChain(
+  core: Core,
+  input: RandomAccessSource,
+  options: OpenOptions & CheckOptions,
+): Promise<CheckReport> {
+  const chain = new Chain(core, options);
+  try {
+    return await checkMember(chain, await chain.examine(input), options);
+  } finally {
+    await chain.close();
+  }
+}
+
+async function checkMember(chain: Chain, candidate: Candidate, options: CheckOptions): Promise<CheckReport> {
+  const { input, examination } = candidate;
+  try {
+    const report = await checkExamined(chain.core, examination, input.size, options);
+    if (!isComplete(examination) || !examination.metadata.hasParent) return report;
+    return await checkParent(chain, report, { input, examination }, options);
+  } finally {
+    await input.close?.();
+  }
+}
+
+async function checkParent(
+  chain: Chain,
+  report: CheckReport,
+  child: ChainMember,
+  options: CheckOptions,
+): Promise<CheckReport> {
+  const { examination } = child;
+  const told = examination.findings.length;
+  try {
+    chain.enter(child);
+    if (chain.options.parent === false) {
+      throw new VhdxError('parent-missing', 'the parent was not looked for', { structure: 'Parent Locator' });
+    }
+    const parent = await chain.findParent(child);
+    const name = parent.input.name ?? 'the parent';
+    const problem = isComplete(parent.examination) && parentProblem(examination, parent.examination, name);
+    const below = await checkMember(chain, parent, options);
+    if (problem) throw problem;
+    return withParent(examination.findings.slice(told).reduce(withFinding, report), below);
+  } catch (error) {
+    if (!(error instanceof VhdxError) || !(error.code in RULES)) throw error;
+    const place = { structure: error.structure ?? 'Parent Locator' };
+    const message = error.message.replace(/^Parent Locator: /, '');
+    return withFinding(report, finding(error.code as RuleCode, message, place));
+  }
+}
