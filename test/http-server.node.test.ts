@@ -91,7 +91,7 @@ describe('a good server', () => {
 describe('a bad server', () => {
   const body = Buffer.from(sourceBytes(0, 512 * KiB));
   const part = ({ from, to }: RangeRequest): string => `bytes ${from}-${to - 1}/${SIZE}`;
-  const cases: [string, (request: RangeRequest) => void | Promise<void>, string, string][] = [
+  const cases: [string, (request: RangeRequest) => void | Promise<void>, string, string | RegExp][] = [
     [
       '404',
       ({ response }) => void response.writeHead(404).end('gone'),
@@ -190,14 +190,17 @@ describe('a bad server', () => {
       'a broken connection',
       ({ response }) => void response.destroy(),
       'read-failed',
-      'the server could not be reached (UND_ERR_SOCKET)',
+      /the server could not be reached( \(\w+\))?$/,
     ],
   ];
 
   test.each(cases)('that answers with %s', async (_name, answer, code, message) => {
     const server = await rangeServer(answer);
     const error = await rejection(httpSource(server.url, { ...QUICK, retries: 1 }));
-    expect(error).toMatchObject({ name: 'VhdxError', code, message: `${server.url}: ${message}` });
+    expect(error).toMatchObject({ name: 'VhdxError', code });
+    const [address, sentence] = (error as Error).message.split(/(?<=\.vhdx): /);
+    expect(address).toBe(server.url);
+    expect(sentence).toEqual(typeof message === 'string' ? message : expect.stringMatching(message));
   });
 
   test('that is not there any more', async () => {
@@ -207,7 +210,8 @@ describe('a bad server', () => {
     await new Promise((resolve) => gone.close(resolve));
     expect(await rejection(httpSource(url, { ...QUICK, retries: 1 }))).toMatchObject({
       code: 'read-failed',
-      message: `${url}: the server could not be reached (ECONNREFUSED)`,
+      // Engines call it by names of their own.
+      message: expect.stringMatching(/:\d+\/disk\.vhdx: the server could not be reached( \(\w+\))?$/),
     });
   });
 

@@ -120,15 +120,16 @@ export class HttpRemote {
   }
 
   #unreachable(cause: unknown, offset: number): VhdxError | TransientError {
+    // Node tells the reason in the cause, Bun and Deno in the error itself; browsers tell nobody.
     const inner = cause instanceof Error ? cause.cause : undefined;
-    const details = [cause, inner].map((error) => (error instanceof Error ? error.message : '')).join(' ');
-    if (/redirect/i.test(details)) {
+    const errors = [inner, cause].filter((error) => error instanceof Error);
+    if (errors.some(({ message }) => /redirect/i.test(message))) {
       return new VhdxError('read-failed', `${this.where}: the address leads on to others without end`, {
         offset,
         cause,
       });
     }
-    const code = inner instanceof Error && 'code' in inner ? ` (${String(inner.code)})` : '';
+    const code = errors.flatMap((error) => ('code' in error ? [` (${String(error.code)})`] : []))[0] ?? '';
     const what = this.#crossOrigin
       ? 'the server could not be reached, or does not let pages from elsewhere read the file (CORS)'
       : `the server could not be reached${code}`;
