@@ -81,7 +81,7 @@ describe('logs that QEMU replays', () => {
     );
   });
 
-  needs(qemuImg).test('a torn entry ends the sequence, and entries of another session do not count', async () => {
+  needs(qemuImg).test('a torn entry ends the sequence, and entries of an older log do not count', async () => {
     const image = clean();
     const bat = image.layout.bat.offset;
     const harm = { descriptors: [{ fileOffset: bat, bytes: new Uint8Array(SECTOR).fill(1) }] };

@@ -5,7 +5,7 @@ import { GiB, KiB, MiB } from './support/encode-primitives.js';
 import { GUID, type RegionEntry, type RegionTableFields } from './support/encode-structures.js';
 import { expectRefused, expectSound, expectWarned } from './support/expect-opening.js';
 import type { ImageSpec } from './support/image-spec.js';
-import { patch } from './support/patch-image.js';
+import { fixRegionTableChecksum, patch } from './support/patch-image.js';
 
 const UNKNOWN = 'a3e1f2c4-5b60-4d7e-8f90-112233445566';
 const unknown = (fields: Partial<RegionEntry> = {}): RegionEntry => ({
@@ -96,6 +96,15 @@ describe('the table itself', () => {
     });
     const disk = await expectSound(buildImage({ regions: (plain) => [...more, ...plain], fileSize: 3 * GiB }));
     expect(disk.info.regions).toHaveLength(2047);
+  });
+
+  test('rule 22: what stands behind the last entry is ignored', async () => {
+    const image = buildImage();
+    for (const copy of [0, 1] as const) {
+      image.write(image.layout.regionEntryOffset(copy, 2), new Uint8Array(4096).fill(0xff));
+      fixRegionTableChecksum(image, copy);
+    }
+    await expectSound(image);
   });
 
   test('rule 23: a reserved word that is not zero is a warning', async () => {

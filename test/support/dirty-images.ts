@@ -42,7 +42,7 @@ export function dirtied(clean: BuiltImage, sectors: readonly number[], plan: Par
 /**
  * Images whose structures are partly rubbish, and whose logs make them whole: one to five entries anywhere in the ring
  * and across its end, up to 300 descriptors in one, stale writes that later entries put right, zero descriptors,
- * and remains of another session around them.
+ * and remains of an older log around them.
  */
 export function arbitraryDirtyImage(limits: ImageLimits = {}): fc.Arbitrary<DirtyImage> {
   return arbitraryImage(limits).chain((clean) => {
@@ -102,7 +102,7 @@ function dirtyImage(clean: BuiltImage, plan: DirtPlan): BuiltImage {
   return dirty;
 }
 
-/** Entries of another session all over the ring, with higher sequence numbers and harmful content. */
+/** Entries of an older log all over the ring, with higher sequence numbers and harmful content. */
 function writeRemains(dirty: BuiltImage, start: number): void {
   const harm = { fileOffset: dirty.layout.bat.offset, bytes: new Uint8Array(SECTOR).fill(0xff) };
   const entries = Array.from({ length: 20 }, (): LogEntrySpec => ({ descriptors: [harm, harm] }));

@@ -1,4 +1,3 @@
-import { u32Bytes, u64Bytes } from './encode-primitives.js';
 import { withChecksum } from './encode-structures.js';
 import type { SparseFile } from './sparse-file.js';
 
@@ -11,16 +10,6 @@ export function patch<File extends SparseFile>(
   const copy = file.clone() as File;
   copy.write(offset, Uint8Array.from(bytes));
   return copy;
-}
-
-/** A copy of a file with another little-endian u32 at a place. */
-export function patchU32<File extends SparseFile>(file: File, offset: number, value: number): File {
-  return patch(file, offset, u32Bytes(value));
-}
-
-/** A copy of a file with another little-endian u64 at a place. */
-export function patchU64<File extends SparseFile>(file: File, offset: number, value: number | bigint): File {
-  return patch(file, offset, u64Bytes(value));
 }
 
 /** Makes the checksum of a header copy right again, in place. */
