@@ -88,16 +88,21 @@ export class LogRing {
     return exact && crc === entry.checksum ? { ...entry, sector } : undefined;
   }
 
-  /** Reads the descriptors of a valid entry, in their order. */
-  async *readDescriptors(entry: LogEntry): AsyncGenerator<PlacedDescriptor> {
+  /** Reads the descriptors of a valid entry in their order, those of one log sector at a time. */
+  async *readDescriptors(entry: LogEntry): AsyncGenerator<readonly PlacedDescriptor[]> {
     let data = entry.sector + entry.descriptorSectors;
     for (let index = 0; index < entry.descriptorSectors; index++) {
+      const sector = this.offsetOf(entry.sector + index);
       const at = await this.#bring(entry.sector + index);
-      for (const descriptor of parseLogDescriptors(this.#view, at, index, entry) ?? []) {
-        const descriptorOffset = this.offsetOf(entry.sector + index) + descriptor.slot * DESCRIPTOR_SIZE;
-        yield { ...descriptor, descriptorOffset, dataOffset: this.offsetOf(data) };
+      yield (parseLogDescriptors(this.#view, at, index, entry) ?? []).map((descriptor) => {
+        const placed = {
+          ...descriptor,
+          descriptorOffset: sector + descriptor.slot * DESCRIPTOR_SIZE,
+          dataOffset: this.offsetOf(data),
+        };
         if (descriptor.kind === 'data') data += 1;
-      }
+        return placed;
+      });
     }
   }
 

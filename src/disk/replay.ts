@@ -83,9 +83,9 @@ async function replayThrough(
   for (const sector of sequence.sectors) {
     const entry = await readValidEntry(ring, sector, header);
     first ??= entry;
-    for await (const descriptor of ring.readDescriptors(entry)) {
-      if (!checkTarget(descriptor, size, log, report)) return undefined;
-      writes.push(toChange(descriptor));
+    for await (const descriptors of ring.readDescriptors(entry)) {
+      if (!descriptors.every((descriptor) => checkTarget(descriptor, size, log, report))) return undefined;
+      for (const descriptor of descriptors) writes.push(toChange(descriptor));
       if (writes.length > MAX_CHANGES) {
         report(finding('log-too-large', `the log makes more than ${MAX_CHANGES} changes`, log));
         return undefined;
@@ -116,7 +116,7 @@ async function readValidEntry(ring: LogRing, sector: number, header: Header): Pr
 
 /** Checks what the newest entry says about the file's length and returns the length after replay. */
 function checkSizes(head: LogEntry, ring: LogRing, fileSize: number, report: Report): number | undefined {
-  const place = { structure: `log entry ${head.sequenceNumber}`, offset: ring.offsetOf(head.sector) };
+  const place = { structure: head.structure, offset: ring.offsetOf(head.sector) };
   const { flushedFileOffset, lastFileOffset } = head;
   if (lastFileOffset > Number.MAX_SAFE_INTEGER) {
     report(finding('log-file-size', `LastFileOffset ${hex(lastFileOffset)} is where no file reaches`, place, 'fatal'));

@@ -22,6 +22,8 @@ const DATA = 0x61746164;
 
 /** The header of a log entry ([MS-VHDX] 2.3.1.1), its fields checked against the ring that it lies in. */
 export interface LogEntryHeader {
+  /** What messages call the entry. */
+  readonly structure: string;
   readonly checksum: number;
   /** Length of the whole entry, in log sectors. */
   readonly sectors: number;
@@ -72,6 +74,7 @@ export function parseLogEntryHeader(
   const descriptorSectors = Math.ceil((ENTRY_HEADER_SIZE + descriptorCount * DESCRIPTOR_SIZE) / LOG_SECTOR_SIZE);
   if (descriptorSectors * LOG_SECTOR_SIZE > length) return undefined;
   return {
+    structure: `log entry ${sequenceNumber}`,
     checksum: view.getUint32(at + 4, true),
     sectors: length / LOG_SECTOR_SIZE,
     descriptorSectors,
@@ -99,14 +102,20 @@ export function parseLogDescriptors(
   const last = Math.min(perSector, entry.descriptorCount + skipped - index * perSector);
   const descriptors: LogDescriptor[] = [];
   for (let slot = first; slot < last; slot++) {
-    const descriptor = parseDescriptor(view, at + slot * DESCRIPTOR_SIZE, entry);
+    const descriptor = parseDescriptor(view, at, slot, entry);
     if (!descriptor) return undefined;
-    descriptors.push({ ...descriptor, slot });
+    descriptors.push(descriptor);
   }
   return descriptors;
 }
 
-function parseDescriptor(view: DataView, at: number, entry: LogEntryHeader): Omit<LogDescriptor, 'slot'> | undefined {
+function parseDescriptor(
+  view: DataView,
+  sector: number,
+  slot: number,
+  entry: LogEntryHeader,
+): LogDescriptor | undefined {
+  const at = sector + slot * DESCRIPTOR_SIZE;
   const signature = view.getUint32(at, true);
   if ((signature !== DESC && signature !== ZERO) || view.getBigUint64(at + 24, true) !== entry.sequenceNumber)
     return undefined;
@@ -115,7 +124,7 @@ function parseDescriptor(view: DataView, at: number, entry: LogEntryHeader): Omi
   if (offset % LOG_SECTOR_SIZE !== 0 || length % LOG_SECTOR_SIZE !== 0 || offset + length > Number.MAX_SAFE_INTEGER)
     return undefined;
   const kind = signature === ZERO ? 'zero' : 'data';
-  return { structure: `log entry ${entry.sequenceNumber}`, kind, offset, length };
+  return { structure: entry.structure, kind, offset, length, slot };
 }
 
 /** Whether the log sector at `at` is a data sector of an entry ([MS-VHDX] 2.3.1.4). */
