@@ -32,15 +32,19 @@ function exportsOf(path: string): ts.Symbol[] {
 const declaredExports = (path: string) =>
   exportsOf(path).filter((symbol) => (symbol.flags & ts.SymbolFlags.Alias) === 0);
 
-/** The members of an exported class or interface that users see; what overrides a documented member needs no words. */
+/**
+ * The members of an exported class or interface that need words: those that users see, but neither what overrides
+ * a documented member nor what a well-known symbol names.
+ */
 function publicMembers(symbol: ts.Symbol): ts.Symbol[] {
   const hidden = ts.ModifierFlags.Private | ts.ModifierFlags.Override;
+  const isInternal = (member: ts.Node) => ts.getJSDocTags(member).some(({ tagName }) => tagName.text === 'internal');
   return (symbol.declarations ?? [])
     .flatMap((node): ts.NamedDeclaration[] =>
       ts.isClassDeclaration(node) || ts.isInterfaceDeclaration(node) ? [...node.members] : [],
     )
-    .filter((member) => (ts.getCombinedModifierFlags(member) & hidden) === 0)
-    .flatMap(({ name }) => (name && !ts.isPrivateIdentifier(name) && checker.getSymbolAtLocation(name)) || []);
+    .filter((member) => (ts.getCombinedModifierFlags(member) & hidden) === 0 && !isInternal(member))
+    .flatMap(({ name }) => (name && ts.isIdentifier(name) && checker.getSymbolAtLocation(name)) || []);
 }
 
 /** The targets of `{@link …}` in and under a node that lead nowhere. */

@@ -55,8 +55,9 @@ describe('the packed package', () => {
     const named = (value: unknown): string[] =>
       typeof value === 'string' ? [value] : Object.values(value as object).flatMap(named);
     const { main, types, exports, bin: commands } = manifest;
-    const targets = named([main, types, exports, commands]).map((path) => path.replace('./', ''));
-    expect(files.map(({ path }) => path)).toEqual(expect.arrayContaining(targets));
+    const paths = files.map(({ path }) => `./${path}`);
+    const targets = named([main, types, exports, commands]).map((path) => `./${path.replace(/^\.\//, '')}`);
+    expect(targets.filter((path) => !paths.includes(path))).toEqual([]);
   });
 
   test('holds a command that can be executed', async () => {
