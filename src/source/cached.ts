@@ -31,7 +31,10 @@ export interface CacheOptions {
   readonly cacheSize: number;
   /** Loads at a time, at most; 1 MiB each in the worst case, so that `loads` MiB should fit into `cacheSize`. */
   readonly loads: number;
-  /** From this length on, what is not in the cache goes straight into the reader's own memory, in bytes. */
+  /**
+   * From this length on, what a long sequence needs and the cache does not have goes straight into the reader's own
+   * memory, in bytes. What is read here and there may be read again, and goes there only from a quarter of the cache on.
+   */
   readonly direct: number;
   /** Most that is loaded ahead of a reader who reads in sequence, in bytes. */
   readonly readAhead: number;
@@ -89,6 +92,7 @@ export class CachedSource implements RandomAccessSource {
     const jobs: Job[] = [];
     const ahead = this.#sequences.follow(offset, target.byteLength);
     const end = offset + target.byteLength;
+    const direct = this.#directFrom(ahead);
     for (let position = offset; position < end; ) {
       const from = position;
       const load = this.#blocks.get(Math.floor(from / BLOCK));
@@ -99,7 +103,7 @@ export class CachedSource implements RandomAccessSource {
         this.#touch(load);
       } else if (load !== undefined) {
         jobs.push((stop) => this.#copy(load, part, from, stop));
-      } else if (to - from >= this.#options.direct) {
+      } else if (to - from >= direct) {
         jobs.push((stop) => this.#source.readInto(part, from, { signal: stop, ahead }));
       } else {
         for (const fresh of this.#loadRange(from, to, ahead)) {
@@ -111,7 +115,7 @@ export class CachedSource implements RandomAccessSource {
     }
     const done = runJobs(jobs, signal);
     // After a long read the source has the hint, and its own ways.
-    if (target.byteLength < this.#options.direct) this.#readAhead(end, ahead);
+    if (target.byteLength < direct) this.#readAhead(end, ahead);
     await done;
   }
 
@@ -136,6 +140,12 @@ export class CachedSource implements RandomAccessSource {
     this.#blocks.clear();
     this.#ready.clear();
     await this.#source.close?.();
+  }
+
+  /** From which length on a read that has read `ahead` bytes in sequence passes the cache by. */
+  #directFrom(ahead: number): number {
+    const { direct, cacheSize } = this.#options;
+    return ahead >= LONGEST_LOAD ? direct : Math.max(direct, cacheSize / 4);
   }
 
   /** Where the missing blocks from `position` on end: at a block that is there, or at `end`. */

@@ -58,12 +58,24 @@ export async function rangeServer(answer: (request: RangeRequest) => void | Prom
   };
 }
 
-/** Answers as a good server does, with the bytes of a file of `size` bytes, at the speed that the client takes them. */
+/** What a server has. */
+export interface ServedFile {
+  readonly size: number;
+  read(offset: number, length: number): Uint8Array;
+}
+
+/**
+ * Answers as a good server does, at the speed that the client takes the bytes: those of a file, or of one of that many
+ * bytes that `sourceBytes` knows.
+ */
 export async function serveRange(
   { response, from, to }: RangeRequest,
-  size: number,
+  file: number | ServedFile,
   headers: Readonly<Record<string, string>> = {},
 ): Promise<void> {
+  const size = typeof file === 'number' ? file : file.size;
+  const read: ServedFile['read'] =
+    typeof file === 'number' ? sourceBytes : (offset, length) => file.read(offset, length);
   const end = Math.min(to, size);
   response.writeHead(206, {
     'content-range': `bytes ${from}-${end - 1}/${size}`,
@@ -73,7 +85,7 @@ export async function serveRange(
   });
   for (let position = from; position < end; position += CHUNK) {
     if (response.destroyed) return;
-    const more = response.write(sourceBytes(position, Math.min(CHUNK, end - position)));
+    const more = response.write(read(position, Math.min(CHUNK, end - position)));
     if (!more) {
       // Whichever comes first; afterwards nothing listens any more.
       const listening = new AbortController();
