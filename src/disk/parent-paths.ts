@@ -10,7 +10,7 @@ export interface ParentPath {
   readonly refused?: 'network path' | 'no such place on this system';
 }
 
-/** The functions of node:path that are needed. */
+/** The functions of the path module that are needed. */
 interface Paths {
   readonly sep: string;
   dirname(path: string): string;

@@ -90,7 +90,7 @@ export class ParentFinder {
 
   async #byPath(child: Child): Promise<Candidate> {
     const childPath = pathOf(child.input);
-    const paths = nodeModule('node:path');
+    const paths = nodeModule('path');
     if (childPath === undefined || !paths) throw missing(child, []);
     const refusals: string[] = [];
     const others: Candidate[] = [];
@@ -132,7 +132,7 @@ export class ParentFinder {
     if (anywhere) return undefined;
     const outside = `${quote(place)}: ${place.path} lies outside the child's folder; ${FOLLOW}`;
     if (!isInside(place.path, folder)) return outside;
-    const fs = nodeModule('node:fs');
+    const fs = nodeModule('fs');
     try {
       if (fs && !isInside(fs.realpathSync(place.path), fs.realpathSync(folder))) return outside;
     } catch {
@@ -143,7 +143,7 @@ export class ParentFinder {
 }
 
 function isInside(path: string, folder: string): boolean {
-  const paths = nodeModule('node:path');
+  const paths = nodeModule('path');
   const way = paths?.relative(folder, path) ?? '..';
   return way !== '' && way !== '..' && !way.startsWith(`..${paths?.sep}`) && !paths?.isAbsolute(way);
 }

@@ -4,7 +4,7 @@ import { nodeModule } from './node.js';
 import { checkRange } from './range.js';
 import type { RandomAccessSource, ReadOptions } from './source.js';
 
-type FileSystem = NonNullable<ReturnType<typeof nodeModule<'node:fs'>>>;
+type FileSystem = NonNullable<ReturnType<typeof nodeModule<'fs'>>>;
 
 /** What is needed of a Node `FileHandle`: its descriptor, which is negative once the handle is closed. */
 export interface FileHandleLike {
@@ -36,7 +36,7 @@ function readFailed(who: string, cause: unknown, offset?: number): VhdxError {
   return new VhdxError('read-failed', `${who}: ${reason}`, { offset, cause });
 }
 
-/** Calls a function of node:fs in its callback form, which is the fast one and the one that gives bare descriptors. */
+/** Calls a function of the fs module in its callback form, which is the fast one and the one that gives bare descriptors. */
 function call<T>(start: (done: (error: Error | null, value: T) => void) => void): Promise<T> {
   return new Promise((resolve, reject) => {
     start((error, value) => (error ? reject(error) : resolve(value)));
@@ -152,8 +152,8 @@ class FileSource implements RandomAccessSource {
 export async function fileSource(
   input: string | FileHandleLike,
 ): Promise<RandomAccessSource & { readonly path?: string }> {
-  const fs = nodeModule('node:fs');
-  const paths = nodeModule('node:path');
+  const fs = nodeModule('fs');
+  const paths = nodeModule('path');
   if (fs === undefined || paths === undefined) {
     throw new VhdxError('unsupported-input', 'there is no file system here: hand over a File, a URL or the bytes');
   }

@@ -1,13 +1,14 @@
 /** The modules that are asked for, by name. */
 interface NodeModules {
-  'node:fs': typeof import('node:fs');
-  'node:path': typeof import('node:path');
-  'node:url': typeof import('node:url');
+  fs: typeof import('node:fs');
+  path: typeof import('node:path');
+  url: typeof import('node:url');
 }
 
 /**
  * The modules that Node, Bun and Deno have built in; undefined in a browser.
- * Asked for at run time and never imported, so that a bundle for the browser has no trace of them.
+ * Asked for at run time and never imported, so that a bundle for the browser has no trace of them:
+ * nor of the prefix of their names, which people search bundles for.
  */
 export function nodeModule<Name extends keyof NodeModules>(name: Name): NodeModules[Name] | undefined {
   // A page may carry a `process` of its own that knows nothing of modules.
