@@ -14,6 +14,7 @@ const SHARED_PLACE: u32 = 18;
 const BITMAP_STATE: u32 = 14;
 const BITMAP_MISSING: u32 = 15;
 const BITMAP_UNEXPECTED: u32 = 19;
+const UNUSED_BITMAP_STATE: u32 = 20;
 
 /** Counts, f64 each: 0 to 7 payload blocks by state; then what follows. */
 const COUNT_BITMAPS: usize = 8;
@@ -210,7 +211,7 @@ function scanBitmapEntry(index: u64, entry: u64, fileEnd: u64, hasParent: bool, 
     return;
   }
   if (state != FULLY_PRESENT || file < MIB || file > fileEnd || file + MIB > fileEnd) {
-    addProblem(index, BITMAP_STATE, entry);
+    addProblem(index, needed ? BITMAP_STATE : UNUSED_BITMAP_STATE, entry);
     return;
   }
   addCount(COUNT_BITMAPS);

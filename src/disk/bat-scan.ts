@@ -1,11 +1,10 @@
 import type { LeasedBuffer } from '../core/buffers.js';
 import type { Core } from '../core/instantiate.js';
-import { bitmapEntryIndex } from '../format/bat.js';
-import { type FileRange, hex, MiB, overlaps } from '../format/sizes.js';
-import { type Finding, finding, type RuleCode } from '../rules.js';
+import { type FileRange, MiB } from '../format/sizes.js';
+import type { Finding, RuleCode } from '../rules.js';
 import type { ReadOptions } from '../source/source.js';
+import { type BatProblem, SHARED_PLACE } from './bat-problem.js';
 import type { Progress } from './range.js';
-import { DAMAGE } from './raw-extent.js';
 import { Translator, type TranslatorImage } from './translator.js';
 
 /** What the BAT of an image says in all. Numbers of blocks, and bytes where the name says so. */
@@ -24,17 +23,8 @@ export interface BlockCounts {
   readonly leakedBytes: number;
 }
 
-/** Findings of one code that are listed one by one; the others are only counted. */
-const LISTED_PER_CODE = 1000;
-
-/** What is wrong with an entry, by the number that the core gives: kinds of extents, and from 16 on those of a scan. */
-const PROBLEMS: Readonly<Record<number, RuleCode>> = {
-  ...DAMAGE,
-  16: 'bat-reserved-bits',
-  17: 'bat-draft-unmapped',
-  18: 'bat-block-overlap',
-  19: 'bitmap-unexpected',
-};
+/** Problems of one kind that become findings one by one; the others are only counted. */
+const LISTED_PER_KIND = 1000;
 
 /** Places in the core's counts. */
 const COUNT = { bitmaps: 8, anchors: 9, bad: 10, lowest: 11, highest: 12 } as const;
@@ -76,8 +66,9 @@ class Scan {
   readonly #options: ReadOptions & { onProgress?: ((progress: Progress) => void) | undefined };
   readonly #map: Uint8Array;
   readonly #mapAddress: number;
-  readonly #findings: Finding[] = [];
-  readonly #listed = new Map<RuleCode, number>();
+  readonly #problems: BatProblem[] = [];
+  /** How many problems there are, by kind. */
+  readonly #seen = new Map<number, number>();
   readonly #counts = new Float64Array(13);
 
   constructor(core: Core, image: TranslatorImage, buffers: readonly LeasedBuffer[], options: ReadOptions) {
@@ -113,7 +104,14 @@ class Scan {
       }
     }
     if (this.#counts[COUNT.lowest] === Number.POSITIVE_INFINITY) leaked = 0;
-    return { counts: this.#blockCounts(leaked), findings: this.#findings, unlisted: this.#unlisted() };
+    const counts = this.#blockCounts(leaked);
+    if (this.#problems.length === 0) return { counts, findings: [], unlisted: new Map() };
+    const { describeProblems, countUnlisted } = await import('./describe-problems.js'); // most images have none
+    return {
+      counts,
+      findings: describeProblems(this.#problems, this.#image, this.#structures()),
+      unlisted: countUnlisted(this.#seen, LISTED_PER_KIND),
+    };
   }
 
   close(): Promise<void> {
@@ -167,65 +165,21 @@ class Scan {
     }
   }
 
-  #takeProblems(count: number, list: boolean): void {
+  /** Keeps what the core found wrong. `all`: also what does not depend on the map, and so is the same in each pass. */
+  #takeProblems(count: number, all: boolean): void {
     const { floats, layout } = this.#core;
     for (let i = 0; i < count; i++) {
       const at = layout.extents / 8 + 4 * i;
-      const [index, problem, state, file] = floats.subarray(at, at + 4) as unknown as [number, number, number, number];
-      let code = PROBLEMS[problem] ?? 'bat-reserved-state';
-      if (code !== 'bat-block-overlap' && !list) continue;
-      if (code === 'bat-block-overlap' && this.#structureAt(index, file)) {
-        code = this.#isBitmap(index) ? 'bitmap-state' : 'bat-overlap-structure';
-      }
-      const listed = (this.#listed.get(code) ?? 0) + 1;
-      this.#listed.set(code, listed);
-      if (listed <= LISTED_PER_CODE) this.#findings.push(this.#describe(code, index, state, file));
-    }
-  }
-
-  #structureAt(index: number, file: number): FileRange | undefined {
-    const length = this.#isBitmap(index) ? MiB : this.#image.geometry.blockSize;
-    return this.#structures().find((range) => overlaps(range, { structure: '', offset: file, length }));
-  }
-
-  #isBitmap(index: number): boolean {
-    const { chunkRatio } = this.#image.geometry;
-    return index === bitmapEntryIndex(this.#image.geometry, Math.floor(index / (chunkRatio + 1)));
-  }
-
-  #describe(code: RuleCode, index: number, state: number, file: number): Finding {
-    const place = { structure: `BAT entry ${index}`, offset: this.#image.batOffset + 8 * index };
-    const block = index - Math.floor(index / (this.#image.geometry.chunkRatio + 1));
-    const owner = this.#isBitmap(index) ? 'sector bitmap block' : `payload block ${block}`;
-    return finding(code, `${owner} (state ${state}) at ${hex(file)} ${this.#explain(code, index, file)}`, place);
-  }
-
-  #explain(code: RuleCode, index: number, file: number): string {
-    switch (code) {
-      case 'bat-past-end':
-        return `reaches past the end of the file, ${hex(this.#image.source.size)}`;
-      case 'bat-overlap-structure':
-        return `overlaps the ${this.#structureAt(index, file)?.structure}`;
-      case 'bat-block-overlap':
-        return 'overlaps a block that stands before it in the BAT';
-      case 'bat-offset-missing':
-        return 'lies inside the header section';
-      case 'bat-offset-range':
-        return 'lies where no file reaches';
-      case 'bat-reserved-state':
-        return 'has a reserved state';
-      case 'bat-partial-without-parent':
-        return 'is partially present, and the disk has no parent';
-      case 'bat-draft-unmapped':
-        return 'has the state that meant unmapped in the 0.95 draft';
-      case 'bat-reserved-bits':
-        return 'has reserved bits set';
-      case 'bitmap-missing':
-        return 'is not present, and a block of its chunk is partially present';
-      case 'bitmap-unexpected':
-        return 'is there, and the disk has no parent';
-      default:
-        return 'is not where one can be, or its state is not 0 or 6';
+      const [index, kind, state, fileOffset] = floats.subarray(at, at + 4) as unknown as [
+        number,
+        number,
+        number,
+        number,
+      ];
+      if (kind !== SHARED_PLACE && !all) continue;
+      const seen = (this.#seen.get(kind) ?? 0) + 1;
+      this.#seen.set(kind, seen);
+      if (seen <= LISTED_PER_KIND) this.#problems.push({ index, kind, state, fileOffset });
     }
   }
 
@@ -251,10 +205,5 @@ class Scan {
       damaged: count(COUNT.bad),
       leakedBytes,
     };
-  }
-
-  #unlisted(): ReadonlyMap<RuleCode, number> {
-    const rest = [...this.#listed].map(([code, count]) => [code, count - LISTED_PER_CODE] as const);
-    return new Map(rest.filter(([, count]) => count > 0));
   }
 }
