@@ -9,13 +9,21 @@ import { Translator, type TranslatorImage } from './translator.js';
 
 /** What the BAT of an image says in all. Numbers of blocks, and bytes where the name says so. */
 export interface BlockCounts {
+  /** How many there are; the states below sum up to it, but for entries with a reserved state. */
   readonly payloadBlocks: number;
+  /** In the parent, or nothing where there is none. */
   readonly notPresent: number;
+  /** Nothing that anybody relies on. */
   readonly undefined: number;
+  /** Zeros. */
   readonly zero: number;
+  /** Given back by the guest. */
   readonly unmapped: number;
+  /** Wholly in the file. */
   readonly fullyPresent: number;
+  /** Some sectors in the file, some in the parent. */
   readonly partiallyPresent: number;
+  /** Sector bitmap blocks that are present. */
   readonly sectorBitmaps: number;
   /** Payload blocks of which nothing or not everything can be read. */
   readonly damaged: number;

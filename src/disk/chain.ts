@@ -1,7 +1,7 @@
 import type { Core } from '../core/instantiate.js';
 import { VhdxError } from '../errors.js';
 import { ZERO_GUID } from '../format/guid.js';
-import { finding } from '../rules.js';
+import { type Finding, finding } from '../rules.js';
 import type { RandomAccessSource } from '../source/source.js';
 import { type Candidate, type ChainMember, pathOf } from './candidate.js';
 import { type CompleteExamination, examine } from './examine.js';
@@ -71,14 +71,17 @@ export class Chain {
   }
 }
 
-/** Why two images cannot be read as one chain, although the parent is the one that the child names. */
-export function parentProblem(
-  child: CompleteExamination,
-  parent: CompleteExamination,
-  name: string,
-): VhdxError | undefined {
-  const [own, other] = [child.metadata.logicalSectorSize, parent.metadata.logicalSectorSize];
-  if (own === other) return undefined;
-  const message = `${name} has logical sectors of ${other} bytes, the child of ${own}`;
-  return VhdxError.from(finding('parent-sector-size', message, { structure: 'Logical Sector Size' }));
+/** What is wrong, or worth knowing, between a child and the parent that it names: a fatal finding where they are no chain. */
+export function parentFindings(child: CompleteExamination, parent: CompleteExamination, name: string): Finding[] {
+  const [own, other] = [child.metadata, parent.metadata];
+  const findings: Finding[] = [];
+  if (own.logicalSectorSize !== other.logicalSectorSize) {
+    const message = `${name} has logical sectors of ${other.logicalSectorSize} bytes, the child of ${own.logicalSectorSize}`;
+    findings.push(finding('parent-sector-size', message, { structure: 'Logical Sector Size' }));
+  }
+  if (other.virtualSize < own.virtualSize) {
+    const message = `${name} has ${other.virtualSize} bytes, the child ${own.virtualSize}`;
+    findings.push(finding('parent-smaller', message, { structure: 'Virtual Disk Size' }));
+  }
+  return findings;
 }

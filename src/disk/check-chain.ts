@@ -3,7 +3,7 @@ import { VhdxError } from '../errors.js';
 import { finding, RULES, type RuleCode } from '../rules.js';
 import type { RandomAccessSource } from '../source/source.js';
 import type { Candidate, ChainMember } from './candidate.js';
-import { Chain, parentProblem } from './chain.js';
+import { Chain, parentFindings } from './chain.js';
 import { type CheckOptions, type CheckReport, checkExamined, withFinding, withParent } from './check.js';
 import { isComplete } from './examine.js';
 import type { OpenOptions } from './options.js';
@@ -25,6 +25,7 @@ export async function checkChain(
 async function checkMember(chain: Chain, candidate: Candidate, options: CheckOptions): Promise<CheckReport> {
   const { input, examination } = candidate;
   try {
+    if (isComplete(examination)) chain.enter({ input, examination });
     const report = await checkExamined(chain.core, examination, input.size, options);
     if (!isComplete(examination) || !examination.metadata.hasParent) return report;
     return await checkParent(chain, report, { input, examination }, options);
@@ -42,16 +43,14 @@ async function checkParent(
   const { examination } = child;
   const told = examination.findings.length;
   try {
-    chain.enter(child);
     if (chain.options.parent === false) {
       throw new VhdxError('parent-missing', 'the parent was not looked for', { structure: 'Parent Locator' });
     }
     const parent = await chain.findParent(child);
     const name = parent.input.name ?? 'the parent';
-    const problem = isComplete(parent.examination) && parentProblem(examination, parent.examination, name);
+    const problems = isComplete(parent.examination) ? parentFindings(examination, parent.examination, name) : [];
     const below = await checkMember(chain, parent, options);
-    if (problem) throw problem;
-    return withParent(examination.findings.slice(told).reduce(withFinding, report), below);
+    return withParent([...examination.findings.slice(told), ...problems].reduce(withFinding, report), below);
   } catch (error) {
     if (!(error instanceof VhdxError) || !(error.code in RULES)) throw error;
     const place = { structure: error.structure ?? 'Parent Locator' };

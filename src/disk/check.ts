@@ -21,6 +21,7 @@ export type CheckStatus = 'sound' | 'repairable' | 'corrupt' | 'unreadable';
 
 /** What a check found. Plain data that survives `JSON.stringify`. */
 export interface CheckReport {
+  /** The verdict. */
   readonly status: CheckStatus;
   /** What the file is called, where it has a name. */
   readonly name?: string;

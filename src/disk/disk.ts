@@ -26,11 +26,12 @@ interface DiskParts {
  * An open virtual hard disk. It is a source of the virtual disk's bytes itself, so whatever reads a source (a
  * partition, an image inside the image) can be put on it. Nothing is ever written.
  *
- * Made by {@link openVhdx}. Concurrent calls are safe. Offsets and lengths are in bytes and need not be aligned.
+ * Made by `openVhdx`. Concurrent calls are safe. Offsets and lengths are in bytes and need not be aligned.
  */
 export class VhdxDisk implements RandomAccessSource {
   /** Virtual size in bytes. */
   readonly size: number;
+  /** Fixed, dynamic or differencing. */
   readonly type: DiskType;
   /** Size of a payload block in bytes. */
   readonly blockSize: number;
@@ -122,7 +123,7 @@ export class VhdxDisk implements RandomAccessSource {
 
   /**
    * Computes the CRC-32C of the virtual disk's bytes, or of a range of them. Costs what the data costs: holes are not
-   * read. Parts can be put together by {@link crc32cCombine}.
+   * read. Parts can be put together by `crc32cCombine`.
    */
   async checksum(options: RangeOptions & ProgressOptions = {}): Promise<number> {
     const { offset, length } = rangeOf(this.size, options);

@@ -21,8 +21,11 @@ export interface RandomAccessSink {
 
 /** A range of the disk that could not be read. In bytes. */
 export interface DamagedRange {
+  /** First byte of the range. */
   readonly offset: number;
+  /** How many bytes are lost. */
   readonly length: number;
+  /** Why. */
   readonly code: RuleCode | VhdxError['code'];
 }
 
@@ -30,6 +33,7 @@ export interface DamagedRange {
 export interface ExportOptions extends ProgressOptions {
   /** `'raw'` where it is not given. */
   readonly format?: ExportFormat | undefined;
+  /** Gives the export up. */
   readonly signal?: AbortSignal | undefined;
   /** Takes the ranges that cannot be read, which become zeros; without it the first of them rejects. */
   readonly onDamage?: ((range: DamagedRange) => void) | undefined;

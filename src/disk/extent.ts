@@ -4,8 +4,11 @@ import type { RuleCode } from '../rules.js';
 export interface Extent {
   /** First byte, on the virtual disk. */
   readonly offset: number;
+  /** How many bytes it has. */
   readonly length: number;
   /**
+   * What is there.
+   *
    * - `data`: the bytes stand in a file;
    * - `zero`: zeros, because the image says so;
    * - `unmapped`: zeros, because nothing was ever stored there or it was given back;

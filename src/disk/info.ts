@@ -7,10 +7,15 @@ export type DiskType = 'fixed' | 'dynamic' | 'differencing';
 
 /** Everything that an image says about itself: plain data that survives `JSON.stringify`. Sizes and offsets in bytes. */
 export interface DiskInfo {
+  /** Fixed, dynamic or differencing. */
   readonly type: DiskType;
+  /** What a guest sees. */
   readonly virtualSize: number;
+  /** Of a payload block. */
   readonly blockSize: number;
+  /** The unit in which a guest addresses the disk: 512 or 4096. */
   readonly logicalSectorSize: number;
+  /** The unit in which a guest should write: 512 or 4096. */
   readonly physicalSectorSize: number;
   /** VirtualDiskId; undefined in the few images that have none. */
   readonly virtualDiskId?: string;
@@ -18,8 +23,11 @@ export interface DiskInfo {
   readonly creator: string;
   /** Length of the file as it lies there. */
   readonly fileSize: number;
+  /** Payload blocks to one sector bitmap block. */
   readonly chunkRatio: number;
+  /** How many the disk has. */
   readonly payloadBlocks: number;
+  /** How many entries of the BAT count. */
   readonly batEntries: number;
   /** The current header. */
   readonly header: {
@@ -39,6 +47,7 @@ export interface DiskInfo {
     readonly length: number;
     readonly replay?: ReplaySummary;
   };
+  /** What the region table lists, regions that this reader does not know too. */
   readonly regions: readonly {
     readonly guid: string;
     readonly name: string;
@@ -46,6 +55,7 @@ export interface DiskInfo {
     readonly length: number;
     readonly required: boolean;
   }[];
+  /** What the metadata table lists, items that this reader does not know too. */
   readonly metadataItems: readonly {
     readonly id: string;
     readonly name: string;

@@ -7,7 +7,7 @@ import { finding } from '../rules.js';
 import { type SourceOptions, sourceFrom, type VhdxInput } from '../source/from-input.js';
 import { scanBat } from './bat-scan.js';
 import { type Candidate, type ChainMember, pathOf } from './candidate.js';
-import { Chain, parentProblem } from './chain.js';
+import { Chain, parentFindings } from './chain.js';
 import type { CheckOptions, CheckReport } from './check.js';
 import { VhdxDisk } from './disk.js';
 import { type Examination, isComplete, translatorImage } from './examine.js';
@@ -20,7 +20,7 @@ const MAX_BAT_CHECKED_AT_OPEN = 1 * MiB;
  * Opens a VHDX image: fixed, dynamic or differencing, clean or dirty. Nothing is written: the log of a dirty image is
  * replayed in memory.
  *
- * @param input a path (Node, Bun, Deno), an http(s) URL, a Blob or File, bytes, or any {@link RandomAccessSource}
+ * @param input a path (Node, Bun, Deno), an http(s) URL, a Blob or File, bytes, or any `RandomAccessSource`
  * @throws VhdxError with the code of the first fatal finding, `parent-missing` and the like where a chain is not whole,
  *   or the code of the input's failure
  */
@@ -78,7 +78,7 @@ async function openMember(chain: Chain, { input, examination }: Candidate): Prom
 }
 
 async function openParent(chain: Chain, child: ChainMember): Promise<VhdxDisk | undefined> {
-  const { findings, metadata } = child.examination;
+  const { findings } = child.examination;
   if (chain.options.parent === false) {
     const message = 'the image was opened without its parent';
     findings.push(finding('parent-missing', message, { structure: 'Parent Locator' }));
@@ -90,17 +90,14 @@ async function openParent(chain: Chain, child: ChainMember): Promise<VhdxDisk | 
     await candidate.input.close?.();
     throw damagedParent(name, firstFatal(candidate.examination));
   }
-  const problem = parentProblem(child.examination, candidate.examination, name);
-  if (problem) {
+  const found = parentFindings(child.examination, candidate.examination, name);
+  const fatal = found.find(({ severity }) => severity === 'fatal');
+  if (fatal) {
     await candidate.input.close?.();
-    throw problem;
+    throw VhdxError.from(fatal);
   }
-  const parent = await openMember(chain, candidate);
-  if (parent.size < metadata.virtualSize) {
-    const message = `${name} has ${parent.size} bytes, the child ${metadata.virtualSize}`;
-    findings.push(finding('parent-smaller', message, { structure: 'Virtual Disk Size' }));
-  }
-  return parent;
+  findings.push(...found);
+  return openMember(chain, candidate);
 }
 
 function firstFatal({ findings }: Examination): VhdxError {

@@ -28,7 +28,7 @@ export type ParentOption =
   | ((request: ParentRequest) => VhdxInput | undefined | Promise<VhdxInput | undefined>)
   | false;
 
-/** Options of {@link openVhdx}. */
+/** Options of `openVhdx`. */
 export interface OpenOptions {
   /** Gives the opening up. */
   readonly signal?: AbortSignal | undefined;

@@ -10,12 +10,15 @@ export interface RangeOptions {
 
 /** How far some work has come, in bytes of what it goes through. */
 export interface Progress {
+  /** What is behind. */
   readonly done: number;
+  /** All there is. */
   readonly total: number;
 }
 
 /** Told now and then how far some work has come. */
 export interface ProgressOptions {
+  /** Called now and then; what it throws ends the work. */
   readonly onProgress?: ((progress: Progress) => void) | undefined;
 }
 

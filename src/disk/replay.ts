@@ -17,15 +17,17 @@ const MAX_CHANGES = 2 ** 20;
 export interface ReplaySummary {
   /** How many log entries were applied. */
   readonly entries: number;
-  /** Sequence numbers of the first and the last of them, in decimal. */
+  /** Sequence number of the first of them, in decimal. */
   readonly firstSequenceNumber: string;
+  /** Sequence number of the last of them, in decimal. */
   readonly lastSequenceNumber: string;
   /** 4 KiB sectors of data that were written. */
   readonly dataSectors: number;
   /** Bytes that were zeroed. */
   readonly zeroedBytes: number;
-  /** Length of the file in bytes as it is, and as it is after replay. */
+  /** Length of the file in bytes as it lies there. */
   readonly fileSizeBefore: number;
+  /** Length of the file in bytes after replay. */
   readonly fileSizeAfter: number;
 }
 

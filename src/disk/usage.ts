@@ -2,7 +2,7 @@ import type { Core } from '../core/instantiate.js';
 import type { Member } from './member.js';
 import type { ProgressOptions, RangeOptions } from './range.js';
 
-/** Options of {@link VhdxDisk.usage}. */
+/** Options of `VhdxDisk.usage`. */
 export interface UsageOptions extends RangeOptions, ProgressOptions {
   /** How many bins the range is cut into: 1 to 10,000. */
   readonly bins: number;
@@ -12,13 +12,17 @@ export interface UsageOptions extends RangeOptions, ProgressOptions {
 export interface Usage {
   /** Width of a bin in bytes; the last one may reach past the range. */
   readonly binBytes: number;
+  /** Stored in this file. */
   readonly data: Float64Array;
+  /** Zeros, because the image says so. */
   readonly zero: Float64Array;
+  /** Zeros, because nothing is stored. */
   readonly unmapped: Float64Array;
   /** Wholly in the parent. */
   readonly parent: Float64Array;
   /** In blocks of which some sectors are here and some in the parent. */
   readonly partial: Float64Array;
+  /** Cannot be read. */
   readonly damaged: Float64Array;
 }
 

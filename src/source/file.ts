@@ -8,7 +8,9 @@ type FileSystem = NonNullable<ReturnType<typeof nodeModule<'fs'>>>;
 
 /** What is needed of a Node `FileHandle`: its descriptor, which is negative once the handle is closed. */
 export interface FileHandleLike {
+  /** The open file's descriptor. */
   readonly fd: number;
+  /** Tells a handle from other things with a descriptor; not called. */
   read(...parameters: never[]): unknown;
 }
 
