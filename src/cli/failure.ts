@@ -1,0 +1,52 @@
+import { writeSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { VhdxError } from '../index.js';
+import { displayName, printable } from './text.js';
+
+/** Something that went wrong, told in one line: `FILE: what is wrong (where)`. */
+export class Failure extends Error {
+  override readonly name = 'Failure';
+}
+
+/** Whoever read standard output has gone. */
+export class BrokenPipe extends Error {
+  override readonly name = 'BrokenPipe';
+}
+
+/** Does some work that concerns a file, so that what goes wrong in it is told of that file. */
+export async function about<T>(file: string, work: () => T | Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof VhdxError || error instanceof RangeError || isSystemError(error))) throw error;
+    throw new Failure(`${displayName(file)}: ${reasonFor(file, error)}`, { cause: error });
+  }
+}
+
+/** What an error says, without the name of the file, which the library puts before some of its messages. */
+export function reasonFor(file: string, error: Error): string {
+  const message = isSystemError(error) ? systemReason(error) : error.message;
+  const names = [displayName(file), resolve(file), file];
+  const prefix = names.find((name) => message.startsWith(`${name}: `));
+  return prefix === undefined ? message : message.slice(prefix.length + 2);
+}
+
+/** Writes a line to standard error: `vhdx: what is wrong`. */
+export function complain(what: unknown): void {
+  const text = what instanceof Error ? what.message : String(what);
+  try {
+    writeSync(2, `vhdx: ${printable(text.trim().replace(/\s*\n\s*/g, ' '))}\n`);
+  } catch {
+    // Nobody listens.
+  }
+}
+
+/** An error of the operating system. */
+export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'syscall' in error && 'code' in error;
+}
+
+/** What the operating system says, without the names of its constants and functions. */
+export function systemReason({ message }: NodeJS.ErrnoException): string {
+  return message.replace(/^[A-Z0-9]+: /, '').replace(/, \w+( '.*')?$/s, '');
+}

@@ -1,0 +1,29 @@
+import { isatty } from 'node:tty';
+import type { Progress } from '../index.js';
+
+/** Milliseconds before a bar appears: short work shows none. */
+const PATIENCE = 500;
+
+/**
+ * Does some work that tells how far it has come, and shows that as a bar on standard error where that is a terminal.
+ * Elsewhere the work is not asked to tell.
+ */
+export async function withProgress<T>(
+  label: string,
+  work: (onProgress: ((progress: Progress) => void) | undefined) => Promise<T>,
+): Promise<T> {
+  if (!isatty(2)) return work(undefined);
+  const { default: cliProgress } = await import('cli-progress');
+  const format = `${label} [{bar}] {percentage}% | {eta_formatted} left`;
+  const bar = new cliProgress.SingleBar({ format, linewrap: true, clearOnComplete: true, stream: process.stderr });
+  const start = performance.now();
+  const onProgress = ({ done, total }: Progress): void => {
+    if (bar.isActive) bar.update(done);
+    else if (performance.now() - start > PATIENCE) bar.start(total, done);
+  };
+  try {
+    return await work(onProgress);
+  } finally {
+    if (bar.isActive) bar.stop();
+  }
+}
