@@ -142,7 +142,8 @@ async function replayDirtyLog(
   examination.source = replayed.source;
   examination.replay = replayed.summary;
   const { entries, dataSectors, zeroedBytes } = replayed.summary;
-  const what = `${entries} log entries replayed in memory: ${dataSectors} sectors of 4 KiB written, ${zeroedBytes} bytes zeroed`;
+  const count = (number: number, one: string, several: string) => `${number} ${number === 1 ? one : several}`;
+  const what = `${count(entries, 'log entry', 'log entries')} replayed in memory: ${count(dataSectors, 'sector', 'sectors')} of 4 KiB written, ${zeroedBytes} bytes zeroed`;
   report(finding('log-replayed', what, log));
   return true;
 }
