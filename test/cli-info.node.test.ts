@@ -102,7 +102,7 @@ describe('vhdx info', () => {
     const sectors = structureSectors(clean);
     const path = await saved(dirtied(clean, sectors), join(await tempDir(), 'dirty.vhdx'));
     const { stdout } = await vhdx('info', path);
-    expect(stdout).toMatch(/^state: +dirty: .*; 1 log entries replayed in memory/m);
+    expect(stdout).toMatch(/^state: +dirty: .*; 1 log entry replayed in memory/m);
     expect(stdout).toContain(`${sectors.length} sectors of 4 KiB written`);
     const facts = await infoJson(path);
     expect(facts['dirty-flag']).toBe(true);

@@ -51,12 +51,14 @@ function stateText({ info: { log } }: VhdxDisk): string {
   if (!log.replay) return 'dirty: it was not closed cleanly';
   const { entries, dataSectors, zeroedBytes, fileSizeBefore, fileSizeAfter } = log.replay;
   const changes = [
-    `${dataSectors} sectors of 4 KiB written`,
+    `${counted(dataSectors, 'sector', 'sectors')} of 4 KiB written`,
     ...(zeroedBytes > 0 ? [`${humanSize(zeroedBytes)} zeroed`] : []),
     ...(fileSizeAfter === fileSizeBefore ? [] : [`file size ${fileSizeBefore} to ${fileSizeAfter}`]),
   ];
-  return `dirty: it was not closed cleanly; ${entries} log entries replayed in memory (${changes.join(', ')})`;
+  return `dirty: it was not closed cleanly; ${counted(entries, 'log entry', 'log entries')} replayed in memory (${changes.join(', ')})`;
 }
+
+const counted = (count: number, one: string, more: string) => `${count} ${count === 1 ? one : more}`;
 
 function parentRows({ disk, withoutParent }: ImageFacts): [string, string][] {
   const locator = disk.info.parentLocator;
