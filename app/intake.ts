@@ -1,0 +1,75 @@
+import { byId } from './dom.js';
+
+/** What to do with what a person hands over. */
+interface Intake {
+  /** `isMore`: in addition to what is open. */
+  onFiles(files: readonly File[], isMore: boolean): void;
+  onAddress(address: string): void;
+}
+
+/** Takes files that are dropped on the page or chosen, and addresses that are typed. */
+export function watchIntake({ onFiles, onAddress }: Intake): void {
+  for (const [id, isMore] of [
+    ['files', false],
+    ['more-files', true],
+  ] as const) {
+    const field = byId(id, HTMLInputElement);
+    field.addEventListener('change', () => {
+      const files = [...(field.files ?? [])];
+      // So that choosing the same file again, after it changed, is a change.
+      field.value = '';
+      if (files.length > 0) onFiles(files, isMore);
+    });
+  }
+
+  const address = byId('address-url', HTMLInputElement);
+  byId('address', HTMLFormElement).addEventListener('submit', (event) => {
+    event.preventDefault();
+    const text = address.value.trim();
+    const url = text === '' ? undefined : parse(text);
+    address.setCustomValidity(url ? '' : 'Give an address that begins with http:// or https://');
+    if (address.reportValidity() && url) onAddress(url.href);
+  });
+  address.addEventListener('input', () => address.setCustomValidity(''));
+
+  watchDrops((files) => onFiles(files, false));
+}
+
+function parse(text: string): URL | undefined {
+  try {
+    const url = new URL(text, document.baseURI);
+    return /^https?:$/.test(url.protocol) ? url : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function watchDrops(onDrop: (files: readonly File[]) => void): void {
+  // Elements that the pointer is over, as enter and leave events tell of each.
+  let depth = 0;
+  const mark = () => {
+    document.body.classList.toggle('dragging', depth > 0);
+  };
+  const carriesFiles = (event: DragEvent) => event.dataTransfer?.types.includes('Files') ?? false;
+  addEventListener('dragenter', (event) => {
+    if (!carriesFiles(event)) return;
+    depth += 1;
+    mark();
+  });
+  addEventListener('dragleave', (event) => {
+    if (!carriesFiles(event)) return;
+    depth = Math.max(0, depth - 1);
+    mark();
+  });
+  addEventListener('dragover', (event) => {
+    if (carriesFiles(event)) event.preventDefault();
+  });
+  addEventListener('drop', (event) => {
+    if (!carriesFiles(event)) return;
+    event.preventDefault();
+    depth = 0;
+    mark();
+    const files = [...(event.dataTransfer?.files ?? [])];
+    if (files.length > 0) onDrop(files);
+  });
+}

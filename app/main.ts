@@ -1,0 +1,107 @@
+import { Client } from './client.js';
+import { byId, el } from './dom.js';
+import { watchIntake } from './intake.js';
+import { BytesPanel } from './panels/bytes.js';
+import { checksumPanel } from './panels/checksum.js';
+import { contentsPanel } from './panels/contents.js';
+import { type Context, sentenceOf } from './panels/context.js';
+import { findingsPanel } from './panels/findings.js';
+import { MapPanel } from './panels/map.js';
+import { overviewPanel } from './panels/overview.js';
+import { savePanel } from './panels/save.js';
+import type { Input, Opened } from './protocol.js';
+
+const client = new Client();
+const bytes = new BytesPanel();
+const panels = [overviewPanel(), new MapPanel(), findingsPanel(), contentsPanel(), bytes, checksumPanel(), savePanel()];
+
+const announcer = byId('announcer', HTMLParagraphElement);
+const alarm = byId('alarm', HTMLParagraphElement);
+const opening = byId('opening', HTMLParagraphElement);
+const openingText = byId('opening-text', HTMLSpanElement);
+const disk = byId('disk', HTMLElement);
+const diskName = byId('disk-name', HTMLHeadingElement);
+const missing = byId('missing', HTMLParagraphElement);
+const subjectField = byId('subject-field', HTMLParagraphElement);
+const subject = byId('subject', HTMLSelectElement);
+
+let inputs: readonly Input[] = [];
+let current = new AbortController();
+
+const announce = (text: string) => {
+  announcer.textContent = text;
+};
+
+/** Opens files in place of those that are open. `wanted` is the one to show, where a person has said so. */
+async function open(next: readonly Input[], wanted?: number): Promise<void> {
+  if (next.length === 0) return;
+  current.abort(new DOMException('other files are opened', 'AbortError'));
+  const opened = new AbortController();
+  current = opened;
+  alarm.hidden = true;
+  opening.hidden = false;
+  const [first] = next;
+  openingText.textContent =
+    next.length > 1 ? `Opening ${next.length} files…` : `Opening ${typeof first === 'string' ? first : first?.name}…`;
+  try {
+    const result = await client.call(
+      'open',
+      { inputs: next, ...(wanted !== undefined && { subject: wanted }) },
+      { signal: opened.signal },
+    );
+    inputs = next;
+    show(result, opened.signal);
+  } catch (error) {
+    const sentence = sentenceOf(error);
+    if (sentence !== undefined) complain(sentence);
+  } finally {
+    if (current === opened) opening.hidden = true;
+  }
+}
+
+function complain(sentence: string): void {
+  alarm.textContent = sentence;
+  alarm.hidden = false;
+}
+
+function show(opened: Opened, signal: AbortSignal): void {
+  const info = opened.chain[0]?.info;
+  const context: Context = {
+    client,
+    opened,
+    info,
+    signal,
+    announce,
+    showBytes: (of, offset) => bytes.reveal(of, offset),
+  };
+  document.body.dataset['state'] = 'open';
+  const name = opened.candidates[opened.subject]?.name ?? '';
+  diskName.textContent = name;
+  document.title = `${name} – VHDX inspector`;
+  if (opened.problem) complain(opened.problem.sentence);
+  missing.textContent = opened.missing ?? '';
+  missing.hidden = opened.missing === undefined;
+  byId('more-files-label', HTMLLabelElement).hidden = info?.type !== 'differencing';
+  subject.replaceChildren(
+    ...opened.candidates.map((candidate, i) =>
+      el('option', { value: i, selected: i === opened.subject }, candidate.name),
+    ),
+  );
+  subjectField.hidden = opened.candidates.length < 2;
+  disk.hidden = false;
+  for (const panel of panels) panel.show(context);
+  diskName.focus({ preventScroll: true });
+}
+
+byId('opening-cancel', HTMLButtonElement).addEventListener('click', () => {
+  current.abort(new DOMException('given up', 'AbortError'));
+});
+subject.addEventListener('change', () => void open(inputs, Number(subject.value)));
+watchIntake({
+  onFiles: (files, isMore) => void open(isMore ? [...inputs, ...files] : files),
+  onAddress: (address) => void open([address]),
+});
+
+/** A link to this page may name what to open: `?url=disk.vhdx`, more than one for a chain. */
+const linked = new URLSearchParams(location.search).getAll('url');
+void open(linked.map((address) => new URL(address, document.baseURI).href));

@@ -1,0 +1,104 @@
+import { byId } from '../dom.js';
+import { sizeText } from '../wording.js';
+import type { Context, Panel } from './context.js';
+import { base64OfChecksum, hexOfChecksum, parseChecksum } from './expected-checksum.js';
+import { WorkView } from './work.js';
+
+type Subject = 'disk' | 'file';
+
+/** The panel that sums the disk, or the file it lies in, and compares the sum with an expected one. */
+export function checksumPanel(): Panel {
+  const what = byId('checksum-what', HTMLParagraphElement);
+  const expected = byId('checksum-expected', HTMLInputElement);
+  const verdict = byId('checksum-verdict', HTMLParagraphElement);
+  const hex = byId('checksum-hex', HTMLOutputElement);
+  const base64 = byId('checksum-base64', HTMLOutputElement);
+  const choices = [...document.querySelectorAll<HTMLInputElement>('input[name="checksum-of"]')];
+  const sums = new Map<Subject, number>();
+  let context: Context | undefined;
+
+  const chosen = (): Subject => (choices.find(({ checked }) => checked)?.value === 'file' ? 'file' : 'disk');
+
+  const judge = () => {
+    const text = expected.value.trim();
+    const wanted = parseChecksum(text);
+    const sum = sums.get(chosen());
+    const [state, words] = comparison(text, wanted, sum);
+    verdict.dataset['state'] = state;
+    if (verdict.textContent !== words) verdict.textContent = words;
+    expected.setAttribute('aria-invalid', String(state === 'invalid'));
+  };
+
+  const render = () => {
+    const sum = sums.get(chosen());
+    hex.textContent = sum === undefined ? '–' : hexOfChecksum(sum);
+    base64.textContent = sum === undefined ? '–' : base64OfChecksum(sum);
+    what.textContent =
+      chosen() === 'disk'
+        ? 'CRC-32C of the disk’s content: the same for a raw copy, whatever the image looks like.'
+        : 'CRC-32C of the image file as it lies there: what an object store shows for it.';
+    judge();
+  };
+
+  const work = new WorkView(byId('checksum-work', HTMLDivElement), 'Compute', () => {
+    const of = chosen();
+    const asked = context;
+    if (!asked) return undefined;
+    return async (signal, onTell) => {
+      const begun = performance.now();
+      let bytes = 0;
+      const sum = await asked.client.call(
+        'checksum',
+        { of },
+        {
+          signal: AbortSignal.any([signal, asked.signal]),
+          onTell: (progress) => {
+            bytes = progress.toRead;
+            onTell(progress);
+          },
+        },
+      );
+      sums.set(of, sum);
+      render();
+      const seconds = (performance.now() - begun) / 1000;
+      const speed = bytes > 0 ? ` at ${sizeText(Math.round(bytes / seconds))}/s` : '';
+      return `Done in ${seconds.toFixed(1)} s${speed}: ${hexOfChecksum(sum)}.`;
+    };
+  });
+
+  expected.addEventListener('input', judge);
+  for (const choice of choices) {
+    choice.addEventListener('change', () => {
+      work.reset();
+      render();
+    });
+  }
+
+  return {
+    show(shown) {
+      context = shown;
+      sums.clear();
+      work.reset();
+      for (const choice of choices) choice.checked = choice.value === (shown.info ? 'disk' : 'file');
+      for (const choice of choices) choice.disabled = choice.value === 'disk' && !shown.info;
+      render();
+    },
+  };
+}
+
+/** What there is to say of an expected sum and the one that was computed. */
+function comparison(
+  text: string,
+  wanted: number | undefined,
+  sum: number | undefined,
+): readonly [state: string, words: string] {
+  if (text === '') return ['none', 'Paste the checksum that it should have, to compare.'];
+  if (wanted === undefined)
+    return [
+      'invalid',
+      'This is no CRC-32C: that has 8 hexadecimal digits, or 8 characters of base64 that end in “==”.',
+    ];
+  if (sum === undefined) return ['waiting', `Expected: ${hexOfChecksum(wanted)}. Not computed yet.`];
+  if (sum === wanted) return ['match', `✓ They match: ${hexOfChecksum(sum)}.`];
+  return ['mismatch', `✕ They do not match: expected ${hexOfChecksum(wanted)}, computed ${hexOfChecksum(sum)}.`];
+}

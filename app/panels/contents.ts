@@ -1,0 +1,78 @@
+import type { Contents, Partition } from '../contents/table.js';
+import { byId, el, reachable } from '../dom.js';
+import { hexText, plural, sizeText } from '../wording.js';
+import { type Context, type Panel, sentenceOf } from './context.js';
+
+/** The panel with the partition table. */
+export function contentsPanel(): Panel {
+  const state = byId('contents-state', HTMLParagraphElement);
+  const body = reachable(byId('contents-body', HTMLElement));
+  return {
+    show(context) {
+      body.replaceChildren();
+      state.textContent = context.info
+        ? 'Reading the partition table…'
+        : 'What is on the disk cannot be told: the image does not open.';
+      if (!context.info) return;
+      context.client.call('contents', null, { signal: context.signal }).then(
+        (contents) => {
+          state.textContent = summarise(contents);
+          const notes = contents.notes.map((note) => el('p', { class: 'note' }, note));
+          body.replaceChildren(...notes, ...(contents.partitions.length > 0 ? [tableOf(contents, context)] : []));
+        },
+        (error) => {
+          const sentence = sentenceOf(error);
+          if (sentence !== undefined) state.textContent = `The partition table cannot be read. ${sentence}`;
+        },
+      );
+    },
+  };
+}
+
+function summarise({ scheme, sectorSize, diskId, partitions, fileSystem }: Contents): string {
+  if (scheme !== 'none') {
+    const id = diskId === undefined ? '' : `, disk ${diskId}`;
+    return `${scheme} with ${plural(partitions.length, 'partition')}, in sectors of ${sectorSize} bytes${id}.`;
+  }
+  if (!fileSystem)
+    return 'There is no partition table, and the disk does not begin with a file system that is known here.';
+  const label = fileSystem.label === undefined ? '' : ` named “${fileSystem.label}”`;
+  return `There is no partition table: the whole disk is one ${fileSystem.name} file system${label}, as WSL makes it.`;
+}
+
+function tableOf({ partitions }: Contents, context: Context): HTMLElement {
+  const heads = ['No.', 'Type', 'Name', 'Holds', 'Size', 'Starts at'];
+  const head = el('thead', {}, el('tr', {}, ...heads.map((text) => el('th', { scope: 'col' }, text))));
+  return el(
+    'table',
+    { class: 'partitions' },
+    head,
+    el('tbody', {}, ...partitions.map((partition) => rowOf(partition, context))),
+  );
+}
+
+function rowOf(partition: Partition, context: Context): HTMLElement {
+  const { number, type, typeId, name, marks, fileSystem, length, offset } = partition;
+  const cell = (label: string, ...content: readonly (Node | string)[]) =>
+    el('td', { 'data-label': label }, el('span', {}, ...content));
+  const show = () => context.showBytes('disk', offset);
+  const start = el(
+    'button',
+    { type: 'button', class: 'small', onclick: show, 'aria-label': `Show the bytes of the disk at ${hexText(offset)}` },
+    hexText(offset),
+  );
+  const holds = fileSystem
+    ? `${fileSystem.name}${fileSystem.label === undefined ? '' : ` “${fileSystem.label}”`}`
+    : '–';
+  const kind = el('span', { title: typeId }, type === 'unknown' ? `Unknown (${typeId})` : type);
+  return el(
+    'tr',
+    {},
+    el('th', { scope: 'row', 'data-label': 'No.' }, String(number)),
+    cell('Type', kind, marks.length > 0 ? ` (${marks.join(', ')})` : ''),
+    cell('Name', name ?? '–'),
+    cell('Holds', holds),
+    cell('Size', sizeText(length)),
+    cell('Starts at', start),
+  );
+}

@@ -1,0 +1,147 @@
+import type { CheckStatus, Finding, Severity } from '../../src/index.js';
+import { byId, el, reachable } from '../dom.js';
+import type { CheckSummary, FindingGroup } from '../protocol.js';
+import { countText, hexText, plural, shareText } from '../wording.js';
+import { type Context, type Panel, sentenceOf } from './context.js';
+import { virtualList } from './virtual-list.js';
+
+/** What a verdict says; the marks are for people who do not tell the colours apart. */
+const VERDICTS: Readonly<Record<CheckStatus, readonly [mark: string, title: string, meaning: string]>> = {
+  sound: ['✓', 'Sound', 'Nothing is wrong with this image.'],
+  repairable: ['!', 'Worth a repair', 'All data is there; something about the image is not as it should be.'],
+  corrupt: ['✕', 'Damaged', 'Some of its data is lost or in doubt.'],
+  unreadable: ['✕', 'Does not open', 'Nobody can know what its bytes mean.'],
+};
+
+const GRADES: Readonly<Record<Severity, string>> = {
+  fatal: 'Fatal',
+  block: 'Damage',
+  warning: 'Warning',
+  info: 'Note',
+};
+
+/** One and many of a grade. */
+const TALLY: Readonly<Record<Severity, readonly [string, string]>> = {
+  fatal: ['fatal fault', 'fatal faults'],
+  block: ['damaged place', 'damaged places'],
+  warning: ['warning', 'warnings'],
+  info: ['note', 'notes'],
+};
+
+/** Up to this many places are simply all listed. */
+const PLAIN = 20;
+
+/** The panel with what a check found, and the verdict beside the disk's name. */
+export function findingsPanel(): Panel {
+  const verdict = byId('verdict', HTMLParagraphElement);
+  const state = byId('findings-state', HTMLParagraphElement);
+  const list = reachable(byId('findings-list', HTMLElement));
+
+  const tell = (status: string, mark: string, text: string) => {
+    verdict.dataset['status'] = status;
+    verdict.replaceChildren(el('span', { class: 'mark', 'aria-hidden': 'true' }, mark), ` ${text}`);
+  };
+
+  const render = (summary: CheckSummary, context: Context) => {
+    const [mark, title, meaning] = VERDICTS[summary.status];
+    tell(summary.status, mark, title);
+    const counts = (['fatal', 'block', 'warning', 'info'] as const).filter((grade) => summary.counts[grade] > 0);
+    const tally = counts.map((grade) => plural(summary.counts[grade], ...TALLY[grade])).join(', ');
+    state.textContent = tally === '' ? meaning : `${meaning} ${tally}.`;
+    list.replaceChildren(...summary.groups.map((group) => groupElement(group, context)));
+    context.announce(`Checked: ${title}. ${meaning}`);
+  };
+
+  return {
+    show(context) {
+      tell('pending', '…', 'Checking');
+      state.textContent = 'Checking everything that can be checked without reading the data…';
+      list.replaceChildren();
+      const { client, signal } = context;
+      const onTell = ({ done, total }: { done: number; total: number }) =>
+        tell('pending', '…', `Checking, ${shareText(done, total)}`);
+      client.call('check', null, { signal, onTell }).then(
+        (summary) => render(summary, context),
+        (error) => {
+          const sentence = sentenceOf(error);
+          if (sentence === undefined) return;
+          tell('unknown', '?', 'Not checked');
+          state.textContent = `The check could not be finished. ${sentence}`;
+        },
+      );
+    },
+  };
+}
+
+function groupElement(group: FindingGroup, context: Context): HTMLElement {
+  const { code, severity, spec, meaning, count, file } = group;
+  const where = file === undefined ? '' : `${file}: `;
+  const details = el(
+    'details',
+    { class: 'finding', 'data-severity': severity },
+    el(
+      'summary',
+      {},
+      el('span', { class: 'grade' }, GRADES[severity]),
+      el('span', { class: 'meaning' }, `${where}${meaning}`),
+      el('span', { class: 'code' }, `${code} · [MS-VHDX] ${spec} · ${plural(count, 'place')}`),
+    ),
+  );
+  details.addEventListener('toggle', () => {
+    if (details.open && details.childElementCount === 1) details.append(...places(group, context));
+  });
+  return details;
+}
+
+/** The places of a group: a few as they are, many in a list that only has those in sight. */
+function places(group: FindingGroup, context: Context): HTMLElement[] {
+  const { client, signal } = context;
+  const rows = async (from: number, to: number) => {
+    const findings = await client.call('findings', { group: group.key, from, to }, { signal });
+    return findings.map((finding) => placeElement(finding, group, context));
+  };
+  const elements: HTMLElement[] = [];
+  if (group.listed > PLAIN) {
+    elements.push(virtualList(group.listed, `Places: ${group.meaning}`, rows));
+  } else {
+    const list = el('ul', { class: 'rows plain' });
+    elements.push(list);
+    rows(0, group.listed).then(
+      (contents) => list.replaceChildren(...contents.map((content) => el('li', {}, content))),
+      (error) => list.replaceChildren(el('li', {}, sentenceOf(error) ?? '')),
+    );
+  }
+  if (group.count > group.listed) {
+    elements.push(
+      el(
+        'p',
+        { class: 'hint' },
+        `The first ${countText(group.listed)} are listed; there are ${countText(group.count - group.listed)} more.`,
+      ),
+    );
+  }
+  return elements;
+}
+
+function placeElement(finding: Finding, group: FindingGroup, context: Context): Node {
+  const { structure, message, offset } = finding;
+  const content = el('div', { class: 'place' }, el('span', { class: 'text' }, el('b', {}, structure), `: ${message}`));
+  const ofSubject = group.file === undefined || group.file === context.opened.chain[0]?.name;
+  if (offset !== undefined && ofSubject) {
+    const show = () => context.showBytes('file', offset);
+    content.append(
+      ' ',
+      el(
+        'button',
+        {
+          type: 'button',
+          class: 'small',
+          onclick: show,
+          'aria-label': `Show the bytes of the file at ${hexText(offset)}`,
+        },
+        hexText(offset),
+      ),
+    );
+  }
+  return content;
+}

@@ -1,0 +1,88 @@
+import { KINDS, type Kind, type MapBins } from '../protocol.js';
+import { boxOf, type CellBox, type MapView } from './map-view.js';
+
+/** The colours of a map, as the style sheet has them. */
+export interface Palette {
+  readonly kinds: Readonly<Record<Kind, string>>;
+  readonly cursor: string;
+  /** What is not known yet. */
+  readonly pending: string;
+}
+
+/** The order in which kinds are stacked in a cell, from the bottom. */
+const STACK: readonly Kind[] = ['damaged', 'data', 'parent', 'absent', 'zero'];
+/** A kind of which there is anything at all is never lower than this, in pixels. */
+const LEAST = 2;
+
+/** Makes a canvas as sharp as the screen, and returns what to paint with, in CSS pixels. */
+export function prepare(
+  canvas: HTMLCanvasElement,
+  width: number,
+  height: number,
+): CanvasRenderingContext2D | undefined {
+  const ratio = globalThis.devicePixelRatio || 1;
+  canvas.width = Math.round(width * ratio);
+  canvas.height = Math.round(height * ratio);
+  const pen = canvas.getContext('2d') ?? undefined;
+  pen?.scale(ratio, ratio);
+  return pen;
+}
+
+/** What to paint with. */
+export interface Brush {
+  readonly pen: CanvasRenderingContext2D;
+  readonly palette: Palette;
+}
+
+/** Paints the cells of a view. A cell that is not summed yet is faint. */
+export function paintCells({ pen, palette }: Brush, view: MapView, bins: MapBins | undefined): void {
+  for (let cell = 0; cell * view.binLength < view.length; cell++) {
+    const box = boxOf(view, cell);
+    const end = Math.min(view.offset + (cell + 1) * view.binLength, view.offset + view.length);
+    if (bins !== undefined && end <= bins.reached) {
+      paintStack({ pen, palette }, bins.bytes.subarray(cell * KINDS.length, (cell + 1) * KINDS.length), box);
+    } else {
+      pen.fillStyle = palette.pending;
+      pen.fillRect(box.x, box.y, box.width, box.height);
+    }
+  }
+}
+
+/** Paints a strip in which each column is a bin. */
+export function paintStrip(brush: Brush, bins: MapBins, width: number, height: number): void {
+  const count = bins.bytes.length / KINDS.length;
+  // The last bin may reach behind the end of the disk.
+  const perBin = (width * bins.binLength) / bins.length;
+  for (let bin = 0; bin < count; bin++) {
+    if (bins.offset + bin * bins.binLength >= bins.reached) break;
+    const x = Math.floor(bin * perBin);
+    const right = Math.max(x + 1, Math.floor((bin + 1) * perBin));
+    const bytes = bins.bytes.subarray(bin * KINDS.length, (bin + 1) * KINDS.length);
+    paintStack(brush, bytes, { x, y: 0, width: right - x, height });
+  }
+}
+
+/** Outlines a cell. */
+export function paintCursor({ pen, palette }: Brush, view: MapView, cell: number, bold: boolean): void {
+  const { x, y, width, height } = boxOf(view, cell);
+  pen.strokeStyle = palette.cursor;
+  pen.lineWidth = bold ? 2 : 1;
+  pen.strokeRect(x - 0.5, y - 0.5, width + 1, height + 1);
+}
+
+/** A rectangle whose heights are the shares of the kinds, so that a little data in a large bin is still to be seen. */
+function paintStack({ pen, palette }: Brush, bytes: Float64Array, { x, y, width, height }: CellBox): void {
+  const total = bytes.reduce((sum, part) => sum + part, 0);
+  pen.fillStyle = palette.kinds.unmapped;
+  pen.fillRect(x, y, width, height);
+  let bottom = y + height;
+  for (const kind of STACK) {
+    const part = bytes[KINDS.indexOf(kind)] ?? 0;
+    if (part <= 0) continue;
+    const share = Math.max(LEAST, Math.round((height * part) / total));
+    const top = Math.max(y, bottom - share);
+    pen.fillStyle = palette.kinds[kind];
+    pen.fillRect(x, top, width, bottom - top);
+    bottom = top;
+  }
+}

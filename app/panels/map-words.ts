@@ -1,0 +1,65 @@
+import { el } from '../dom.js';
+import { KINDS, type Kind, type MapBins } from '../protocol.js';
+import { hexText, shareText, sizeText } from '../wording.js';
+import type { Palette } from './map-paint.js';
+
+/** What the kinds are called. */
+export const LABELS: Readonly<Record<Kind, string>> = {
+  data: 'Data',
+  parent: 'Data in a parent',
+  zero: 'Zero',
+  unmapped: 'Unmapped',
+  absent: 'In a parent that is not here',
+  damaged: 'Damaged',
+};
+
+/** The order in which people are told of them. */
+const ORDER: readonly Kind[] = ['data', 'parent', 'zero', 'unmapped', 'absent', 'damaged'];
+
+/** How many bytes of each kind some bins hold. */
+export function totalsOf(bins: MapBins): Readonly<Record<Kind, number>> {
+  const totals = { data: 0, parent: 0, zero: 0, unmapped: 0, absent: 0, damaged: 0 };
+  for (let i = 0; i < bins.bytes.length; i++) totals[KINDS[i % KINDS.length] ?? 'data'] += bins.bytes[i] ?? 0;
+  return totals;
+}
+
+/** What a cell holds, in words: where it is, how long, and what of it is what. */
+export function cellText(bins: MapBins, cell: number): string {
+  const offset = bins.offset + cell * bins.binLength;
+  const length = Math.min(bins.binLength, bins.offset + bins.length - offset);
+  const place = `${hexText(offset)} to ${hexText(offset + length)} (${sizeText(length)} ${offset === 0 ? 'at the start' : `at ${sizeText(offset)}`})`;
+  if (offset + length > bins.reached) return `${place}: not known yet`;
+  const bytes = bins.bytes.subarray(cell * KINDS.length, (cell + 1) * KINDS.length);
+  const parts = ORDER.flatMap((kind) => {
+    const part = bytes[KINDS.indexOf(kind)] ?? 0;
+    return part > 0
+      ? [part >= length ? LABELS[kind].toLowerCase() : `${LABELS[kind].toLowerCase()} ${shareText(part, length)}`]
+      : [];
+  });
+  return `${place}: ${parts.join(', ')}`;
+}
+
+/** The legend, with how much there is of each kind. */
+export function legendItems(bins: MapBins | undefined, kinds: readonly Kind[]): HTMLElement[] {
+  const totals = bins && totalsOf(bins);
+  return ORDER.filter((kind) => kinds.includes(kind)).map((kind) => {
+    const amount = totals && bins ? `${sizeText(totals[kind])}, ${shareText(totals[kind], bins.length)}` : '…';
+    return el(
+      'li',
+      {},
+      el('span', { class: 'swatch', 'data-kind': kind, 'aria-hidden': 'true' }),
+      el('span', { class: 'name' }, LABELS[kind]),
+      el('span', { class: 'amount' }, amount),
+    );
+  });
+}
+
+/** Takes the colours from the style sheet, by way of an element that has them. */
+export function readPalette(probe: HTMLElement): Palette {
+  const colourOf = (kind: string): string => {
+    probe.dataset['kind'] = kind;
+    return getComputedStyle(probe).backgroundColor;
+  };
+  const kinds = Object.fromEntries(KINDS.map((kind) => [kind, colourOf(kind)])) as Record<Kind, string>;
+  return { kinds, cursor: colourOf('cursor'), pending: colourOf('pending') };
+}

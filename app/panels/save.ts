@@ -1,0 +1,86 @@
+import type { ExportFormat } from '../../src/index.js';
+import { byId, el, isAbort } from '../dom.js';
+import { exactSizeText, sizeText } from '../wording.js';
+import type { Context, Panel } from './context.js';
+import { WorkView } from './work.js';
+
+/** Opens the browser's dialog for saving; only some browsers have it. */
+type SavePicker = (options: { suggestedName: string }) => Promise<FileSystemFileHandle>;
+
+/** Largest disk that a VHD can hold, in bytes: 2,040 GiB. */
+const LARGEST_VHD = 2040 * 1024 ** 3;
+
+/** The panel that saves the disk as a raw image or a fixed VHD. */
+export function savePanel(): Panel {
+  const what = byId('save-what', HTMLParagraphElement);
+  const choices = [...document.querySelectorAll<HTMLInputElement>('input[name="save-format"]')];
+  let context: Context | undefined;
+
+  const chosen = (): ExportFormat => (choices.find(({ checked }) => checked)?.value === 'vhd' ? 'vhd' : 'raw');
+
+  const work = new WorkView(byId('save-work', HTMLDivElement), 'Save…', async () => {
+    const asked = context;
+    if (!asked) return undefined;
+    const format = chosen();
+    const name = `${(asked.opened.chain[0]?.name ?? 'disk').replace(/\.a?vhdx$/i, '')}.${format === 'raw' ? 'img' : 'vhd'}`;
+    // Asked for in the click itself: browsers show the dialog at no other time.
+    const target = await pickTarget(name);
+    if (target === 'declined') return undefined;
+    return async (signal, onTell) => {
+      const saved = await asked.client.call(
+        'save',
+        { format, target },
+        { signal: AbortSignal.any([signal, asked.signal]), onTell },
+      );
+      if (!saved.blob) return `Saved as ${saved.name}.`;
+      download(saved.blob, saved.name);
+      return `${saved.name} (${sizeText(saved.blob.size)}) is handed over to the browser's downloads.`;
+    };
+  });
+
+  const render = () => {
+    const info = context?.info;
+    const refusal = info && chosen() === 'vhd' ? vhdRefusal(info.virtualSize, info.logicalSectorSize) : undefined;
+    work.enabled = info !== undefined && refusal === undefined;
+    if (!info) what.textContent = 'An image that does not open cannot be saved.';
+    else if (refusal !== undefined) what.textContent = refusal;
+    else if (chosen() === 'raw')
+      what.textContent = `The disk's ${exactSizeText(info.virtualSize)} and nothing else, as dd and emulators take it.`;
+    else
+      what.textContent = `The disk's ${sizeText(info.virtualSize)} and a footer, as Azure and older Hyper-V take it.`;
+  };
+
+  for (const choice of choices) choice.addEventListener('change', render);
+
+  return {
+    show(shown) {
+      context = shown;
+      work.reset();
+      render();
+    },
+  };
+}
+
+function vhdRefusal(size: number, sectorSize: number): string | undefined {
+  if (sectorSize !== 512) return 'A VHD has sectors of 512 bytes; this disk has sectors of 4,096.';
+  return size > LARGEST_VHD ? `A VHD holds at most 2,040 GiB; this disk has ${sizeText(size)}.` : undefined;
+}
+
+/** Lets a person choose a place; null where the browser has no dialog for that. */
+async function pickTarget(suggestedName: string): Promise<FileSystemFileHandle | null | 'declined'> {
+  const pick = (globalThis as { showSaveFilePicker?: SavePicker }).showSaveFilePicker;
+  if (pick === undefined) return null;
+  try {
+    return await pick({ suggestedName });
+  } catch (error) {
+    if (isAbort(error)) return 'declined';
+    return null;
+  }
+}
+
+function download(blob: Blob, name: string): void {
+  const url = URL.createObjectURL(blob);
+  el('a', { href: url, download: name }).click();
+  // Long enough for the browser to have taken the blob over.
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}

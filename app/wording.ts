@@ -1,0 +1,59 @@
+const UNITS = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'];
+
+/** A number of bytes as people say it: `4 MiB`, `1.5 GiB`. */
+export function sizeText(bytes: number): string {
+  let unit = 0;
+  let value = bytes;
+  while (value >= 1024 && unit < UNITS.length - 1) {
+    value /= 1024;
+    unit += 1;
+  }
+  if (bytes === 1) return '1 byte';
+  const digits = Number.isInteger(value) || value >= 100 ? 0 : value >= 10 ? 1 : 2;
+  return `${Number(value.toFixed(digits))} ${UNITS[unit]}`;
+}
+
+/** A number of bytes as people say it, and to the byte. */
+export function exactSizeText(bytes: number): string {
+  return bytes < 1024 ? sizeText(bytes) : `${sizeText(bytes)} (${countText(bytes)} bytes)`;
+}
+
+/** A whole number with its thousands apart. */
+export function countText(count: number): string {
+  return count.toLocaleString('en-US');
+}
+
+/** A number and what it counts: `1 place`, `12 places`. */
+export function plural(count: number, one: string, many = `${one}s`): string {
+  return `${countText(count)} ${count === 1 ? one : many}`;
+}
+
+/** An offset or another number in hexadecimal. */
+export function hexText(value: number): string {
+  return `0x${value.toString(16)}`;
+}
+
+/** A share in percent; what is more than nothing never becomes 0 %, and what is less than all never 100 %. */
+export function shareText(part: number, whole: number): string {
+  if (part <= 0 || whole <= 0) return '0 %';
+  if (part >= whole) return '100 %';
+  const percent = (100 * part) / whole;
+  if (percent < 0.1) return '< 0.1 %';
+  if (percent > 99.9) return '> 99.9 %';
+  return `${Number(percent.toFixed(percent < 10 ? 1 : 0))} %`;
+}
+
+/** How long something takes, roughly. */
+export function durationText(seconds: number): string {
+  if (seconds < 1) return 'less than a second';
+  if (seconds < 100) return plural(Math.round(seconds), 'second');
+  if (seconds < 6000) return plural(Math.round(seconds / 60), 'minute');
+  return plural(Math.round(seconds / 3600), 'hour');
+}
+
+/** A text with a capital at its start and a full stop at its end. */
+export function sentence(text: string): string {
+  const trimmed = text.trim();
+  const begun = trimmed.charAt(0).toUpperCase() + trimmed.slice(1);
+  return /[.!?]$/.test(begun) ? begun : `${begun}.`;
+}

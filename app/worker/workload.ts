@@ -1,0 +1,54 @@
+import { KINDS, type MapBins, type Work } from '../protocol.js';
+
+/** Kinds of bytes that cost a read. */
+const READ = (['data', 'parent'] as const).map((kind) => KINDS.indexOf(kind));
+/** Milliseconds between two reports. */
+const PACE = 100;
+
+/**
+ * How much of the way through a disk is behind, counted in what takes time: bytes that must be read. Holes cost nothing,
+ * and a disk may have 60 TiB of them.
+ */
+export class Workload {
+  /** Bytes to read before each bin, and at the end those of all. */
+  readonly #before: Float64Array;
+  readonly #binLength: number;
+  readonly #size: number;
+
+  /** `map` holds the sums over the whole disk; where they are not complete, every byte counts alike. */
+  constructor(map: MapBins) {
+    const complete = map.reached >= map.length;
+    const bins = map.bytes.length / KINDS.length;
+    this.#size = map.length;
+    this.#binLength = complete ? map.binLength : Math.max(1, map.length);
+    this.#before = new Float64Array((complete ? bins : 1) + 1);
+    if (!complete) this.#before[1] = map.length;
+    else {
+      for (let bin = 0; bin < bins; bin++) {
+        const read = READ.reduce((sum, kind) => sum + (map.bytes[bin * KINDS.length + kind] ?? 0), 0);
+        this.#before[bin + 1] = (this.#before[bin] ?? 0) + read;
+      }
+    }
+  }
+
+  /** How far the work is when the disk is behind up to an offset. */
+  at(offset: number): Work {
+    const bin = Math.min(Math.floor(offset / this.#binLength), this.#before.length - 2);
+    const from = this.#before[bin] ?? 0;
+    const inBin = (this.#before[bin + 1] ?? 0) - from;
+    const width = Math.min(this.#binLength, this.#size - bin * this.#binLength);
+    const share = width > 0 ? Math.min(1, (offset - bin * this.#binLength) / width) : 1;
+    return { done: offset, total: this.#size, read: from + inBin * share, toRead: this.#before.at(-1) ?? 0 };
+  }
+}
+
+/** Passes reports on, but not more than ten a second. */
+export function atPace<T>(tell: (value: T) => void): (value: T) => void {
+  let last = Number.NEGATIVE_INFINITY;
+  return (value) => {
+    const now = performance.now();
+    if (now - last < PACE) return;
+    last = now;
+    tell(value);
+  };
+}

@@ -1,0 +1,41 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { fileURLToPath } from 'node:url';
+import { defineConfig, type Plugin } from 'vite';
+import { answerRange } from './test/app/support/answer-range.js';
+import { sampleChain } from './test/app/support/sample-chain.js';
+
+const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
+/** Shows a disk and a checkpoint of it on the development server, so that there is something to look at. */
+function sample(): Plugin {
+  return {
+    name: 'sample',
+    apply: 'serve',
+    configureServer(server) {
+      const members = Object.values(sampleChain());
+      const query = members.map(({ name }) => `url=/sample/${name}`).join('&');
+      server.middlewares.use((request: IncomingMessage, response: ServerResponse, next: () => void) => {
+        const member = members.find(({ name }) => request.url === `/sample/${name}`);
+        if (member) answerRange(request, response, member.image);
+        else if (request.url === '/') response.writeHead(302, { location: `/?${query}` }).end();
+        else next();
+      });
+    },
+  };
+}
+
+/** The inspector: `npm run app` serves it, `npm run app:build` makes a folder of static files of it. */
+export default defineConfig({
+  root: here('app'),
+  base: './', // so that the built page may lie in any folder of a server
+  publicDir: here('app/public'),
+  plugins: [sample()],
+  build: {
+    outDir: here('build/app'),
+    emptyOutDir: true,
+    assetsInlineLimit: 0, // the page's security policy permits no data: addresses
+    modulePreload: { polyfill: false },
+    reportCompressedSize: false,
+  },
+  worker: { format: 'es' },
+});
