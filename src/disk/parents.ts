@@ -91,7 +91,8 @@ export class ParentFinder {
   async #byPath(child: Child): Promise<Candidate> {
     const childPath = pathOf(child.input);
     const paths = nodeModule('path');
-    if (childPath === undefined || !paths) throw missing(child, []);
+    const handedOver = this.#handedOver ?? [];
+    if (childPath === undefined || !paths) throw missing(child, [], handedOver);
     const refusals: string[] = [];
     const others: Candidate[] = [];
     for (const place of parentPaths(child.examination.metadata.parentLocator?.entries ?? {}, childPath, paths)) {
@@ -109,7 +110,7 @@ export class ParentFinder {
       await candidate.input.close?.();
       others.push(candidate);
     }
-    throw others.length > 0 ? mismatch(child, others) : missing(child, refusals);
+    throw others.length > 0 ? mismatch(child, others) : missing(child, refusals, handedOver);
   }
 
   async #tryPath(place: ParentPath, refusals: string[]): Promise<Candidate | undefined> {
@@ -169,19 +170,23 @@ function reportGuess(child: Child, place: ParentPath): void {
   child.examination.findings.push(finding('parent-guessed', message, { structure: 'Parent Locator' }));
 }
 
+/** Which DataWriteGuid each file has. */
+const guidsOf = (files: readonly Candidate[]) =>
+  files.map((file) => `${nameOf(file)} has ${file.examination.header?.dataWriteGuid ?? 'none'}`).join(', ');
+
 function mismatch(child: Child, others: readonly Candidate[]): VhdxError {
   const wanted = linkagesOf(child).join(' or ');
-  const seen = others.map((other) => `${nameOf(other)} has ${other.examination.header?.dataWriteGuid}`).join(', ');
-  const message = `Parent Locator: the parent must have DataWriteGuid ${wanted}, ${seen}; to read it all the same, set ignoreParentMismatch (--ignore-parent-mismatch)`;
+  const message = `Parent Locator: the parent must have DataWriteGuid ${wanted}, ${guidsOf(others)}; to read it all the same, set ignoreParentMismatch (--ignore-parent-mismatch)`;
   return new VhdxError('parent-mismatch', message, { structure: 'Parent Locator' });
 }
 
-function missing(child: Child, refusals: readonly string[]): VhdxError {
+function missing(child: Child, refusals: readonly string[], handedOver: readonly Candidate[]): VhdxError {
   const wanted = linkagesOf(child).join(' or ');
   const entries = child.examination.metadata.parentLocator?.entries ?? {};
   const names = ['relative_path', 'volume_path', 'absolute_win32_path'].flatMap((key) => entries[key] ?? []);
-  const tried =
-    refusals.length > 0 ? ` (${refusals.join('; ')})` : names.length > 0 ? ` (it was ${JSON.stringify(names[0])})` : '';
-  const message = `Parent Locator: the parent with DataWriteGuid ${wanted || '(not given)'} was not found${tried}; ${BY_HAND}`;
+  const tried = handedOver.length > 0 ? [guidsOf(handedOver), ...refusals] : refusals;
+  const known = tried.length > 0 ? tried.join('; ') : names.length > 0 ? `it was ${JSON.stringify(names[0])}` : '';
+  const why = known === '' ? '' : ` (${known})`;
+  const message = `Parent Locator: the parent with DataWriteGuid ${wanted || '(not given)'} was not found${why}; ${BY_HAND}`;
   return new VhdxError('parent-missing', message, { structure: 'Parent Locator' });
 }
