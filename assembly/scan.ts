@@ -65,7 +65,8 @@ function mark(file: u64, length: u64): bool {
     if (unit < mapFirst || unit - mapFirst >= mapLength) continue;
     const bit = unit - mapFirst;
     const at = map + <usize>(bit >> 3);
-    const mask = (<u8>1) << (<u8>(bit & 7));
+    const shift = <u8>(bit & 7);
+    const mask = <u8>(1 << shift);
     const byte = load<u8>(at);
     if (byte & mask) shared = true;
     store<u8>(at, byte | mask);

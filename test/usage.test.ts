@@ -31,7 +31,7 @@ describe('usage', () => {
     const width = usage.binBytes;
     expect(usage.data[0]).toBe(0);
     expect(usage.data[1]).toBe(2 * width - MiB);
-    expect(usage.data[2]).toBe(2 * MiB - 2 * width > 0 ? 2 * MiB - 2 * width : 0);
+    expect(usage.data[2]).toBe(Math.max(0, 2 * MiB - 2 * width));
     expect(KINDS.reduce((sum, kind) => sum + (usage[kind][4] ?? 0), 0)).toBe(width);
   });
 

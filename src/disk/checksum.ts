@@ -6,7 +6,7 @@ import type { ProgressOptions, RangeOptions } from './range.js';
 import { coreBuffers, type ReadPiece, readAhead } from './read-ahead.js';
 
 /** The pieces of a range, those with data read into the core's memory, where the core can sum or scan them. */
-export function readIntoCore(
+function readIntoCore(
   core: Core,
   disk: Member,
   offset: number,

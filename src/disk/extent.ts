@@ -31,7 +31,7 @@ export function pushExtent(out: Extent[], extent: Extent): void {
 }
 
 /** Whether `next` continues `last`, in the file too if it has data there. */
-export function continues(last: Extent, next: Extent): boolean {
+function continues(last: Extent, next: Extent): boolean {
   return (
     last.kind === next.kind &&
     last.depth === next.depth &&

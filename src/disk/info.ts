@@ -70,7 +70,7 @@ export interface DiskInfo {
 }
 
 /** The type of a disk; LeaveBlockAllocated has no meaning where there is a parent ([MS-VHDX] 2.6.2.1). */
-export function diskType({
+function diskType({
   hasParent,
   leaveBlocksAllocated,
 }: {

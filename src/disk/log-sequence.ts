@@ -1,4 +1,3 @@
-import { LOG_SECTOR_SIZE } from '../format/log.js';
 import type { LogRing } from './log-ring.js';
 
 /**
@@ -77,9 +76,4 @@ export async function countEntries(ring: LogRing): Promise<number> {
     if (await ring.beginsEntry(sector)) count += 1;
   }
   return count;
-}
-
-/** File offset of an entry, in bytes from the start of the log. */
-export function entryOffset(sector: number): number {
-  return sector * LOG_SECTOR_SIZE;
 }

@@ -6,9 +6,9 @@ import { type FileRange, hex, KiB, MiB, readU64, viewOf } from './sizes.js';
 /** Length in bytes of the header section at the start of the file ([MS-VHDX] 2.2). */
 export const HEADER_SECTION_SIZE = 1 * MiB;
 /** Length in bytes of a header. */
-export const HEADER_SIZE = 4 * KiB;
+const HEADER_SIZE = 4 * KiB;
 /** File offsets of the two headers. */
-export const HEADER_OFFSETS = [64 * KiB, 128 * KiB] as const;
+const HEADER_OFFSETS = [64 * KiB, 128 * KiB] as const;
 
 /** One of the two headers ([MS-VHDX] 2.2.2). */
 export interface Header {
@@ -29,7 +29,7 @@ export interface Header {
 }
 
 /** Parses a header; undefined, and a finding, where this copy is not valid. */
-export function parseHeader(bytes: Uint8Array, copy: 1 | 2, crc: Crc, report: Report): Header | undefined {
+function parseHeader(bytes: Uint8Array, copy: 1 | 2, crc: Crc, report: Report): Header | undefined {
   const view = viewOf(bytes);
   const place = { structure: `header ${copy}`, offset: HEADER_OFFSETS[copy - 1] as number };
   if (view.getUint32(0, true) !== 0x64616568) {

@@ -5,7 +5,7 @@ import type { ParentLocator } from './parent-locator.js';
 import { hex, MiB, readU64, TiB, viewOf } from './sizes.js';
 
 /** Largest possible virtual disk, in bytes. */
-export const MAX_VIRTUAL_SIZE = 64 * TiB;
+const MAX_VIRTUAL_SIZE = 64 * TiB;
 
 /** What the metadata items say about the disk ([MS-VHDX] 2.6.2). */
 export interface DiskMetadata {

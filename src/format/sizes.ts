@@ -3,7 +3,7 @@ export const KiB = 1024;
 /** 1,024 KiB, the unit in which everything behind the header section is aligned. */
 export const MiB = 1024 * KiB;
 /** 1,024 MiB. */
-export const GiB = 1024 * MiB;
+const GiB = 1024 * MiB;
 /** 1,024 GiB. */
 export const TiB = 1024 * GiB;
 

@@ -78,17 +78,20 @@ async function unpack(packed: string, name: string, bunzip2: Program): Promise<s
   return target;
 }
 
+/** Declares a spec; the time that it may take is in milliseconds, as Vitest has it. */
+type Declare = (title: string, body: () => Promise<void> | void, timeout?: number) => void;
+
 /**
  * Declares specs that need something from outside: `needs(qemuImg, dynamic).test('title', body)`.
  * Where it is missing the spec is shown as left out, with the reason in its title, or fails under `CI=true`.
  */
-export function needs(...wanted: readonly Need[]): { test(title: string, body: () => Promise<void> | void): void } {
+export function needs(...wanted: readonly Need[]): { readonly test: Declare } {
   const absent = wanted.filter(({ missing }) => missing !== undefined);
   const reason = absent.map(({ missing }) => missing).join(', ');
   const mustFail = isCI && absent.some(({ requiredInCI }) => requiredInCI);
   return {
-    test(title, body) {
-      if (absent.length === 0) test(title, body);
+    test(title, body, timeout) {
+      if (absent.length === 0) test(title, body, timeout);
       else if (mustFail) {
         test(`${title} (${reason})`, () => {
           throw new Error(`${reason}; under CI nothing may be left out`);
