@@ -7,7 +7,7 @@ export interface ParentPath {
   /** Absolute path on this machine; undefined where it names no place here. */
   readonly path?: string;
   /** Why it is not followed, where it is not. */
-  readonly refused?: 'network path' | 'no such place on this system';
+  readonly refused?: 'network or device path' | 'no such place on this system';
 }
 
 /** The functions of the path module that are needed. */
@@ -19,8 +19,10 @@ interface Paths {
 
 const KEYS = ['relative_path', 'volume_path', 'absolute_win32_path'] as const;
 
-const isUnc = (text: string) => /^[\\/]{2}(?![?.][\\/])/.test(text) || /^[\\/]{2}\?[\\/]UNC[\\/]/i.test(text);
-const isWindowsAbsolute = (text: string) => /^[a-z]:[\\/]/i.test(text) || /^[\\/]{2}[?.][\\/]/.test(text);
+const isWindowsAbsolute = (text: string) =>
+  /^[a-z]:[\\/]/i.test(text) || /^[\\/]{2}[?.][\\/](volume\{[^\\/]*\}|[a-z]:)[\\/]/i.test(text);
+// Two separators in front are a server or a namespace of devices, through which servers can be reached as well.
+const isNetworkOrDevice = (text: string) => /^[\\/]{2}|^[\\/]\?\?[\\/]/.test(text) && !isWindowsAbsolute(text);
 
 /** The last part of a path of either kind. */
 function baseName(text: string): string {
@@ -38,8 +40,8 @@ export function parentPaths(locator: Readonly<Record<string, string>>, childPath
   for (const key of KEYS) {
     const text = locator[key];
     if (text === undefined || text === '') continue;
-    if (isUnc(text)) {
-      found.push({ key, text, refused: 'network path', ...(windows && { path: text }) });
+    if (isNetworkOrDevice(text)) {
+      found.push({ key, text, refused: 'network or device path', ...(windows && { path: text }) });
     } else if (isWindowsAbsolute(text)) {
       found.push(windows ? { key, text, path: text } : { key, text, refused: 'no such place on this system' });
     } else {

@@ -127,7 +127,7 @@ export class ParentFinder {
   #refusal(place: ParentPath, folder: string): string | undefined {
     const anywhere = this.#options.followParents === 'anywhere';
     if (place.path === undefined || (place.refused && !anywhere)) {
-      const hint = place.refused === 'network path' && place.path !== undefined ? `; ${FOLLOW}` : '';
+      const hint = place.refused === 'network or device path' && place.path !== undefined ? `; ${FOLLOW}` : '';
       return `${quote(place)}: a ${place.refused}${hint}`.replace(': a no', ': no');
     }
     if (anywhere) return undefined;
