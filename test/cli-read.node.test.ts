@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { pattern } from './support/block-content.js';
 import { type BuiltImage, buildImage } from './support/build-image.js';
-import { expectFailure, saved, vhdx, vhdxWith } from './support/command.js';
+import { commandLine, expectFailure, saved, vhdx, vhdxWith } from './support/command.js';
 import { crc32cReference } from './support/crc32c-reference.js';
 import { modelOf } from './support/disk-model.js';
-import { MiB, TiB } from './support/encode-primitives.js';
+import { MiB } from './support/encode-primitives.js';
 import { STATE } from './support/image-spec.js';
 import { needs, run, sample, tempDir, tool } from './support/tools.js';
 
@@ -113,18 +113,12 @@ describe('vhdx checksum', () => {
     const path = await save();
     const { stdout } = await vhdx('checksum', '--help');
     expect(stdout).toContain('xargs -P');
-    const command = `"${process.execPath}" "${join(process.cwd(), 'dist/cli/main.js')}"`;
+    const command = commandLine()
+      .map((word) => `'${word}'`)
+      .join(' ');
     const script = `seq 0 $((1<<20)) $((${size} - 1)) |
       xargs -P 2 -I{} ${command} checksum --offset {} --length 1M "${path}" | ${command} checksum --combine`;
-    if ('Deno' in globalThis) return; // there the command has other words before it
     expect(await run('sh', ['-c', script])).toMatchObject({ status: 0, stdout: `${sum(0, size)}  ${path}\n` });
-  });
-
-  test('of 64 TiB of nothing takes no time', async () => {
-    const path = await save(buildImage({ virtualSize: 64 * TiB, blocks: {} }));
-    const { status, stdout } = await vhdx('checksum', path);
-    expect(status).toBe(0);
-    expect(stdout).toMatch(/^[0-9a-f]{8} {2}/);
   });
 
   needs(windowsImage, qemuImg).test('is that of the raw image that qemu-img makes', async () => {

@@ -43,7 +43,7 @@ export function complain(what: unknown): void {
 
 /** An error of the operating system. */
 export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
-  return error instanceof Error && 'syscall' in error && 'code' in error;
+  return error instanceof Error && 'code' in error && /^E[A-Z0-9]+$/.test(String(error.code));
 }
 
 /** What the operating system says, without the names of its constants and functions. */

@@ -16,14 +16,22 @@ export async function withProgress<T>(
   const { default: cliProgress } = await import('cli-progress');
   const format = `${label} [{bar}] {percentage}% | {eta_formatted} left`;
   const bar = new cliProgress.SingleBar({ format, linewrap: true, clearOnComplete: true, stream: process.stderr });
-  const start = performance.now();
-  const onProgress = ({ done, total }: Progress): void => {
-    if (bar.isActive) bar.update(done);
-    else if (performance.now() - start > PATIENCE) bar.start(total, done);
+  let patient = true;
+  let last: Progress | undefined;
+  const show = ({ done, total }: Progress): void => (bar.isActive ? bar.update(done) : bar.start(total, done));
+  // By the clock and not by what is told: work that stands still is what people wonder about.
+  const timer = setTimeout(() => {
+    patient = false;
+    if (last) show(last);
+  }, PATIENCE);
+  const onProgress = (progress: Progress): void => {
+    last = progress;
+    if (!patient) show(progress);
   };
   try {
     return await work(onProgress);
   } finally {
+    clearTimeout(timer);
     if (bar.isActive) bar.stop();
   }
 }

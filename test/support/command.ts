@@ -8,11 +8,11 @@ import { type RunOptions, type RunResult, run } from './tools.js';
 
 const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
-/** What has to be run for the command, in whatever runs the specs. */
-function commandLine(args: readonly string[]): [string, string[]] {
+/** A command line of the built `vhdx`, in whatever runs the specs: a program and its arguments. */
+export function commandLine(...args: readonly string[]): readonly [program: string, ...args: string[]] {
   if (!existsSync(main)) throw new Error('dist/cli/main.js is not there: npm run build');
   const before = 'Deno' in globalThis ? ['run', '--allow-all'] : [];
-  return [process.execPath, [...before, main, ...args]];
+  return [process.execPath, ...before, main, ...args];
 }
 
 /** Runs the built `vhdx` to its end. */
@@ -22,12 +22,14 @@ export function vhdx(...args: readonly string[]): Promise<RunResult> {
 
 /** Runs the built `vhdx` with something special about its surroundings. */
 export function vhdxWith(options: RunOptions, ...args: readonly string[]): Promise<RunResult> {
-  return run(...commandLine(args), options);
+  const [program, ...words] = commandLine(...args);
+  return run(program, words, options);
 }
 
 /** Starts the built `vhdx`, and makes sure that it has ended when the running spec has. */
 export function startVhdx(...args: readonly string[]): ChildProcess {
-  const child = spawn(...commandLine(args));
+  const [program, ...words] = commandLine(...args);
+  const child = spawn(program, words);
   onTestFinished(() => {
     child.kill('SIGKILL');
   });
