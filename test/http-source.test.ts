@@ -1,6 +1,7 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { sourceFrom } from '../src/source/from-input.js';
 import { type HttpOptions, httpSource } from '../src/source/http.js';
+import { HttpBody } from '../src/source/http-body.js';
 import type { RandomAccessSource } from '../src/source/source.js';
 import { type Answer, FakeServer } from './support/fake-server.js';
 import { hasSettled, rejection, sourceBytes, turn, wrongAt } from './support/scripted-source.js';
@@ -11,8 +12,10 @@ const TiB = MiB * MiB;
 const OPENING = 512 * KiB;
 const URL_ = 'https://images.example/folder/disk%20one.vhdx';
 
-/** Opens what a server has, with pauses that no spec has to wait for. */
+/** Opens what a server has, with pauses that no spec has to wait for. Each spec closes what it opens. */
 function opened(server: FakeServer, options: HttpOptions = {}, url = URL_): Promise<RandomAccessSource> {
+  // Whatever a spec does: when its source is closed, or did not open, no body may be left open.
+  onTestFinished(() => expect(server.open).toBe(0));
   return httpSource(url, { fetch: server.fetch as typeof fetch, retryDelay: 1, timeout: 5_000, ...options });
 }
 
@@ -173,18 +176,34 @@ describe('reading in sequence', () => {
     expect(wrongAt(targets[2] as Uint8Array, 10 * MiB)).toBe(-1);
     expect(server.requests.length).toBeLessThanOrEqual(before + 2);
     await source.close?.();
+    expect(server.open).toBe(0);
+  });
+
+  test('at many places keeps no more than two connections waiting, and none for more than five seconds', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const server = new FakeServer(64 * MiB);
+    const source = await opened(server);
+    for (const place of [0, 16, 32, 48]) {
+      for (let step = 0; step < 4; step++) await read(source, (place + step) * MiB, MiB);
+    }
+    expect(server.open).toBe(2);
+    vi.advanceTimersByTime(4_900);
+    expect(server.open).toBe(2);
+    vi.advanceTimersByTime(200);
+    expect(server.open).toBe(0);
+    expect(wrongAt(await read(source, 52 * MiB, MiB), 52 * MiB)).toBe(-1);
+    await source.close?.();
   });
 
   test('closing breaks off what is open', async () => {
     const server = new FakeServer(64 * MiB);
     const source = await opened(server);
     for (let offset = 0; offset < 8 * MiB; offset += MiB) await read(source, offset, MiB);
+    expect(server.open).toBe(1);
     await source.close?.();
-    await turn();
-    const { served } = server;
-    await turn();
-    expect(server.served).toBe(served);
-    expect(served).toBeLessThan(9 * MiB);
+    expect(server.open).toBe(0);
+    expect(server.served).toBeLessThan(9 * MiB);
     expect(await rejection(read(source, 0, 1))).toMatchObject({ code: 'closed' });
   });
 });
@@ -205,6 +224,27 @@ describe('giving up', () => {
     await turn();
     expect(target.every((byte) => byte === 0xee)).toBe(true);
     await source.close?.();
+  });
+
+  test('works with a stream that takes no notice', async () => {
+    let deliver: (result: ReadableStreamReadResult<Uint8Array>) => void = () => {};
+    const reader = {
+      read: () =>
+        new Promise((resolve) => {
+          deliver = resolve;
+        }),
+      cancel: async () => {},
+    };
+    const stream = { getReader: () => reader } as unknown as ReadableStream<Uint8Array>;
+    const body = new HttpBody(stream, 0, 10, new AbortController(), 5_000, 'it');
+    const controller = new AbortController();
+    const target = new Uint8Array(10);
+    const filling = rejection(body.fill(target, controller.signal));
+    controller.abort('enough');
+    expect(await filling).toBe('enough');
+    deliver({ done: false, value: sourceBytes(0, 10) });
+    await turn();
+    expect(target).toEqual(new Uint8Array(10));
   });
 
   test('works in the pause before a repetition', async () => {
@@ -267,22 +307,29 @@ describe('trouble that passes', () => {
     await source.close?.();
   });
 
-  test('pauses that double, and differ by chance', async () => {
+  test.each([
+    [0, [20, 40, 80]],
+    [1, [40, 80, 160]],
+  ])('pauses that double, and differ by chance: %d', async (chance, pauses) => {
+    vi.spyOn(Math, 'random').mockReturnValue(chance);
+    const timers = vi.spyOn(globalThis, 'setTimeout');
+    onTestFinished(() => void vi.restoreAllMocks());
     const server = new FakeServer(MiB);
-    const times: number[] = [];
-    server.plan.push(
-      ...[1, 2, 3].map(() => ({
-        instead: () => {
-          times.push(performance.now());
-          return new Response('', { status: 500 });
-        },
-      })),
-    );
-    await opened(server, { retryDelay: 40 });
-    const [first = 0, second = 0, third = 0] = times;
-    // From half of the pause to all of it; timers may come a little early.
-    expect(second - first).toBeGreaterThanOrEqual(19);
-    expect(third - second).toBeGreaterThanOrEqual(39);
+    server.plan.push({ status: 500 }, { status: 500 }, { status: 500 });
+    const source = await opened(server, { retryDelay: 40, timeout: 1_234_567 });
+    expect(timers.mock.calls.map(([, delay]) => delay).filter((delay) => (delay ?? 0) < 1_000)).toEqual(pauses);
+    await source.close?.();
+  });
+
+  test('a server that is slow, but never silent for long', async () => {
+    const server = new FakeServer(MiB);
+    const source = await opened(server, { timeout: 400 });
+    server.plan.push({ pause: 100 });
+    const begun = performance.now();
+    expect(wrongAt(await read(source, 800 * KiB, 128 * KiB), 800 * KiB)).toBe(-1);
+    expect(performance.now() - begun).toBeGreaterThan(400);
+    expect(server.requests.length).toBe(2);
+    await source.close?.();
   });
 
   test.each([

@@ -261,6 +261,20 @@ describe('bounds', () => {
     expect(source.ranges).toEqual([[10 * BLOCK, BLOCK]]);
   });
 
+  test('failed loads take no room', async () => {
+    const { source, cache } = cached(10 * MiB, { cacheSize: 4 * BLOCK, readAhead: 0 }, true);
+    for (let block = 0; block < 10; block++) {
+      const reading = rejection(read(cache, 3 * block * BLOCK, 1));
+      source.call(block).fail('broken');
+      await reading;
+    }
+    source.manual = false;
+    for (const block of [0, 10, 20, 30]) await read(cache, block * BLOCK, 1);
+    source.calls.length = 0;
+    for (const block of [0, 10, 20, 30]) await read(cache, block * BLOCK, 1);
+    expect(source.ranges).toEqual([]);
+  });
+
   test('however many reads there are, only so many loads run, and they fit into the cache', async () => {
     const { source, cache } = cached(64 * MiB, { cacheSize: 4 * MiB, loads: 4, readAhead: 0 });
     const offsets = Array.from({ length: 40 }, (_, index) => ((index * 17) % 40) * 1.5 * MiB);

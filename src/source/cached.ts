@@ -217,7 +217,6 @@ export class CachedSource implements RandomAccessSource {
     try {
       const bytes = await untilAborted(load.bytes, signal);
       target.set(bytes.subarray(from - load.start, from - load.start + target.byteLength));
-      this.#touch(load);
     } finally {
       load.waiting--;
       if (load.waiting === 0 && load.ready === undefined && signal?.aborted) {

@@ -48,8 +48,9 @@ class HttpSource implements HintedSource {
     this.#policy = policy;
     this.size = remote.size;
     this.name = name;
-    // Of an empty file there is nothing to read on.
-    this.#continuations.announce(0)(this.size > 0 ? first : undefined);
+    // Of an empty file there is nothing to read on; what came is the text of a refusal.
+    if (this.size > 0) this.#continuations.announce(0)(first);
+    else first.cancel();
   }
 
   async readInto(target: Uint8Array, offset: number, options?: HintedReadOptions): Promise<void> {

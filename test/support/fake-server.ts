@@ -25,6 +25,8 @@ export interface Answer {
   readonly after?: { readonly bytes: number; readonly event: 'end' | 'break' | 'stall' };
   /** Bytes sent beyond what was announced. */
   readonly excess?: number;
+  /** Pause before each 16 KiB, in milliseconds. */
+  readonly pause?: number;
 }
 
 /** A server that is only a `fetch`, so that every engine can talk to it; it does as the spec says, and counts. */
@@ -37,8 +39,8 @@ export class FakeServer {
   lastModified: string | null = null;
   /** Bytes that readers have taken. */
   served = 0;
-  /** Bodies that were broken off by the reader. */
-  cancelled = 0;
+  /** Bodies that are neither complete nor broken off. */
+  open = 0;
 
   constructor(size: number) {
     this.size = size;
@@ -74,28 +76,45 @@ export class FakeServer {
     return new Response(this.#body(from, end, answer, signal), { status: answer.status ?? 206, headers });
   }
 
-  #body(from: number, end: number, { after, excess = 0 }: Answer, signal: AbortSignal | undefined): ReadableStream {
+  #body(from: number, end: number, answer: Answer, signal: AbortSignal | undefined): ReadableStream {
+    const { after, excess = 0, pause } = answer;
     let position = from;
     const stop = Math.min(end + excess, from + (after?.bytes ?? Infinity));
+    this.open++;
+    let isOpen = true;
+    const over = () => {
+      if (isOpen) this.open--;
+      isOpen = false;
+    };
     return new ReadableStream<Uint8Array>(
       {
         start: (controller) => {
-          signal?.addEventListener('abort', () => controller.error(signal.reason), { once: true });
+          signal?.addEventListener(
+            'abort',
+            () => {
+              if (isOpen) controller.error(signal.reason);
+              over();
+            },
+            { once: true },
+          );
         },
-        pull: (controller) => {
+        pull: async (controller) => {
+          if (pause !== undefined) await new Promise((resolve) => setTimeout(resolve, pause));
           const length = Math.min(CHUNK, stop - position);
+          if (!isOpen) return;
           if (length > 0) {
             controller.enqueue(sourceBytes(position, length));
             position += length;
             this.served += length;
-          } else if (after?.event === 'stall') return new Promise(() => {});
-          else if (after?.event === 'break') controller.error(new TypeError('terminated'));
-          else controller.close();
-          return undefined;
+          } else if (after?.event === 'stall') {
+            await new Promise(() => {});
+          } else {
+            over();
+            if (after?.event === 'break') controller.error(new TypeError('terminated'));
+            else controller.close();
+          }
         },
-        cancel: () => {
-          this.cancelled++;
-        },
+        cancel: over,
       },
       { highWaterMark: 0 },
     );
