@@ -136,6 +136,12 @@ describe('bad input', () => {
 });
 
 describe('a broken pipe', () => {
+  test('ends the help quietly', async () => {
+    const child = startVhdx('--help');
+    child.stdout?.destroy();
+    expect(await ending(child)).toEqual({ status: 0, stderr: '' });
+  });
+
   test.each([
     ['convert', ['-']],
     ['read', []],

@@ -1,4 +1,5 @@
 import { type Stats, statSync } from 'node:fs';
+import { isatty } from 'node:tty';
 import { type Command, Option } from 'commander';
 import { type DamagedRange, type ExportFormat, exportDisk, type RandomAccessSink, type VhdxDisk } from '../index.js';
 import { hex, humanSize } from './byte-size.js';
@@ -73,7 +74,10 @@ async function writingTo(
   signal: AbortSignal,
   write: (sink: RandomAccessSink) => Promise<void>,
 ): Promise<void> {
-  if (out === '-') return new SequentialSink(writeOut, signal).take(write);
+  if (out === '-') {
+    if (isatty(1)) throw new Failure('standard output is a terminal: name a file, or send it through a pipe');
+    return new SequentialSink(writeOut, signal).take(write);
+  }
   const stats = statsOf(out);
   if (stats && !stats.isFile()) {
     if (stats.isDirectory()) throw new Failure(`${out}: is a folder`);
@@ -90,12 +94,15 @@ function statsOf(path: string): Stats | undefined {
 
 /** Refuses to write over what is being read. */
 function refuseOwnFiles(disk: VhdxDisk, out: string): void {
-  const target = out === '-' ? undefined : statsOf(out);
-  if (!target) return;
-  for (const { path } of chainOf(disk)) {
-    const own = path === undefined ? undefined : statsOf(path);
-    if (own && own.dev === target.dev && own.ino === target.ino) {
-      throw new Failure(`${out}: is the image that is being read, or one of its parents`);
-    }
+  const target = out === '-' ? undefined : identityOf(out);
+  const own = chainOf(disk).map(({ path }) => path && identityOf(path));
+  if (target !== undefined && own.includes(target)) {
+    throw new Failure(`${out}: is the image that is being read, or one of its parents`);
   }
+}
+
+/** What a file is known by, whatever its names are; undefined where there is none. */
+function identityOf(path: string): string | undefined {
+  const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return stats && `${stats.dev} ${stats.ino}`;
 }

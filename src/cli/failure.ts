@@ -34,10 +34,15 @@ export function reasonFor(file: string, error: Error): string {
 /** Writes a line to standard error: `vhdx: what is wrong`. */
 export function complain(what: unknown): void {
   const text = what instanceof Error ? what.message : String(what);
+  writeIfHeard(2, `vhdx: ${printable(text.trim().replace(/\s*\n\s*/g, ' '))}\n`);
+}
+
+/** Writes some lines to standard output (1) or standard error (2), where somebody reads them. */
+export function writeIfHeard(descriptor: 1 | 2, text: string): void {
   try {
-    writeSync(2, `vhdx: ${printable(text.trim().replace(/\s*\n\s*/g, ' '))}\n`);
+    writeSync(descriptor, text);
   } catch {
-    // Nobody listens.
+    // Nobody does.
   }
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
-import { BrokenPipe, complain } from './failure.js';
+import { BrokenPipe, complain, writeIfHeard } from './failure.js';
 import { Interruption } from './interruption.js';
 
 /** What a file of a subcommand exports. */
@@ -49,10 +49,14 @@ async function run(args: readonly string[]): Promise<number> {
     .option('-V, --version', 'print the version')
     .addHelpText('after', ABOUT)
     .exitOverride()
-    .configureOutput({ outputError: (text) => complain(text.replace(/^error: /, '')) })
+    .configureOutput({
+      writeOut: (text) => writeIfHeard(1, text),
+      writeErr: (text) => writeIfHeard(2, text),
+      outputError: (text) => complain(text.replace(/^error: /, '')),
+    })
     .configureHelp({ helpWidth: 100 });
   program.on('option:version', () => {
-    process.stdout.write(`${version()}\n`);
+    writeIfHeard(1, `${version()}\n`);
     throw new CommanderError(0, 'commander.version', '');
   });
   for (const [name, { summary, load }] of Object.entries(SUBCOMMANDS)) {
