@@ -85,11 +85,10 @@ describe('opening', () => {
     const controller = new AbortController();
     const http = { fetch: server.fetch as typeof fetch };
     const opening = rejection(sourceFrom(URL_, { http, signal: controller.signal }));
-    await turn();
+    await expect.poll(() => server.requests.length).toBe(1);
     const reason = new Error('enough');
     controller.abort(reason);
     expect(await opening).toBe(reason);
-    expect(server.requests.length).toBe(1);
   });
 });
 
@@ -185,7 +184,7 @@ describe('reading in sequence', () => {
     const server = new FakeServer(64 * MiB);
     const source = await opened(server);
     for (const place of [0, 16, 32, 48]) {
-      for (let step = 0; step < 4; step++) await read(source, (place + step) * MiB, MiB);
+      for (let step = 0; step < 3; step++) await read(source, (place + step) * MiB, MiB);
     }
     expect(server.open).toBe(2);
     vi.advanceTimersByTime(4_900);
