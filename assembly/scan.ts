@@ -150,7 +150,7 @@ export function scanBat(
     place++;
     if (block >= <u64>payloadBlocks) continue;
     const used = min(blockSize, <u64>virtualSize - (block << (<u64>blockShift)));
-    if (anchors) markAnchor(entry, min(used, fileEnd));
+    if (anchors) markAnchor(entry, blockSize, fileEnd);
     else if (scanPayloadEntry(index, entry, used, blockSize, fileEnd, hasParent)) inPartial = true;
   }
   return endScan(index, -1, inPartial);
@@ -173,7 +173,10 @@ function scanPayloadEntry(index: u64, entry: u64, used: u64, blockSize: u64, fil
   const file = entry & FILE_OFFSET;
   if (kind <= UNMAPPED) {
     if (kind != state) addProblem(index, DRAFT_STATE, entry);
-    if ((state == 1 || state == 3) && file >= MIB) addCount(COUNT_ANCHORS);
+    if (isAnchor(entry)) {
+      addCount(COUNT_ANCHORS);
+      noteHighest(file);
+    }
     return false;
   }
   if (kind > PARTIALLY_PRESENT) {
@@ -183,8 +186,7 @@ function scanPayloadEntry(index: u64, entry: u64, used: u64, blockSize: u64, fil
   }
   const lowest = SCAN_COUNTS + (LOWEST_BLOCK << 3);
   store<f64>(lowest, min(load<f64>(lowest), <f64>file));
-  const highest = SCAN_COUNTS + (HIGHEST_BLOCK << 3);
-  store<f64>(highest, max(load<f64>(highest), <f64>file));
+  noteHighest(file);
   if (file + used > fileEnd) {
     addCount(COUNT_BAD);
     addProblem(index, PAST_END, entry);
@@ -193,10 +195,21 @@ function scanPayloadEntry(index: u64, entry: u64, used: u64, blockSize: u64, fil
   return kind != FULLY_PRESENT;
 }
 
-function markAnchor(entry: u64, length: u64): void {
+/** Whether an undefined or unmapped block still owns a place in the file ([MS-VHDX] 2.5.1.1). */
+function isAnchor(entry: u64): bool {
   const state = entry & 7;
+  return (state == 1 || state == 3) && (entry & FILE_OFFSET) >= MIB;
+}
+
+function markAnchor(entry: u64, blockSize: u64, fileEnd: u64): void {
   const file = entry & FILE_OFFSET;
-  if ((state == 1 || state == 3) && file >= MIB && length > 0) mark(file, length);
+  if (isAnchor(entry) && file < fileEnd) mark(file, min(blockSize, fileEnd - file));
+}
+
+/** Keeps the highest place that any entry refers to. */
+function noteHighest(file: u64): void {
+  const highest = SCAN_COUNTS + (HIGHEST_BLOCK << 3);
+  store<f64>(highest, max(load<f64>(highest), <f64>file));
 }
 
 function scanBitmapEntry(index: u64, entry: u64, fileEnd: u64, hasParent: bool, needed: bool): void {
@@ -216,5 +229,6 @@ function scanBitmapEntry(index: u64, entry: u64, fileEnd: u64, hasParent: bool, 
     return;
   }
   addCount(COUNT_BITMAPS);
+  noteHighest(file);
   if (mark(file, MIB)) addProblem(index, SHARED_PLACE, entry);
 }

@@ -1,6 +1,7 @@
 import type { LeasedBuffer } from '../core/buffers.js';
 import type { Core } from '../core/instantiate.js';
-import { type FileRange, MiB } from '../format/sizes.js';
+import { bitmapEntryIndex } from '../format/bat.js';
+import { type FileRange, MiB, overlaps } from '../format/sizes.js';
 import type { Finding, RuleCode } from '../rules.js';
 import type { ReadOptions } from '../source/source.js';
 import { type BatProblem, SHARED_PLACE } from './bat-problem.js';
@@ -25,7 +26,7 @@ export interface BlockCounts {
   readonly partiallyPresent: number;
   /** Sector bitmap blocks that are present. */
   readonly sectorBitmaps: number;
-  /** Payload blocks of which nothing or not everything can be read. */
+  /** Payload blocks whose BAT entry does not lead to all of their data. */
   readonly damaged: number;
   /** Bytes of the file behind its first payload block that nothing refers to. */
   readonly leakedBytes: number;
@@ -185,10 +186,20 @@ class Scan {
         number,
       ];
       if (kind !== SHARED_PLACE && !all) continue;
+      if (kind === SHARED_PLACE && this.#isOnStructure(index, fileOffset))
+        this.#counts[COUNT.bad] = (this.#counts[COUNT.bad] as number) + 1;
       const seen = (this.#seen.get(kind) ?? 0) + 1;
       this.#seen.set(kind, seen);
       if (seen <= LISTED_PER_KIND) this.#problems.push({ index, kind, state, fileOffset });
     }
+  }
+
+  /** Whether a payload block lies where the log, a region or the header section is, so that it cannot be read. */
+  #isOnStructure(index: number, offset: number): boolean {
+    const { geometry } = this.#image;
+    if (index === bitmapEntryIndex(geometry, Math.floor(index / (geometry.chunkRatio + 1)))) return false;
+    const block = { structure: 'payload block', offset, length: geometry.blockSize };
+    return this.#structures().some((structure) => overlaps(structure, block));
   }
 
   /** Bytes behind the first payload block that nothing refers to, of the `units` MiB that the map covers from `first` on. */
