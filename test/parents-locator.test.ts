@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { openVhdx } from '../src/index.js';
 import { type BuiltImage, buildImage } from './support/build-image.js';
 import { modelOf } from './support/disk-model.js';
-import { concatBytes, utf16Bytes } from './support/encode-primitives.js';
+import { concatBytes, u32Bytes, utf16Bytes } from './support/encode-primitives.js';
 import { encodeParentLocator, GUID, type LocatorEntry, type LocatorFields } from './support/encode-structures.js';
 import { expectRefused, expectSound, expectWarned } from './support/expect-opening.js';
 import { BASE_DATA_WRITE_GUID } from './support/image-spec.js';
@@ -78,6 +78,11 @@ describe('type and bounds', () => {
     for (const keyValueCount of [Math.ceil(length / 12), 0xffff]) {
       await expectRefusedAlways({ keyValueCount, entries: [linkage, path] }, 'locator-bounds');
     }
+    // Two good entries, whose texts stand in the header, and half of a third one.
+    const half = new Uint8Array(20 + 24 + 6);
+    half.set(encodeParentLocator({ keyValueCount: 3, entries: [] }));
+    for (const at of [20, 32]) half.set(concatBytes(u32Bytes(2), u32Bytes(2), Uint8Array.of(2, 0, 2, 0)), at);
+    await expectRefusedAlways(half, 'locator-bounds');
   });
 
   for (const [title, change] of [
