@@ -1,0 +1,169 @@
+// @ts-check
+/** The engines besides the Node that runs this: which are here, and how a script is run in them. */
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { join } from 'node:path';
+import { LeftOut, program, root } from './harness.mjs';
+
+const SECOND = 1000;
+
+/**
+ * @typedef {object} Engine
+ * @property {string} title with its version
+ * @property {(script: string, folder: string) => Promise<string>} run runs a bundled script and returns what it reports
+ */
+
+/** How each engine is found and started; throws LeftOut where it is not here. @type {Record<string, () => Engine>} */
+export const ENGINES = {
+  Node: () => runtime('Node', process.execPath, []),
+  'Node 24': () => runtime('Node', installed('node-24', /^node-.*-24\./, 'bin/node'), []),
+  Bun: () => runtime('Bun', installed('bun', /^@oven-bun-/, 'bin/bun'), []),
+  Deno: () => runtime('Deno', installed('deno', /^@deno-/, 'deno'), ['run', '--no-lock']),
+  Chromium: () =>
+    browser('Chromium', program('chromium'), (url, folder) => [
+      ...['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync'],
+      ...['--disable-background-networking', '--disable-component-update', `--user-data-dir=${folder}`, url],
+    ]),
+  Firefox: () =>
+    browser('Firefox', program('firefox'), (url, folder) => {
+      writeFileSync(join(folder, 'user.js'), FIREFOX_PREFERENCES);
+      return ['--headless', '--no-remote', '--profile', folder, url];
+    }),
+  WebKitGTK: () => {
+    const [display, mini] = [program('xvfb-run'), program('MiniBrowser')];
+    program('xauth');
+    return browser('WebKitGTK', display, (url) => ['-a', mini, url], ['-a', mini, '--version']);
+  },
+};
+
+/** What keeps Firefox from calling home while it is measured. */
+const FIREFOX_PREFERENCES = `
+user_pref('app.update.enabled', false);
+user_pref('app.normandy.enabled', false);
+user_pref('browser.aboutwelcome.enabled', false);
+user_pref('browser.shell.checkDefaultBrowser', false);
+user_pref('datareporting.policy.dataSubmissionEnabled', false);
+user_pref('network.captive-portal-service.enabled', false);
+user_pref('network.connectivity-service.enabled', false);
+user_pref('toolkit.telemetry.enabled', false);
+`;
+
+/**
+ * The executable that `npm run test:engines` has installed.
+ *
+ * @param {string} name as test:engines calls it
+ * @param {RegExp} folder
+ * @param {string} executable
+ */
+function installed(name, folder, executable) {
+  const engines = join(root, 'build/engines');
+  for (const found of existsSync(engines) ? readdirSync(engines) : []) {
+    if (!folder.test(found)) continue;
+    const [packageName] = Object.keys(
+      JSON.parse(readFileSync(join(engines, found, 'package.json'), 'utf8')).dependencies,
+    );
+    const path = join(engines, found, 'node_modules', String(packageName), executable);
+    if (existsSync(path)) return path;
+  }
+  throw new LeftOut(`${name} is not in build/engines (npm run test:engines -- ${name} installs it)`);
+}
+
+/** @param {string} command @param {string[]} args */
+function versionOf(command, args) {
+  const { stdout } = spawnSync(command, args, { encoding: 'utf8' });
+  return /\d+(\.\d+)+/.exec(String(stdout))?.[0] ?? '';
+}
+
+/** @param {string} title @param {string} command @param {string[]} args @returns {Engine} */
+function runtime(title, command, args) {
+  return {
+    title: `${title} ${versionOf(command, ['--version'])}`,
+    async run(script) {
+      const { status, stdout, stderr } = spawnSync(command, [...args, script], { encoding: 'utf8' });
+      if (status !== 0) throw new Error(`${title}: ${stderr}`);
+      return stdout;
+    },
+  };
+}
+
+/**
+ * @param {string} title
+ * @param {string} command
+ * @param {(url: string, folder: string) => string[]} argsOf
+ * @param {string[]} [version]
+ * @returns {Engine}
+ */
+function browser(title, command, argsOf, version = ['--version']) {
+  return {
+    title: `${title} ${versionOf(command, version)}`,
+    run: (script, folder) => runInPage(script, folder, (url, own) => spawnBrowser(command, argsOf(url, own), own)),
+  };
+}
+
+/** @param {string} command @param {string[]} args @param {string} folder */
+function spawnBrowser(command, args, folder) {
+  const env = { ...process.env, HOME: folder, XDG_CONFIG_HOME: folder, XDG_CACHE_HOME: folder };
+  // In a group of its own: ending only the parent leaves the browser's other processes behind.
+  return spawn(command, args, { detached: true, stdio: 'ignore', env });
+}
+
+/**
+ * Serves a page with the script, opens it, waits for what it reports, and ends the browser.
+ *
+ * @param {string} script
+ * @param {string} folder
+ * @param {(url: string, own: string) => import('node:child_process').ChildProcess} start
+ * @returns {Promise<string>}
+ */
+async function runInPage(script, folder, start) {
+  /** @type {(text: string) => void} */
+  let tell = () => {};
+  const told = new Promise((resolve) => (tell = resolve));
+  const server = createServer((request, response) => {
+    // Isolated, a page gets the finer clock.
+    response.setHeader('Cross-Origin-Opener-Policy', 'same-origin');
+    response.setHeader('Cross-Origin-Embedder-Policy', 'require-corp');
+    if (request.method === 'POST') {
+      let body = '';
+      request.setEncoding('utf8').on('data', (part) => (body += part));
+      request.on('end', () => {
+        response.end();
+        tell(body);
+      });
+    } else if (request.url === '/script.js') {
+      response.setHeader('Content-Type', 'text/javascript').end(readFileSync(script));
+    } else {
+      response
+        .setHeader('Content-Type', 'text/html')
+        .end('<!doctype html><script type="module" src="/script.js"></script>');
+    }
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
+  mkdirSync(folder, { recursive: true });
+  const own = mkdtempSync(join(folder, 'browser-'));
+  const child = start(`http://127.0.0.1:${port}/`, own);
+  const patience = setTimeout(tell, 90 * SECOND, JSON.stringify({ error: 'it did not report within 90 s' }));
+  try {
+    return await told;
+  } finally {
+    clearTimeout(patience);
+    await end(child);
+    server.closeAllConnections();
+    server.close();
+    rmSync(own, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+/** @param {import('node:child_process').ChildProcess} child */
+async function end(child) {
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  const gone = once(child, 'exit');
+  process.kill(-child.pid, 'SIGTERM');
+  const impatience = setTimeout(() => process.kill(-Number(child.pid), 'SIGKILL'), 5 * SECOND);
+  await gone;
+  clearTimeout(impatience);
+}

@@ -1,0 +1,78 @@
+// @ts-check
+/**
+ * What was promised, before it was measured. A row of a question that answers for one of these names it.
+ *
+ * @typedef {object} Target
+ * @property {string} question
+ * @property {string} text
+ * @property {number} [atLeast]
+ * @property {number} [atMost]
+ */
+
+const MB = 1e6;
+
+/** @satisfies {Record<string, Target>} */
+export const TARGETS = {
+  'node-slicing': { question: 'CRC-32C, 1 MiB in memory, Node', text: '≥ 5.5 × our slicing-by-8', atLeast: 5.5 },
+  'node-hash-wasm': { question: 'CRC-32C, 1 MiB in memory, Node', text: '≥ 5 × hash-wasm', atLeast: 5 },
+  'node-sse4': { question: 'CRC-32C, 1 MiB in memory, Node', text: '≥ 1.0 × sse4_crc32 (native)', atLeast: 1 },
+  'chromium-slicing': { question: 'the same in Chromium', text: '≥ 9 × our slicing-by-8', atLeast: 9 },
+  'chromium-hash-wasm': { question: 'the same in Chromium', text: '≥ 8 × hash-wasm', atLeast: 8 },
+  '64k-slicing': { question: '64 KiB', text: '≥ 4 × our slicing-by-8', atLeast: 4 },
+  '4k-slicing': { question: '4 KiB', text: 'never slower than our slicing-by-8', atLeast: 1 },
+  'scalar-slicing': { question: 'no SIMD, 1 MiB', text: '≥ 3 × slicing-by-8', atLeast: 3 },
+  'checksum-sparse': {
+    question: 'checksum of 4 TiB virtual with 1 GiB of data',
+    text: '≤ 1.2 × the same 1 GiB as a flat image',
+    atMost: 1.2,
+  },
+  'convert-64g': {
+    question: 'convert to raw, 64 GiB virtual with 1 GiB of data in 64 places',
+    text: '≥ 3 × qemu-img',
+    atLeast: 3,
+  },
+  'convert-4t': {
+    question: 'convert to raw, 4 TiB virtual with 1 GiB of data in 64 places',
+    text: '≥ 100 × qemu-img',
+    atLeast: 100,
+  },
+  'convert-full': { question: 'convert to raw, 4 GiB, all of it data', text: '≥ 1.0 × qemu-img', atLeast: 1 },
+  'convert-full-memory': {
+    question: 'convert to raw, 4 GiB, all of it data',
+    text: 'resident ≤ 150 MB',
+    atMost: 150 * MB,
+  },
+  'reads-1': { question: 'random 4 KiB reads, 1 in flight', text: '≤ 1.15 × fs.read on the raw file', atMost: 1.15 },
+  'reads-16': { question: 'random 4 KiB reads, 16 in flight', text: '≤ 1.15 × fs.read on the raw file', atMost: 1.15 },
+  'info-time': { question: 'info, 64 TiB with 1 MiB blocks', text: '≤ bare node -e 0 + 60 ms', atMost: 0.06 },
+  'info-memory': { question: 'info, 64 TiB with 1 MiB blocks', text: 'resident ≤ bare node + 25 MB', atMost: 25 * MB },
+  'map-empty': { question: 'map --output json there, nothing allocated', text: '≤ 1.5 s', atMost: 1.5 },
+  'map-linear': {
+    question: 'map --output json there, every second block allocated',
+    text: 'linear: 4 TiB ≤ 1.15 × four times 1 TiB',
+    atMost: 1.15,
+  },
+  'map-streamed': {
+    question: 'map --output json there, every second block allocated',
+    text: 'streamed: first output of 64 TiB within 1.5 s',
+    atMost: 1.5,
+  },
+  'map-memory': {
+    question: 'map --output json there, every second block allocated',
+    text: 'bounded memory: 4 TiB ≤ 1.15 × 1 TiB',
+    atMost: 1.15,
+  },
+  'bundle-size': {
+    question: 'browser bundle of the library, wasm inline, minified and gzipped',
+    text: '≤ 20 KB',
+    atMost: 20 * 1024,
+  },
+};
+
+/** @typedef {keyof typeof TARGETS} TargetName */
+
+/** @param {TargetName} name @param {number} value */
+export function isMet(name, value) {
+  const { atLeast = -Infinity, atMost = Infinity } = /** @type {Target} */ (TARGETS[name]);
+  return value >= atLeast && value <= atMost;
+}
