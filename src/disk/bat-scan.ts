@@ -159,7 +159,8 @@ class Scan {
       this.#takeProblems(found, list);
       if (list) this.#takeCounts();
       if (missing >= 0) await this.#translator.loadBatPage(missing, this.#options);
-      else this.#options.onProgress?.({ done: index, total: geometry.batEntries });
+      // Later passes are not told of: what was done once does not begin anew.
+      else if (list) this.#options.onProgress?.({ done: index, total: geometry.batEntries });
     }
   }
 
