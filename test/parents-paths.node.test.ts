@@ -129,6 +129,13 @@ describe('paths that are not followed', () => {
     });
   }
 
+  test('rule 107b: whether there is anything outside is not even looked at', async () => {
+    const { root, child } = await lay({ relativePath: '..\\images\\base.vhdx' }, {});
+    const error = await refusal(child);
+    expect(error.message).toContain(`${join(root, 'images/base.vhdx')} lies outside the child's folder`);
+    expect(error.message).not.toContain('images/base.vhdx: no such file');
+  });
+
   test('rule 107b: so is an absolute path of this system', async () => {
     const { root, child } = await lay({}, { 'elsewhere/base.vhdx': base });
     const place = join(root, 'elsewhere/base.vhdx');
