@@ -5,9 +5,10 @@ import { delimiter, join } from 'node:path';
 
 /**
  * The programs that tests and engine runs talk to: the Debian package that holds each, the file names it goes by
- * (absolute ones are places besides PATH), and an argument list that it must accept to count as there.
+ * (absolute ones are places besides PATH), an argument list that it must accept to count as there, and whether it is a
+ * file that cannot be executed.
  *
- * @type {Record<string, { package: string, names: string[], probe?: string[] }>}
+ * @type {Record<string, { package: string, names: string[], probe?: string[], isFile?: boolean }>}
  */
 const programs = {
   chromium: {
@@ -27,6 +28,9 @@ const programs = {
   vhdiinfo: { package: 'libvhdi-utils', names: ['vhdiinfo'] },
   // Not a program but a module: the program is the Python that can import it, which need not be the first in PATH.
   pyvhdi: { package: 'python3-libvhdi', names: ['/usr/bin/python3', 'python3'], probe: ['-c', 'import pyvhdi'] },
+  'mkfs.ext4': { package: 'e2fsprogs', names: ['mkfs.ext4', '/usr/sbin/mkfs.ext4'] },
+  // Files and no programs: the firmware that an emulated PC starts with.
+  seabios: { package: 'seabios', names: ['/usr/share/seabios/bios.bin'], isFile: true },
   bunzip2: { package: 'bzip2', names: ['bunzip2'] },
   firefox: {
     package: 'firefox-esr',
@@ -42,7 +46,17 @@ const programs = {
 };
 
 /** The programs that `npm test` talks to; what is left of the table is for `npm run test:engines`. */
-export const testPrograms = ['chromium', 'qemu-img', 'qemu-io', '7zz', 'vhdiinfo', 'pyvhdi', 'bunzip2'];
+export const testPrograms = [
+  'chromium',
+  'qemu-img',
+  'qemu-io',
+  '7zz',
+  'vhdiinfo',
+  'pyvhdi',
+  'bunzip2',
+  'mkfs.ext4',
+  'seabios',
+];
 
 /** @param {string} name */
 const entry = (name) => {
@@ -51,10 +65,10 @@ const entry = (name) => {
   return program;
 };
 
-/** @param {string} path */
-const isExecutable = (path) => {
+/** @param {string} path @param {number} access */
+const isThere = (path, access) => {
   try {
-    accessSync(path, constants.X_OK);
+    accessSync(path, access);
     return statSync(path).isFile();
   } catch {
     return false;
@@ -75,9 +89,10 @@ export const packageOf = (name) => entry(name).package;
  * @returns {string | undefined}
  */
 export function findProgram(name) {
-  const { names, probe } = entry(name);
+  const { names, probe, isFile } = entry(name);
+  const access = isFile ? constants.R_OK : constants.X_OK;
   const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/bin', '/usr/local/bin', '/opt/homebrew/bin'];
   return names
     .flatMap((file) => (file.startsWith('/') ? [file] : folders.map((folder) => join(folder, file))))
-    .find((path) => isExecutable(path) && (probe === undefined || spawnSync(path, probe).status === 0));
+    .find((path) => isThere(path, access) && (probe === undefined || spawnSync(path, probe).status === 0));
 }

@@ -1,9 +1,11 @@
 // @ts-check
 /**
- * Installs the programs that the tests talk to, where it may: `node scripts/setup.mjs [PROGRAM...]`.
+ * Installs the programs that the tests talk to, where it may, and the packages that only some of them need:
+ * `node scripts/setup.mjs [PROGRAM...]`; with arguments, the programs named alone.
  * Does nothing where they are there; where it may not install, it says what to install.
  */
 import { spawnSync } from 'node:child_process';
+import { apart, installApart } from './apart.mjs';
 import { findProgram, packageOf, testPrograms } from './programs.mjs';
 
 const wanted = process.argv.length > 2 ? process.argv.slice(2) : testPrograms;
@@ -51,5 +53,13 @@ if (before.length === 0) {
     const still = missing();
     if (still.length > 0) console.error(`setup: still missing: ${still.join(', ')}`);
     if (!done || still.length > 0) process.exitCode = 1;
+  }
+}
+
+if (process.argv.length === 2) {
+  for (const name of apart) {
+    const { missing } = await installApart(name);
+    console.log(missing ?? `setup: the packages of the ${name} are there`);
+    if (missing !== undefined) process.exitCode = 1;
   }
 }
