@@ -1,0 +1,40 @@
+const SECTOR = 512;
+
+/**
+ * Makes a hard disk for the emulator v86 of whatever can be read at any place, such as a disk that `openVhdx` opened.
+ * The source is never written: what the guest writes is kept in memory, sector by sector, and ends with the emulator.
+ *
+ * @param {import('vhdx').RandomAccessSource} source
+ */
+export function v86Disk(source) {
+  const written = new Map();
+  let first; // the sector with the partition table: v86 looks for the disk's geometry there
+
+  // v86 knows no disk that fails: a read that rejects ends the program.
+  const get = async (offset, length, done) => {
+    const bytes = new Uint8Array(length);
+    await source.readInto(bytes, offset);
+    for (let at = 0; at < length; at += SECTOR) bytes.set(written.get(offset + at) ?? [], at);
+    if (offset === 0) first = bytes.slice(0, SECTOR);
+    done(bytes);
+  };
+
+  return {
+    byteLength: source.size,
+    load() {
+      this.onload({}); // v86 has put it here
+    },
+    get,
+    get_and_cache: get,
+    get_from_cache: (offset) => (offset === 0 ? first : undefined),
+    set(offset, bytes, done) {
+      for (let at = 0; at < bytes.length; at += SECTOR) written.set(offset + at, bytes.slice(at, at + SECTOR));
+      done();
+    },
+    get_buffer: (done) => done(), // too large to be had as one
+    get_state: () => [[...written]],
+    set_state([sectors]) {
+      for (const [offset, bytes] of sectors) written.set(offset, bytes);
+    },
+  };
+}
