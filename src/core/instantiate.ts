@@ -1,4 +1,4 @@
-import { instantiate } from '@assemblyscript/loader';
+import { demangle } from '@assemblyscript/loader';
 import { VhdxError } from '../errors.js';
 import { BufferPool } from './buffers.js';
 import { type CoreExports, MEMORY_PAGES, withTypedResults } from './core-exports.generated.js';
@@ -96,8 +96,10 @@ export function instantiateModule(module: WebAssembly.Module): Promise<Core> {
 /** The only place that knows the AssemblyScript loader. */
 async function instantiateWasm(kind: CoreKind, source: WebAssembly.Module | BufferSource): Promise<Core> {
   const memory = new WebAssembly.Memory({ initial: MEMORY_PAGES, maximum: MEMORY_PAGES });
-  const { exports } = await instantiate<CoreExports & Record<string, unknown>>(source, { env: { memory } });
-  return assemble(kind, exports, memory);
+  const module = source instanceof WebAssembly.Module ? source : await WebAssembly.compile(source);
+  // Not the loader's own instantiate: it looks for `Response`, for which Node loads all of fetch, 5 MB of it.
+  const { exports } = await WebAssembly.instantiate(module, { env: { memory } });
+  return assemble(kind, demangle<CoreExports & Record<string, unknown>>(exports), memory);
 }
 
 function assemble(kind: CoreKind, raw: CoreExports, memory: MemoryLike): Core {
