@@ -74,6 +74,7 @@ export default defineConfig({
       include: ['src/**/*.ts'],
       exclude: ['src/**/*.generated.*'],
       reporter: ['text'],
+      reportOnFailure: true,
       thresholds: { 'src/{format,disk}/**/*.ts': { lines: 95 } },
     },
   },

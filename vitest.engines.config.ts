@@ -2,6 +2,16 @@ import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config
 import { firefox, webkit } from './test/support/browser-processes.js';
 import base, { inBrowser, inChromium } from './vitest.config.js';
 
+/** The specs for any runtime that has a file system, without those of the image builder and of the app. */
+const inRuntime: TestProjectInlineConfiguration = {
+  extends: true,
+  test: {
+    name: 'runtime',
+    include: ['test/**/*.test.ts'],
+    exclude: ['test/package/**', 'test/app/**', 'test/build-*.node.test.ts'],
+  },
+};
+
 /** The same specs again, in a module worker of the same browser. */
 function inWorker(project: TestProjectInlineConfiguration): TestProjectInlineConfiguration {
   const [instance] = project.test?.browser?.instances ?? [];
@@ -13,5 +23,5 @@ function inWorker(project: TestProjectInlineConfiguration): TestProjectInlineCon
 
 const browsers = [inChromium(), inBrowser('firefox', firefox()), inBrowser('webkit', webkit())];
 
-// What only `npm run test:engines` asks for: two browsers that are not on every machine, and workers.
-export default defineConfig({ test: { ...base.test, projects: [...browsers, ...browsers.map(inWorker)] } });
+// What `npm run test:engines` asks for: other runtimes, browsers that are not on every machine, and workers.
+export default defineConfig({ test: { ...base.test, projects: [inRuntime, ...browsers, ...browsers.map(inWorker)] } });

@@ -23,7 +23,7 @@ const isCI = Boolean(process.env.CI) && process.env.CI !== 'false';
  * @property {{ name: string, version: string, executable: string }} [download] where the npm registry has it
  * @property {string[]} [programs] what must be installed, the engine itself first
  * @property {string[]} runtime what runs Vitest; the downloaded executable goes before it
- * @property {string[]} vitest which specs
+ * @property {string} project the project of vitest.engines.config.ts
  */
 
 const { platform, arch } = process;
@@ -35,17 +35,13 @@ const node = (version) => ({
   title: 'Node',
   download: { name: `node-${platform}-${arch}`, version, executable: 'bin/node' },
   runtime: [],
-  vitest: ['--project', 'node'],
+  project: 'runtime',
 });
 
 /** A browser's page and a module worker in it. @param {string} name @param {string} title @param {string[]} programs */
 const browser = (name, title, programs) => {
-  const vitest = ['--config', 'vitest.engines.config.ts', '--project'];
-  const page = { title, programs, runtime: [process.execPath], vitest: [...vitest, name] };
-  return {
-    [name]: page,
-    [`${name}-worker`]: { ...page, place: ', module worker', vitest: [...vitest, `${name}-worker`] },
-  };
+  const page = { title, programs, runtime: [process.execPath], project: name };
+  return { [name]: page, [`${name}-worker`]: { ...page, place: ', module worker', project: `${name}-worker` } };
 };
 
 /** @type {Record<string, Engine>} */
@@ -58,13 +54,13 @@ const engines = {
     title: 'Bun',
     download: { name: `@oven/bun-${bunPlatform}`, version: '1.4.5', executable: 'bin/bun' },
     runtime: ['--bun'],
-    vitest: ['--project', 'node'],
+    project: 'runtime',
   },
   deno: {
     title: 'Deno',
     download: { name: `@deno/${denoPlatform}`, version: '2.9.6', executable: 'deno' },
     runtime: ['run', '--allow-all', '--no-lock'],
-    vitest: ['--project', 'node'],
+    project: 'runtime',
   },
   ...browser('chromium', 'Chromium', ['chromium']),
   ...browser('firefox', 'Firefox', ['firefox']),
@@ -132,9 +128,19 @@ async function test(name, engine) {
   }
   const report = join(folder, `${name}.json`);
   rmSync(report, { force: true });
-  const reporters = ['--reporter', 'default', '--reporter', 'json', '--outputFile.json', report];
-  const command = [...(engine.download ? [executableOf(engine.download)] : []), ...engine.runtime];
-  const [program = '', ...args] = [...command, 'node_modules/vitest/vitest.mjs', 'run', ...engine.vitest, ...reporters];
+  const vitest = ['node_modules/vitest/vitest.mjs', 'run', '--config', 'vitest.engines.config.ts'];
+  const options = [
+    '--project',
+    engine.project,
+    '--reporter',
+    'default',
+    '--reporter',
+    'json',
+    '--outputFile.json',
+    report,
+  ];
+  const executable = engine.download ? [executableOf(engine.download)] : [];
+  const [program = '', ...args] = [...executable, ...engine.runtime, ...vitest, ...options];
   const env = { ...process.env, DENO_DIR: join(folder, 'deno-cache'), DENO_NO_UPDATE_CHECK: '1' };
   const start = performance.now();
   const child = spawn(program, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] });
