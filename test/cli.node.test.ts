@@ -3,7 +3,9 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { buildImage } from './support/build-image.js';
 import { ending, expectFailure, saved, startVhdx, vhdx } from './support/command.js';
-import { GiB, KiB, MiB } from './support/encode-primitives.js';
+import { GiB, KiB, MiB, TiB } from './support/encode-primitives.js';
+import { GUID } from './support/encode-structures.js';
+import type { ImageSpec } from './support/image-spec.js';
 import { needs, tempDir, tool } from './support/tools.js';
 
 const qemuImg = tool('qemu-img');
@@ -54,6 +56,13 @@ describe('vhdx', () => {
     expectFailure(await vhdx(...args), status, text);
   });
 });
+
+/** The items of an image, with another block size in the file parameters. */
+function withBlockSize(blockSize: number): NonNullable<ImageSpec['items']> {
+  const data = new Uint8Array(8);
+  new DataView(data.buffer).setUint32(0, blockSize, true);
+  return (items) => items.map((item) => (item.id === GUID.fileParameters ? { ...item, data } : item));
+}
 
 /** Files that are no VHDX, or not a whole one, by what must be said of them. */
 const badFiles: Record<string, { bytes: Uint8Array | string; says: string }> = {
@@ -125,6 +134,27 @@ describe('bad input', () => {
     expect(await vhdx('read', '--length', '1M', whole)).toMatchObject({ status: 0, stderr: '' });
     const lost = await vhdx('read', '--offset', '2M', whole);
     expectFailure(lost, 1, `vhdx: ${whole}: BAT entry 2: `, 'the file ends at');
+  });
+
+  test.each<[string, ImageSpec, string]>([
+    ['region table with 2^32-1 entries', { regionTables: { entryCount: 0xffffffff } }, '4294967295'],
+    ['metadata table with 65535 entries', { metadata: { entryCount: 0xffff } }, '65535'],
+    ['disk of 2^63 bytes', { virtualSize: 2n ** 63n }, 'Virtual Disk Size'],
+    ['disk of 2^53 bytes', { virtualSize: 2n ** 53n }, 'Virtual Disk Size'],
+    ['disk of 64 TiB with the BAT of a small one', { virtualSize: 64 * TiB, places: { bat: { length: MiB } } }, 'BAT'],
+    ['block size of 4 GiB', { items: withBlockSize(0xffffffff) }, 'File Parameters'],
+  ])('a %s is refused in one line', async (_, spec, says) => {
+    const path = await saved(buildImage(spec), join(await tempDir(), 'disk.vhdx'));
+    expectFailure(await vhdx('info', path), 1, `vhdx: ${path}: `, says);
+    expect(await vhdx('check', path)).toMatchObject({ status: 1, stderr: '' });
+  });
+
+  test('a block beyond 2^53 spoils only what it holds', async () => {
+    const image = buildImage({ bat: { 1: (2n ** 63n) | 6n } });
+    const path = await saved(image, join(await tempDir(), 'disk.vhdx'));
+    expect(await vhdx('read', '--length', '1M', path)).toMatchObject({ status: 0, stderr: '' });
+    expectFailure(await vhdx('read', '--offset', '1M', path), 1, `vhdx: ${path}: BAT entry 1: `);
+    expect(await vhdx('check', path)).toMatchObject({ status: 2, stderr: '' });
   });
 
   test('text out of an image cannot reach the terminal as a command', async () => {
