@@ -172,6 +172,22 @@ describe('a broken pipe', () => {
     expect(await ending(child)).toEqual({ status: 0, stderr: '' });
   });
 
+  test('does not change what check and compare have found', async () => {
+    const folder = await tempDir();
+    const damaged = await saved(buildImage({ blocks: { 0: { state: 4 } } }), join(folder, 'damaged.vhdx'));
+    const [a, b] = [join(folder, 'a'), join(folder, 'b')];
+    await writeFile(a, 'one');
+    await writeFile(b, 'two');
+    for (const [args, status] of [
+      [['check', damaged], 2],
+      [['compare', a, b], 1],
+    ] as const) {
+      const child = startVhdx(...args);
+      child.stdout?.destroy();
+      expect(await ending(child)).toEqual({ status, stderr: '' });
+    }
+  });
+
   test.each([
     ['convert', ['-']],
     ['read', []],

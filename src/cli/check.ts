@@ -46,9 +46,9 @@ export function define(command: Command): void {
 async function check(file: string, flags: Flags): Promise<void> {
   await about(file, async () => {
     const report = await withProgress('check', (onProgress) => checkVhdx(file, { ...openOptions(flags), onProgress }));
+    process.exitCode = EXIT_CODES[report.status];
     if (flags.output === 'json') await writeJson(report);
     else await writeOut(reportText(report, displayName(file)));
-    process.exitCode = EXIT_CODES[report.status];
   });
 }
 

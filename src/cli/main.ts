@@ -72,7 +72,7 @@ async function run(args: readonly string[]): Promise<number> {
 }
 
 function exitCodeOf(error: unknown, failed: number): number {
-  if (error instanceof BrokenPipe) return 0; // whoever read wanted no more
+  if (error instanceof BrokenPipe) return Number(process.exitCode ?? 0); // whoever read wanted no more
   if (error instanceof Interruption) return error.exitCode;
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : failed; // it has told its own story
   complain(error);
