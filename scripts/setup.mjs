@@ -22,16 +22,9 @@ function rootPrefix() {
 
 /** @param {string[]} prefix @param {string[]} args */
 function aptGet(prefix, args) {
-  const command = [
-    ...prefix,
-    'env',
-    'DEBIAN_FRONTEND=noninteractive',
-    'apt-get',
-    '-qq',
-    '-o',
-    'DPkg::Lock::Timeout=300',
-  ];
-  const [program = 'env', ...rest] = [...command, ...args];
+  const options = ['DPkg::Lock::Timeout=300', 'Acquire::Retries=3'].flatMap((option) => ['-o', option]);
+  const command = [...prefix, 'env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', '-qq', ...options, ...args];
+  const [program = 'env', ...rest] = command;
   return spawnSync(program, rest, { stdio: ['ignore', 'inherit', 'inherit'] }).status === 0;
 }
 
