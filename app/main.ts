@@ -81,7 +81,7 @@ function show(opened: Opened, signal: AbortSignal): void {
   if (opened.problem) complain(opened.problem.sentence);
   missing.textContent = opened.missing ?? '';
   missing.hidden = opened.missing === undefined;
-  byId('more-files-label', HTMLLabelElement).hidden = info?.type !== 'differencing';
+  for (const id of ['more-files', 'more-files-label']) byId(id, HTMLElement).hidden = info?.type !== 'differencing';
   subject.replaceChildren(
     ...opened.candidates.map((candidate, i) =>
       el('option', { value: i, selected: i === opened.subject }, candidate.name),
@@ -89,6 +89,8 @@ function show(opened: Opened, signal: AbortSignal): void {
   );
   subjectField.hidden = opened.candidates.length < 2;
   disk.hidden = false;
+  // Of an image that does not open there is only the file.
+  for (const id of ['panel-map', 'panel-contents', 'panel-save']) byId(id, HTMLElement).hidden = info === undefined;
   for (const panel of panels) panel.show(context);
   diskName.focus({ preventScroll: true });
 }

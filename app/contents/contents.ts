@@ -18,11 +18,8 @@ export async function readContents(read: Read, size: number, sectorSize: number)
   if (fileSystem) return { scheme: 'none', sectorSize, partitions: [], notes: [], fileSystem };
   const mbr = await readMbr(read, size, sectorSize);
   if (mbr) return withFileSystems(read, size, sectorSize, mbr);
-  const readable = size < 512 || (await read(0, 512)) !== undefined;
-  const notes = readable
-    ? []
-    : ['The first sector of the disk is damaged: whether there is a partition table cannot be told.'];
-  return { scheme: 'none', sectorSize, partitions: [], notes };
+  const isReadable = size < 512 || (await read(0, 512)) !== undefined;
+  return { scheme: isReadable ? 'none' : 'unknown', sectorSize, partitions: [], notes: [] };
 }
 
 async function withFileSystems(read: Read, size: number, sectorSize: number, table: Table): Promise<Contents> {

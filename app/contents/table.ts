@@ -22,7 +22,8 @@ export interface Partition {
 
 /** The partition table of a disk, or what lies on a disk without one. */
 export interface Contents {
-  readonly scheme: 'GPT' | 'MBR' | 'none';
+  /** `unknown` where the place of the table cannot be read. */
+  readonly scheme: 'GPT' | 'MBR' | 'none' | 'unknown';
   /** Bytes of the sectors that the table counts in. */
   readonly sectorSize: number;
   /** Disk GUID or MBR signature. */

@@ -78,6 +78,7 @@ export function checksumPanel(): Panel {
     show(shown) {
       context = shown;
       sums.clear();
+      expected.value = '';
       work.reset();
       for (const choice of choices) choice.checked = choice.value === (shown.info ? 'disk' : 'file');
       for (const choice of choices) choice.disabled = choice.value === 'disk' && !shown.info;

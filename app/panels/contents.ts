@@ -10,10 +10,8 @@ export function contentsPanel(): Panel {
   return {
     show(context) {
       body.replaceChildren();
-      state.textContent = context.info
-        ? 'Reading the partition table…'
-        : 'What is on the disk cannot be told: the image does not open.';
       if (!context.info) return;
+      state.textContent = 'Reading the partition table…';
       context.client.call('contents', null, { signal: context.signal }).then(
         (contents) => {
           state.textContent = summarise(contents);
@@ -30,6 +28,8 @@ export function contentsPanel(): Panel {
 }
 
 function summarise({ scheme, sectorSize, diskId, partitions, fileSystem }: Contents): string {
+  if (scheme === 'unknown')
+    return 'The first sector of the disk cannot be read, so nobody can tell whether there is a partition table.';
   if (scheme !== 'none') {
     const id = diskId === undefined ? '' : `, disk ${diskId}`;
     return `${scheme} with ${plural(partitions.length, 'partition')}, in sectors of ${sectorSize} bytes${id}.`;

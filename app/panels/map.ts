@@ -76,7 +76,7 @@ export class MapPanel implements Panel {
     this.#strip.paint(undefined, this.#palette);
     this.#look(wholeView);
     if (this.#frame) this.#loadStrip(context, this.#frame);
-    else this.#say(context.info ? 'The disk is empty.' : 'There is no map: the image does not open.');
+    else this.#say('The disk is empty.');
   }
 
   /** The kinds of bytes that the disk may have: where its parents are or are missing depends on the chain. */

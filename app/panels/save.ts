@@ -42,8 +42,8 @@ export function savePanel(): Panel {
     const info = context?.info;
     const refusal = info && chosen() === 'vhd' ? vhdRefusal(info.virtualSize, info.logicalSectorSize) : undefined;
     work.enabled = info !== undefined && refusal === undefined;
-    if (!info) what.textContent = 'An image that does not open cannot be saved.';
-    else if (refusal !== undefined) what.textContent = refusal;
+    if (!info) return;
+    if (refusal !== undefined) what.textContent = refusal;
     else if (chosen() === 'raw')
       what.textContent = `The disk's ${exactSizeText(info.virtualSize)} and nothing else, as dd and emulators take it.`;
     else

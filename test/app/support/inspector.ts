@@ -29,6 +29,8 @@ export interface PageOptions extends BrowserContextOptions {
   readonly query?: string;
   /** Runs in the page before its own code. */
   readonly before?: () => void;
+  /** Whether errors in the console are what the spec is about. */
+  readonly isComplaining?: boolean;
   /** Gives the page storage on the disk, as for a person's own browser, instead of a little in memory. */
   readonly ownStorage?: boolean;
 }
@@ -77,6 +79,7 @@ export function inspector() {
       query = '',
       before,
       ownStorage,
+      isComplaining = false,
       ...options
     }: PageOptions = {}): Promise<Page> {
       const origin = await serve(folder, policy, routes);
@@ -94,7 +97,7 @@ export function inspector() {
       });
       onTestFinished(async () => {
         await context.close();
-        expect(complaints).toEqual([]);
+        if (!isComplaining) expect(complaints).toEqual([]);
       });
       if (before) await context.addInitScript(before);
       await page.goto(`${origin}/${query}`);

@@ -65,16 +65,19 @@ function coloursInColumn({ x, y }: { x: number; y: number }): string[] {
   for (const swatch of document.querySelectorAll<HTMLElement>('#map-legend .swatch')) {
     kinds.set(getComputedStyle(swatch).backgroundColor, swatch.dataset['kind'] ?? '');
   }
-  const kindAt = (row: number) => {
-    const [red, green, blue, alpha] = pen.getImageData(Math.floor(x * ratio), Math.floor(row * ratio), 1, 1).data;
+  const kindAt = (column: number, row: number) => {
+    const [red, green, blue, alpha] = pen.getImageData(Math.floor(column * ratio), Math.floor(row * ratio), 1, 1).data;
     return alpha === 255 ? kinds.get(`rgb(${red}, ${green}, ${blue})`) : undefined;
   };
-  let foot = y;
-  while (kindAt(foot + 1) !== undefined) foot += 1;
+  // A cell has its gap and its outline to the right and below.
+  const steps = [0, 1, 2, 3, 4].flatMap((step) => [[step, 0] as const, [0, step] as const, [step, step] as const]);
+  const [left, up] = steps.find(([dx, dy]) => kindAt(x - dx, y - dy) !== undefined) ?? [0, 0];
+  const column = x - left;
+  let foot = y - up;
+  while (kindAt(column, foot + 1) !== undefined) foot += 1;
   const found: string[] = [];
-  for (let row = foot; kindAt(row) !== undefined; row -= 1) {
-    const kind = kindAt(row);
-    if (kind !== undefined && found.at(-1) !== kind) found.push(kind);
+  for (let row = foot, kind = kindAt(column, row); kind !== undefined; row -= 1, kind = kindAt(column, row)) {
+    if (found.at(-1) !== kind) found.push(kind);
   }
   return found;
 }
