@@ -13,6 +13,20 @@ export class BrokenPipe extends Error {
   override readonly name = 'BrokenPipe';
 }
 
+const EXIT_CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
+
+/** Somebody pressed Ctrl-C, or asked the command to end in another way. */
+export class Interruption extends Error {
+  override readonly name = 'Interruption';
+  /** 128 and the number of the signal, as shells have it. */
+  readonly exitCode: number;
+
+  constructor(signal: keyof typeof EXIT_CODES) {
+    super(`interrupted by ${signal}`);
+    this.exitCode = EXIT_CODES[signal];
+  }
+}
+
 /** Does some work that concerns a file, so that what goes wrong in it is told of that file. */
 export async function about<T>(file: string, work: () => T | Promise<T>): Promise<T> {
   try {

@@ -1,16 +1,6 @@
-const EXIT_CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
+import { Interruption } from './failure.js';
 
-/** Somebody pressed Ctrl-C, or asked the command to end in another way. */
-export class Interruption extends Error {
-  override readonly name = 'Interruption';
-  /** 128 and the number of the signal, as shells have it. */
-  readonly exitCode: number;
-
-  constructor(signal: keyof typeof EXIT_CODES) {
-    super(`interrupted by ${signal}`);
-    this.exitCode = EXIT_CODES[signal];
-  }
-}
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /**
  * Does some work that must put things in order before the command ends: the first Ctrl-C gives it up through the
@@ -18,8 +8,7 @@ export class Interruption extends Error {
  */
 export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController();
-  const names = Object.keys(EXIT_CODES) as (keyof typeof EXIT_CODES)[];
-  const listeners = names.map((name) => [name, () => controller.abort(new Interruption(name))] as const);
+  const listeners = SIGNALS.map((name) => [name, () => controller.abort(new Interruption(name))] as const);
   for (const [name, listener] of listeners) process.once(name, listener);
   try {
     return await work(controller.signal);

@@ -1,8 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
-import { BrokenPipe, complain, writeIfHeard } from './failure.js';
-import { Interruption } from './interruption.js';
+import { BrokenPipe, complain, Interruption, writeIfHeard } from './failure.js';
 
 /** What a file of a subcommand exports. */
 interface Subcommand {
