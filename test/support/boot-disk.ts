@@ -7,7 +7,7 @@ const SECTOR = 512;
  * The first sector of a disk that a PC starts from. It reads the sector `lba` through the BIOS, writes `greeting` and
  * then the text in that sector to the first serial port, and halts. Where the disk cannot be read, it writes nothing.
  */
-export function bootSector(lba: number, greeting: string): Uint8Array {
+function bootSector(lba: number, greeting: string): Uint8Array {
   const program = [
     [0xfa], //             00      cli
     [0x31, 0xc0], //       01      xor ax, ax

@@ -42,13 +42,13 @@ export async function openPage(url: string): Promise<WatchedPage> {
   return page;
 }
 
-/** Opens `index.html` of a folder in a real Chromium, as if a server at the root of a site had sent it. */
-export async function openFolder(folder: string): Promise<WatchedPage> {
+/** Opens a page of a folder in a real Chromium, as if a server had sent it from the root of a site. */
+export async function openFolder(folder: string, name = 'index.html'): Promise<WatchedPage> {
   const { page, context } = await newPage();
-  await context.route('http://site.test/**', async (route) => {
+  await context.route('https://site.test/**', async (route) => {
     const path = normalize(decodeURIComponent(new URL(route.request().url()).pathname));
     await route.fulfill({ path: join(folder, path) });
   });
-  await page.goto('http://site.test/index.html');
+  await page.goto(`https://site.test/${name}`);
   return page;
 }
