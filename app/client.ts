@@ -1,7 +1,7 @@
 import type { Answer, Method, Methods, Problem, Request } from './protocol.js';
 
 /** A failure that the worker told of, in words for people. */
-export class ProblemError extends Error {
+class ProblemError extends Error {
   override readonly name = 'ProblemError';
   /** What went wrong. */
   readonly problem: Problem;

@@ -1,7 +1,7 @@
 import type { CheckStatus, Finding, Severity } from '../../src/index.js';
 import { byId, el, reachable } from '../dom.js';
 import type { CheckSummary, FindingGroup } from '../protocol.js';
-import { countText, hexText, plural, shareText } from '../wording.js';
+import { countText, hexText, plural, sentence, shareText } from '../wording.js';
 import { type Context, type Panel, sentenceOf } from './context.js';
 import { virtualList } from './virtual-list.js';
 
@@ -50,7 +50,7 @@ export function findingsPanel(): Panel {
     tell(status, mark, title);
     const counts = (['fatal', 'block', 'warning', 'info'] as const).filter((grade) => summary.counts[grade] > 0);
     const tally = counts.map((grade) => plural(summary.counts[grade], ...TALLY[grade])).join(', ');
-    state.textContent = tally === '' ? meaning : `${meaning} ${tally}.`;
+    state.textContent = tally === '' ? meaning : `${sentence(tally)} ${meaning}`;
     list.replaceChildren(...summary.groups.map((group) => groupElement(group, context)));
     context.announce(`Checked: ${title}. ${meaning}`);
   };
@@ -66,10 +66,10 @@ export function findingsPanel(): Panel {
       client.call('check', null, { signal, onTell }).then(
         (summary) => render(summary, context),
         (error) => {
-          const sentence = sentenceOf(error);
-          if (sentence === undefined) return;
+          const reason = sentenceOf(error);
+          if (reason === undefined) return;
           tell('unknown', '?', 'Not checked');
-          state.textContent = `The check could not be finished. ${sentence}`;
+          state.textContent = `The check could not be finished. ${reason}`;
         },
       );
     },

@@ -4,7 +4,7 @@ import { hexText, shareText, sizeText } from '../wording.js';
 import type { Palette } from './map-paint.js';
 
 /** What the kinds are called. */
-export const LABELS: Readonly<Record<Kind, string>> = {
+const LABELS: Readonly<Record<Kind, string>> = {
   data: 'Data',
   parent: 'Data in a parent',
   zero: 'Zero',
@@ -17,7 +17,7 @@ export const LABELS: Readonly<Record<Kind, string>> = {
 const ORDER: readonly Kind[] = ['data', 'parent', 'zero', 'unmapped', 'absent', 'damaged'];
 
 /** How many bytes of each kind some bins hold. */
-export function totalsOf(bins: MapBins): Readonly<Record<Kind, number>> {
+function totalsOf(bins: MapBins): Readonly<Record<Kind, number>> {
   const totals = { data: 0, parent: 0, zero: 0, unmapped: 0, absent: 0, damaged: 0 };
   for (let i = 0; i < bins.bytes.length; i++) totals[KINDS[i % KINDS.length] ?? 'data'] += bins.bytes[i] ?? 0;
   return totals;

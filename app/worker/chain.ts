@@ -2,7 +2,7 @@ import { type DiskInfo, openVhdx } from '../../src/index.js';
 import type { Candidate, Input } from '../protocol.js';
 
 /** The DataWriteGuids that the parent of an image may have; none where it has no parent. */
-export function linkagesOf(info: DiskInfo): string[] {
+function linkagesOf(info: DiskInfo): string[] {
   if (info.type !== 'differencing') return [];
   const { parent_linkage, parent_linkage2 } = info.parentLocator ?? {};
   return [parent_linkage, parent_linkage2].flatMap((text) => (text ? [text.toLowerCase().replace(/[{}]/g, '')] : []));

@@ -15,7 +15,7 @@ type GrowingBins = MapBins & { reached: number };
 type Breathe = () => Promise<void>;
 
 /** The narrowest width of a bin, `least` doubled so often, with which a length has at most `limit` bins. */
-export function binLengthFor(length: number, limit: number, least: number): number {
+function binLengthFor(length: number, limit: number, least: number): number {
   let width = least;
   while (Math.ceil(length / width) > limit) width *= 2;
   return width;
