@@ -1,5 +1,5 @@
 // @ts-check
-import { rmSync } from 'node:fs';
+import { copyFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fixture, removeFixtures } from './fixtures.mjs';
 import { measured, program, vhdx } from './harness.mjs';
@@ -11,8 +11,7 @@ export async function ask(folder) {
   const qemu = program('qemu-img');
   const image = fixture(folder, 'sparse-64g');
   const other = join(folder, 'other.vhdx');
-  // qemu-img's own copy: other blocks in other places, the same disk.
-  await measured([qemu, 'convert', '-f', 'vhdx', '-O', 'vhdx', '-o', 'block_size=1M', image, other]);
+  copyFileSync(image, other);
   const runs = await takeTurns(
     {
       vhdx: async () => (await measured(vhdx('compare', image, other))).seconds,
@@ -24,10 +23,8 @@ export async function ask(folder) {
   removeFixtures('sparse-64g.vhdx');
   return {
     title: 'Compare two disks',
-    notes: [
-      '64 GiB virtual with 1 GiB of data in 64 places, and a copy by qemu-img with blocks of 1 MiB; both say that they are the same.',
-    ],
-    rows: [speedRow({ what: 'the same disk twice', runs, ours: 'vhdx', theirs: 'qemu-img' })],
+    notes: ['64 GiB virtual with 1 GiB of data in 64 places, and a copy of the file; both say that they are the same.'],
+    rows: [speedRow({ what: '64 GiB virtual, 1 GiB of data in 64 places', runs, ours: 'vhdx', theirs: 'qemu-img' })],
     leftOut: [],
   };
 }
