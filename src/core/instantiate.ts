@@ -99,7 +99,16 @@ async function instantiateWasm(kind: CoreKind, source: WebAssembly.Module | Buff
   const module = source instanceof WebAssembly.Module ? source : await WebAssembly.compile(source);
   // Not the loader's own instantiate: it looks for `Response`, for which Node loads all of fetch, 5 MB of it.
   const { exports } = await WebAssembly.instantiate(module, { env: { memory } });
-  return assemble(kind, demangle<CoreExports & Record<string, unknown>>(exports), memory);
+  return assemble(kind, withoutWrappers(demangle<Record<string, unknown>>(exports)), memory);
+}
+
+/** The functions themselves: the loader's wrappers count arguments for the sake of optional ones, which the core has not. */
+function withoutWrappers(exports: Readonly<Record<string, unknown>>): CoreExports {
+  const bare = Object.entries(exports).map(([name, value]) => {
+    const original = typeof value === 'function' && 'original' in value ? value.original : value;
+    return [name, original] as const;
+  });
+  return Object.fromEntries(bare) as unknown as CoreExports;
 }
 
 function assemble(kind: CoreKind, raw: CoreExports, memory: MemoryLike): Core {
