@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { defineConfig, type Plugin } from 'vite';
@@ -24,12 +26,35 @@ function sample(): Plugin {
   };
 }
 
+/** Lets the built page be kept by the browser, so that it opens without a network. */
+function offline(): Plugin {
+  return {
+    name: 'offline',
+    apply: 'build',
+    enforce: 'post',
+    transformIndexHtml: () => [{ tag: 'meta', attrs: { name: 'offline', content: './service-worker.js' } }],
+    generateBundle(_, bundle) {
+      const files = ['', 'icon.svg', ...Object.keys(bundle).filter((name) => name !== 'index.html')].map(
+        (name) => `./${name}`,
+      );
+      const version = createHash('sha256')
+        .update(JSON.stringify([files, bundle['index.html']]))
+        .digest('hex')
+        .slice(0, 12);
+      const source = readFileSync(here('app/offline/service-worker.js'), 'utf8')
+        .replace("['%FILES%']", JSON.stringify(files))
+        .replace('%VERSION%', version);
+      this.emitFile({ type: 'asset', fileName: 'service-worker.js', source });
+    },
+  };
+}
+
 /** The inspector: `npm run app` serves it, `npm run app:build` makes a folder of static files of it. */
 export default defineConfig({
   root: here('app'),
   base: './', // so that the built page may lie in any folder of a server
   publicDir: here('app/public'),
-  plugins: [sample()],
+  plugins: [sample(), offline()],
   build: {
     outDir: here('build/app'),
     emptyOutDir: true,
@@ -37,5 +62,6 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
   },
-  worker: { format: 'es' },
+  // One file: what is loaded only when it is wanted is not there without a network.
+  worker: { format: 'es', rolldownOptions: { output: { codeSplitting: false } } },
 });

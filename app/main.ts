@@ -104,6 +104,13 @@ watchIntake({
   onAddress: (address) => void open([address]),
 });
 
+// Only the built page has it: see the build's configuration.
+const serviceWorker = document.querySelector<HTMLMetaElement>('meta[name="offline"]')?.content;
+if (serviceWorker !== undefined && 'serviceWorker' in navigator) {
+  // Without it the page does all it does, as long as there is a network.
+  navigator.serviceWorker.register(serviceWorker).catch(() => undefined);
+}
+
 /** A link to this page may name what to open: `?url=disk.vhdx`, more than one for a chain. */
 const linked = new URLSearchParams(location.search).getAll('url');
 void open(linked.map((address) => new URL(address, document.baseURI).href));
