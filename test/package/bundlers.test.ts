@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { cp, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 import { beforeAll, describe, expect, onTestFinished } from 'vitest';
 import { installApart } from '../../scripts/apart.mjs';
 import { pattern } from '../support/block-content.js';
@@ -111,6 +112,12 @@ async function withNodeModules(folder: string): Promise<string[]> {
   return texts.filter(({ text }) => text.includes('node:')).map(({ name }) => name);
 }
 
+/** Runs a bundler in a folder; `said` is all that it wrote, without colours. */
+async function runBundler(name: string, args: readonly string[], cwd: string) {
+  const { status, stdout, stderr } = await run(program(name), args, { cwd });
+  return { status, said: stripVTControlCharacters(stdout + stderr) };
+}
+
 /** What bundlers say where they are not content. */
 const COMPLAINT = /\bwarn|deprecated|\(!\)/i;
 
@@ -119,9 +126,9 @@ describe.each(Object.entries(BUNDLERS))('a page bundled by %s', (_name, { comman
     'is made without a warning and reads a dirty child with its parent',
     async () => {
       const [name, ...args] = command;
-      const { status, stdout, stderr } = await run(program(name), args, { cwd: page });
-      expect(status, stdout + stderr).toBe(0);
-      expect(stdout + stderr).not.toMatch(COMPLAINT);
+      const { status, said } = await runBundler(name, args, page);
+      expect(status, said).toBe(0);
+      expect(said).not.toMatch(COMPLAINT);
       expect(await withNodeModules(join(page, folder))).toEqual([]);
 
       if (script !== undefined) {
@@ -145,7 +152,7 @@ describe("a page of Vite's development server", () => {
       let said = '';
       const url = await new Promise<string>((resolve, reject) => {
         const hear = (chunk: Uint8Array) => {
-          said += chunk;
+          said = stripVTControlCharacters(said + chunk);
           const [found] = /http:\/\/127\.0\.0\.1:\d+\//.exec(said) ?? [];
           if (found !== undefined) resolve(found);
         };
@@ -173,8 +180,8 @@ describe('a page that imports a module of Node, and what the package does not ha
       const script = "import fs from 'node:fs';\nimport * as vhdx from 'vhdx';\nconsole.log(fs, vhdx.nothing);\n";
       await writeFile(join(bad, 'src/index.js'), script);
       const { command, folder } = BUNDLERS['Rollup with its plugin node-resolve'] as Bundler;
-      const { stdout, stderr } = await run(program('rollup'), command.slice(1), { cwd: bad });
-      expect(stdout + stderr).toMatch(COMPLAINT);
+      const { said } = await runBundler('rollup', command.slice(1), bad);
+      expect(said).toMatch(COMPLAINT);
       expect(await withNodeModules(join(bad, folder))).toEqual(['index.js']);
     },
     120_000,
