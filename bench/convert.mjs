@@ -8,7 +8,7 @@ import { memoryRow, rate, round, speedRow, time } from './rows.mjs';
 import { Runs, takeTurns } from './turns.mjs';
 
 /** Longest that qemu-img is waited for where it walks 4 TiB, in seconds. */
-const PATIENCE = 100;
+const PATIENCE = 60;
 
 /**
  * How each is told to turn an image into a raw file; throws LeftOut where it is not here.
