@@ -52,6 +52,11 @@ async function open(next: readonly Input[], wanted?: number): Promise<void> {
     inputs = next;
     show(result, opened.signal);
   } catch (error) {
+    // What was open before is closed by now.
+    if (current === opened) {
+      disk.hidden = true;
+      delete document.body.dataset['state'];
+    }
     const sentence = sentenceOf(error);
     if (sentence !== undefined) complain(sentence);
   } finally {

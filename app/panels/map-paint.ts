@@ -67,7 +67,9 @@ export function paintCursor({ pen, palette }: Brush, view: MapView, cell: number
   const { x, y, width, height } = boxOf(view, cell);
   pen.strokeStyle = palette.cursor;
   pen.lineWidth = bold ? 2 : 1;
-  pen.strokeRect(x - 0.5, y - 0.5, width + 1, height + 1);
+  // In the gaps around the cell; at the edges of the canvas there is none.
+  const [left, top] = [Math.max(pen.lineWidth / 2, x - 0.5), Math.max(pen.lineWidth / 2, y - 0.5)];
+  pen.strokeRect(left, top, x + width + 0.5 - left, y + height + 0.5 - top);
 }
 
 /** A rectangle whose heights are the shares of the kinds, so that a little data in a large bin is still to be seen. */

@@ -79,12 +79,13 @@ export class MapPanel implements Panel {
     else this.#say('The disk is empty.');
   }
 
-  /** The kinds of bytes that the disk may have: where its parents are or are missing depends on the chain. */
+  /** The kinds of bytes that the disk may have; what a parent holds only where there is one, or one is missing. */
   get #kinds(): readonly Kind[] {
-    const { info, opened } = this.#context ?? {};
-    const inherited: readonly Kind[] =
-      info?.type !== 'differencing' ? [] : opened?.missing === undefined ? ['parent'] : ['parent', 'absent'];
-    return ['data', 'zero', 'unmapped', 'damaged', ...inherited];
+    const { chain = [], missing } = this.#context?.opened ?? {};
+    const kinds: Kind[] = ['data', 'zero', 'unmapped', 'damaged'];
+    if (chain.length > 1) kinds.push('parent');
+    if (missing !== undefined) kinds.push('absent');
+    return kinds;
   }
 
   get #frame(): MapFrame | undefined {

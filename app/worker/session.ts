@@ -36,7 +36,14 @@ const PIECE = 4 * MiB;
 /** Largest file that is gathered for a download, where the browser lets no page write files. */
 const LARGEST_DOWNLOAD = 256 * 1024 * MiB;
 /** Errors that say that the input failed, and not that a place of the disk is damaged. */
-const INPUT_FAILED: readonly string[] = ['read-failed', 'short-read', 'source-changed', 'closed'];
+const INPUT_FAILED: readonly string[] = [
+  'read-failed',
+  'short-read',
+  'source-changed',
+  'closed',
+  'unsupported-input',
+  'wasm-unavailable',
+];
 
 /** How one call is followed and ended. */
 export interface Call<Tell> {
@@ -92,6 +99,8 @@ export class Session {
       );
     } catch (error) {
       signal.throwIfAborted();
+      // Of what cannot even be read there is nothing to show.
+      if (!(error instanceof VhdxError) || INPUT_FAILED.includes(error.code)) throw error;
       return new Session({ candidates, subject, chain: [], problem: problemOf(error) }, inputs, undefined);
     }
   }

@@ -17,7 +17,7 @@ export async function factsOf(page: Page, list: string): Promise<Record<string, 
 export async function openFiles(page: Page, files: string | readonly string[]): Promise<void> {
   await page.setInputFiles('#files', files);
   await page.locator('#disk').waitFor();
-  await expectText(page.locator('#verdict'), /Sound|Worth a repair|Damaged|Does not open/);
+  await expectText(page.locator('#verdict'), /Sound|Worth a repair|Damaged|Without its parent|Does not open/);
 }
 
 /** What the legend of the map says there is of each kind, once it is complete. */
