@@ -52,5 +52,5 @@ async function npm(cwd, ...args) {
     said += chunk;
   });
   const [status] = await once(child, 'close');
-  return status === 0 ? undefined : said.replaceAll('npm error', '').trim().slice(0, 300);
+  return status === 0 ? undefined : said.replaceAll('npm error', '').trim().split('\n').slice(0, 3).join(',');
 }
