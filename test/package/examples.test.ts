@@ -35,11 +35,22 @@ describe('the examples', () => {
     const tsc = join(root, 'node_modules/.bin/tsc');
     expect(await run(tsc, ['--project', '.'], { cwd: examples.folder })).toMatchObject({ status: 0, stdout: '' });
   });
+});
+
+describe.each(['examples', 'test/bundlers'])('the packages of %s', (folder) => {
+  const read = async (name: string) => JSON.parse(await readFile(join(root, folder, name), 'utf8'));
+
+  test('are asked for by exact versions', async () => {
+    const { dependencies, devDependencies } = await read('package.json');
+    const versions = Object.values<string>({ ...dependencies, ...devDependencies });
+    expect(versions.length).toBeGreaterThan(3);
+    expect(versions.filter((version) => !/^\d+\.\d+\.\d+$/.test(version))).toEqual([]);
+  });
 
   test('have a lockfile that names no registry', async () => {
-    const { packages } = JSON.parse(await readFile(join(root, 'examples/package-lock.json'), 'utf8'));
-    expect(Object.keys(packages)).toContain('node_modules/v86');
-    expect(Object.values<{ resolved?: string }>(packages).filter(({ resolved }) => resolved !== undefined)).toEqual([]);
+    const { lockfileVersion, packages } = await read('package-lock.json');
+    const resolved = Object.values<{ resolved?: string }>(packages).filter((entry) => entry.resolved !== undefined);
+    expect({ lockfileVersion, resolved }).toEqual({ lockfileVersion: 3, resolved: [] });
   });
 });
 
