@@ -1,7 +1,7 @@
 // The worker: everything that reads, sums or writes happens here, so that the page stays free.
 import type { Answer, Method, Methods, Request } from '../protocol.js';
+import { type Call, OpenImage } from './open-image.js';
 import { problemOf, watchPolicy } from './problem.js';
-import { type Call, Session } from './session.js';
 
 /** What of a worker's global scope is used. (The types of pages and of workers cannot be had together.) */
 interface WorkerScope extends EventTarget {
@@ -10,30 +10,30 @@ interface WorkerScope extends EventTarget {
 
 const scope = globalThis as unknown as WorkerScope;
 const calls = new Map<number, AbortController>();
-let session: Session | undefined;
+let image: OpenImage | undefined;
 
 /** Opens other files; what was open is closed first, and work on it ends. */
 async function open(
   { inputs, subject }: Methods['open']['take'],
   signal: AbortSignal,
 ): Promise<Methods['open']['give']> {
-  const before = session;
-  session = undefined;
+  const before = image;
+  image = undefined;
   await before?.close();
-  const next = await Session.open(inputs, subject, signal);
+  const next = await OpenImage.open(inputs, subject, signal);
   if (signal.aborted) {
     await next.close();
     throw signal.reason;
   }
-  session = next;
+  image = next;
   return next.opened;
 }
 
 /** Does what was asked. The types of what comes and goes are those of {@link Methods}. */
 function answer<M extends Method>(method: M, take: Methods[M]['take'], call: Call<unknown>): unknown {
   if (method === 'open') return open(take as Methods['open']['take'], call.signal);
-  if (!session) throw new RangeError('no file is open');
-  const current = session;
+  if (!image) throw new RangeError('no file is open');
+  const current = image;
   const within = { ...call, signal: current.within(call.signal) };
   switch (method) {
     case 'check':

@@ -60,7 +60,7 @@ describe('the clean image that Windows made', () => {
         Unmapped: '0 bytes, 0 %',
         Damaged: '0 bytes, 0 %',
       });
-    const start = await cellAt(page, 0.001, 0.01);
+    const start = await cellAt(page, 0.007, 0.03);
     expect(start).toMatchObject({ offset: 0, words: 'data', colours: ['data'] });
     const end = await cellAt(page, 0.5, 0.5);
     expect(end).toMatchObject({ words: 'zero', colours: ['zero'] });

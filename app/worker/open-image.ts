@@ -57,7 +57,7 @@ interface Other extends Candidate {
 }
 
 /** The files that were handed over last, and the disk that is shown of them. */
-export class Session {
+export class OpenImage {
   readonly opened: Opened;
   readonly #input: Input;
   readonly #candidates: readonly Input[];
@@ -76,7 +76,7 @@ export class Session {
   }
 
   /** Finds out which of the files is meant, and opens it with the others as its parents. */
-  static async open(inputs: readonly Input[], wanted: number | undefined, signal: AbortSignal): Promise<Session> {
+  static async open(inputs: readonly Input[], wanted: number | undefined, signal: AbortSignal): Promise<OpenImage> {
     const candidates =
       inputs.length > 1 ? await survey(inputs, signal) : inputs.map((input): Candidate => ({ name: nameOf(input) }));
     const subject = wanted ?? chooseSubject(candidates);
@@ -92,7 +92,7 @@ export class Session {
       for (let member: VhdxDisk | undefined = disk; member; member = member.parent) {
         chain.push({ name: member.name ?? candidates[subject]?.name ?? '', info: member.info });
       }
-      return new Session(
+      return new OpenImage(
         { candidates: listed, subject, chain, ...(missing !== undefined && { missing }) },
         inputs,
         disk,
@@ -101,7 +101,7 @@ export class Session {
       signal.throwIfAborted();
       // Of what cannot even be read there is nothing to show.
       if (!(error instanceof VhdxError) || INPUT_FAILED.includes(error.code)) throw error;
-      return new Session({ candidates, subject, chain: [], problem: problemOf(error) }, inputs, undefined);
+      return new OpenImage({ candidates, subject, chain: [], problem: problemOf(error) }, inputs, undefined);
     }
   }
 
@@ -112,7 +112,7 @@ export class Session {
     await (await this.#file?.catch(() => undefined))?.close?.();
   }
 
-  /** A signal that fires when a call is given up or the session ends. */
+  /** A signal that fires when a call is given up or the image is closed. */
   within(signal: AbortSignal): AbortSignal {
     return AbortSignal.any([signal, this.#end.signal]);
   }
