@@ -79,7 +79,9 @@ export function translate(
       let length = blockSize;
       // A sparse disk is long runs of the same entry, nothing: they are one extent.
       if (kind <= UNMAPPED) {
-        for (; entry + 8 < last && load<u64>(entry, 8) == bits; entry += 8) length += blockSize;
+        for (; length - within < end - at && entry + 8 < last && load<u64>(entry, 8) == bits; entry += 8) {
+          length += blockSize;
+        }
       }
       const take = min(length - within, end - at);
       const file = (bits & FILE_OFFSET) + within;

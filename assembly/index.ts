@@ -17,6 +17,8 @@ export {
   pagesAddress,
   pageSlots,
   scanCountsAddress,
+  scratchAddress,
+  scratchBytes,
 } from './memory';
 export { claimPage, dropPages, findPage, setPage } from './pages';
 export { countUnmarked, markRange, scanBat, useMap } from './scan';

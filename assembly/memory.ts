@@ -14,7 +14,8 @@
  *     0x030000  copy area                256 KiB   bytes of a synchronous checksum call
  *     0x070000  pages                      4 MiB   64 slots of 64 KiB
  *     0x470000  buffers                    2 MiB   4 buffers of 512 KiB
- *     0x670000  end
+ *     0x670000  scratch            512 KiB   the map of a scan, the bins of a sum
+ *     0x6f0000  end
  *
  * The host asks for the addresses through the functions at the end, so that no number is written twice.
  */
@@ -63,8 +64,13 @@ export const BUFFER_COUNT: usize = 4;
 /** Bytes of one buffer. */
 export const BUFFER_BYTES: usize = 512 * KiB;
 
+/** What a scan or a sum keeps between its calls. */
+export const SCRATCH: usize = BUFFERS + BUFFER_COUNT * BUFFER_BYTES;
+/** Bytes of the scratch area. */
+export const SCRATCH_BYTES: usize = 512 * KiB;
+
 /** The first address past everything. */
-export const MEMORY_END: usize = BUFFERS + BUFFER_COUNT * BUFFER_BYTES;
+export const MEMORY_END: usize = SCRATCH + SCRATCH_BYTES;
 
 /** Address of the page area. */
 export function pagesAddress(): usize {
@@ -124,6 +130,16 @@ export function bufferCount(): usize {
 /** Bytes of one buffer. */
 export function bufferBytes(): usize {
   return BUFFER_BYTES;
+}
+
+/** Address of the scratch area. */
+export function scratchAddress(): usize {
+  return SCRATCH;
+}
+
+/** Bytes of the scratch area. */
+export function scratchBytes(): usize {
+  return SCRATCH_BYTES;
 }
 
 /** The first address past everything: what the host's memory must have at least. */

@@ -6,7 +6,6 @@ export { compareDisks } from './disk/compare.js';
 export { VhdxDisk } from './disk/disk.js';
 export type { ReplayMode } from './disk/examine.js';
 export {
-  type DamagedRange,
   type ExportFormat,
   type ExportOptions,
   exportDisk,
@@ -20,6 +19,7 @@ export { checkVhdx, isVhdx, openVhdx } from './disk/open.js';
 export type { OpenOptions, ParentOption, ParentRequest } from './disk/options.js';
 export type { Progress, ProgressOptions, RangeOptions } from './disk/range.js';
 export type { ReplaySummary } from './disk/replay.js';
+export type { DamagedRange } from './disk/salvage.js';
 export type { Usage, UsageOptions } from './disk/usage.js';
 export { type OperationCode, VhdxError, type VhdxErrorCode, type VhdxErrorDetails } from './errors.js';
 export type { Finding, Place, RuleCode, Severity } from './rules.js';

@@ -94,14 +94,22 @@ describe('logs made to waste time', () => {
 
   test('a file said to become enormous costs nothing', async () => {
     const image = markable();
-    const lastFileOffset = 2 ** 53 - MiB;
+    const lastFileOffset = 2 ** 47;
     const dirty = withLog(image, [
-      { lastFileOffset, descriptors: [mark(image, 0, 1), { fileOffset: 16 * MiB, zeroLength: 2 ** 52 }] },
+      { lastFileOffset, descriptors: [mark(image, 0, 1), { fileOffset: 16 * MiB, zeroLength: 2 ** 46 }] },
     ]);
     expect(await marksOf(dirty, 2)).toEqual([1, 0]);
     const report = await checkVhdx(dirty.source());
-    expect(report.info?.log.replay).toMatchObject({ fileSizeAfter: lastFileOffset, zeroedBytes: 2 ** 52 });
+    expect(report.info?.log.replay).toMatchObject({ fileSizeAfter: lastFileOffset, zeroedBytes: 2 ** 46 });
     expect(report.blocks?.leakedBytes).toBe(lastFileOffset - 5 * MiB);
+  });
+
+  test('a file said to become longer than any image is refused', async () => {
+    const image = markable();
+    const dirty = withLog(image, [{ lastFileOffset: 2 ** 47 + MiB, descriptors: [mark(image, 0, 1)] }]);
+    const report = await checkVhdx(dirty.source());
+    expect(report.status).toBe('unreadable');
+    expect(report.findings.map(({ code }) => code)).toContain('log-file-size');
   });
 });
 

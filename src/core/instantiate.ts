@@ -3,6 +3,7 @@ import { VhdxError } from '../errors.js';
 import { BufferPool } from './buffers.js';
 import { type CoreExports, MEMORY_PAGES, withTypedResults } from './core-exports.generated.js';
 import { base64 as simdModule } from './core-simd.generated.js';
+import { ScratchArea } from './scratch-area.js';
 
 const KiB = 1024;
 const MEMORY_BYTES = MEMORY_PAGES * 64 * KiB;
@@ -42,6 +43,8 @@ export interface Core {
   readonly floats: Float64Array<ArrayBuffer>;
   /** Buffers inside the memory for payload that the core must see. */
   readonly buffers: BufferPool;
+  /** Where scans and sums keep something between their calls. */
+  readonly scratch: ScratchArea;
 }
 
 /** What stands in for `WebAssembly.Memory` where that is missing. */
@@ -123,6 +126,7 @@ function assemble(kind: CoreKind, raw: CoreExports, memory: MemoryLike): Core {
     exports,
     bytes,
     floats: new Float64Array(memory.buffer),
+    scratch: new ScratchArea(bytes, exports.scratchAddress(), exports.scratchBytes()),
     buffers: new BufferPool(bytes, exports.buffersAddress(), exports.bufferCount(), exports.bufferBytes()),
     layout: {
       pages: exports.pagesAddress(),

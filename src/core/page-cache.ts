@@ -5,6 +5,13 @@ export type FillPage = (slot: Uint8Array) => Promise<void>;
 
 /** Slots that may be filling at a time; the others keep what translations need meanwhile. */
 const MAX_FILLING = 32;
+/** Loads of one disk that may be under way at a time. */
+const LOADS_PER_DISK = 16;
+
+interface LoadQueue {
+  running: number;
+  readonly waiting: (() => void)[];
+}
 
 /**
  * The pages of BATs and sector bitmaps in the core's memory, shared by all disks: bounded, least recently used out.
@@ -15,6 +22,7 @@ const MAX_FILLING = 32;
 export class PageCache {
   readonly #core: Core;
   readonly #loads = new Map<string, Promise<void>>();
+  readonly #queues = new Map<number, LoadQueue>();
   #disks = 0;
   #filling = 0;
 
@@ -46,16 +54,17 @@ export class PageCache {
   }
 
   async #load(disk: number, page: number, fill: FillPage): Promise<void> {
-    const { exports, bytes, layout } = this.#core;
-    if (this.#filling >= MAX_FILLING) {
-      // Not by waiting for a slot: a page of a disk inside a disk may be what a slot that is filling waits for.
-      const copy = new Uint8Array(layout.pageBytes);
-      await fill(copy);
-      const slot = exports.claimPage();
-      bytes.set(copy, slot);
-      exports.setPage(slot, disk, page);
-      return;
+    await this.#enter(disk);
+    try {
+      if (this.#filling < MAX_FILLING) await this.#fillSlot(disk, page, fill);
+      else await this.#fillCopy(disk, page, fill);
+    } finally {
+      this.#leave(disk);
     }
+  }
+
+  async #fillSlot(disk: number, page: number, fill: FillPage): Promise<void> {
+    const { exports, bytes, layout } = this.#core;
     const slot = exports.claimPage();
     let owner = 0;
     this.#filling += 1;
@@ -66,6 +75,34 @@ export class PageCache {
       exports.setPage(slot, owner, page);
       this.#filling -= 1;
     }
+  }
+
+  /** Not by waiting for a slot: a page of a disk inside a disk may be what a slot that is filling waits for. */
+  async #fillCopy(disk: number, page: number, fill: FillPage): Promise<void> {
+    const { exports, bytes, layout } = this.#core;
+    const copy = new Uint8Array(layout.pageBytes);
+    await fill(copy);
+    const slot = exports.claimPage();
+    bytes.set(copy, slot);
+    exports.setPage(slot, disk, page);
+  }
+
+  /** Waits while the disk has many loads under way: a page must not be pushed out before those who wait for it came. */
+  async #enter(disk: number): Promise<void> {
+    const queue = this.#queues.get(disk) ?? { running: 0, waiting: [] };
+    this.#queues.set(disk, queue);
+    if (queue.running >= LOADS_PER_DISK) await new Promise<void>((resolve) => queue.waiting.push(resolve));
+    else queue.running += 1;
+  }
+
+  /** Hands the place on to the next in the queue. */
+  #leave(disk: number): void {
+    const queue = this.#queues.get(disk);
+    if (!queue) return;
+    const next = queue.waiting.shift();
+    if (next) next();
+    else queue.running -= 1;
+    if (queue.running === 0) this.#queues.delete(disk);
   }
 }
 

@@ -1,11 +1,12 @@
-import type { LeasedBuffer } from '../core/buffers.js';
 import type { Core } from '../core/instantiate.js';
+import type { ScratchUser } from '../core/scratch-area.js';
 import { bitmapEntryIndex } from '../format/bat.js';
-import { type FileRange, MiB, overlaps } from '../format/sizes.js';
+import { type FileRange, findOverlap, LONGEST_FILE, MiB } from '../format/sizes.js';
 import type { Finding, RuleCode } from '../rules.js';
 import type { ReadOptions } from '../source/source.js';
 import { type BatProblem, SHARED_PLACE } from './bat-problem.js';
-import type { Progress } from './range.js';
+import { breather } from './breathe.js';
+import type { ProgressOptions } from './range.js';
 import { Translator, type TranslatorImage } from './translator.js';
 
 /** What the BAT of an image says in all. Numbers of blocks, and bytes where the name says so. */
@@ -48,60 +49,57 @@ export interface BatScan {
 
 /**
  * Checks every entry of a BAT in the core, in time linear in its length and in bounded memory. What blocks and
- * structures occupy is marked in a map of the file, one bit for each MiB, that lies in the core's buffers: one buffer
- * covers 4 TiB of file, four cover 16 TiB, and a longer file is gone through in several passes.
+ * structures occupy is marked in a map of the file, one bit for each MiB, in the core's scratch area: it covers 4 TiB,
+ * and a longer file is gone through in several passes.
  */
-export async function scanBat(
-  core: Core,
-  image: TranslatorImage,
-  options: ReadOptions & { onProgress?: ((progress: Progress) => void) | undefined } = {},
-): Promise<BatScan> {
-  const perBuffer = core.buffers.bufferBytes * 8;
-  const units = Math.floor(image.source.size / MiB);
-  const buffers = await core.buffers.acquire(units <= perBuffer ? 1 : core.buffers.size, options.signal);
-  const scan = new Scan(core, image, buffers, options);
+export async function scanBat(core: Core, image: TranslatorImage, options: ScanOptions = {}): Promise<BatScan> {
+  const scan = new Scan(core, image, options);
   try {
     return await scan.run();
   } finally {
     await scan.close();
-    core.buffers.release(buffers);
   }
 }
+
+/** Options of a scan; progress is told in BAT entries. */
+interface ScanOptions extends ReadOptions, ProgressOptions {}
 
 class Scan {
   readonly #core: Core;
   readonly #image: TranslatorImage;
   readonly #translator: Translator;
-  readonly #options: ReadOptions & { onProgress?: ((progress: Progress) => void) | undefined };
-  readonly #map: Uint8Array;
-  readonly #mapAddress: number;
+  readonly #options: ScanOptions;
+  readonly #map: ScratchUser;
+  readonly #structures: readonly FileRange[];
   readonly #problems: BatProblem[] = [];
   /** How many problems there are, by kind. */
   readonly #seen = new Map<number, number>();
   readonly #counts = new Float64Array(13);
 
-  constructor(core: Core, image: TranslatorImage, buffers: readonly LeasedBuffer[], options: ReadOptions) {
+  constructor(core: Core, image: TranslatorImage, options: ScanOptions) {
     this.#core = core;
     this.#image = image;
     this.#translator = new Translator(core, image);
     this.#options = options;
-    this.#mapAddress = Math.min(...buffers.map(({ address }) => address));
-    this.#map = core.bytes.subarray(this.#mapAddress, this.#mapAddress + buffers.length * core.buffers.bufferBytes);
+    const units = Math.ceil(image.source.size / MiB);
+    // Whole words of 64 bits: the core counts by the word.
+    this.#map = { length: Math.min(core.scratch.bytes.length, Math.ceil(units / 64) * 8) };
+    this.#structures = [{ structure: 'header section', offset: 0, length: MiB }, ...image.reserved];
     this.#counts[COUNT.lowest] = Number.POSITIVE_INFINITY;
   }
 
   async run(): Promise<BatScan> {
     const mapUnits = this.#map.length * 8;
-    const fileUnits = Math.floor(this.#image.source.size / MiB);
+    const fileUnits = Math.min(Math.floor(this.#image.source.size / MiB), LONGEST_FILE / MiB);
     let leaked = 0;
     let passes = Math.ceil(fileUnits / mapUnits);
     for (let pass = 0; pass < Math.max(1, passes); pass++) {
       const first = pass * mapUnits;
-      this.#map.fill(0);
-      this.#core.exports.useMap(this.#mapAddress, first, mapUnits);
-      for (const { offset, length } of this.#structures()) this.#core.exports.markRange(offset, length);
-      await this.#goThrough(first, mapUnits, false, pass === 0);
-      if (this.#counts[COUNT.anchors]) await this.#goThrough(first, mapUnits, true, false);
+      this.#enterMap(first);
+      this.#core.scratch.bytes.fill(0, 0, this.#map.length);
+      for (const { offset, length } of this.#structures) this.#core.exports.markRange(offset, length);
+      await this.#goThrough(first, false, pass === 0);
+      if (this.#counts[COUNT.anchors]) await this.#goThrough(first, true, false);
       leaked += this.#countLeaked(first, Math.min(mapUnits, fileUnits - first));
       // What lies behind the last block needs no passes: nothing refers to it.
       const needed = Math.ceil(
@@ -118,28 +116,33 @@ class Scan {
     const { describeProblems, countUnlisted } = await import('./describe-problems.js'); // most images have none
     return {
       counts,
-      findings: describeProblems(this.#problems, this.#image, this.#structures()),
+      findings: describeProblems(this.#problems, this.#image, this.#structures),
       unlisted: countUnlisted(this.#seen, LISTED_PER_KIND),
     };
   }
 
   close(): Promise<void> {
+    this.#core.scratch.leave(this.#map);
     return this.#translator.close();
   }
 
-  #structures(): FileRange[] {
-    return [{ structure: 'header section', offset: 0, length: MiB }, ...this.#image.reserved];
+  /** Makes the map the one that the core works on until the next wait; it covers the file from MiB number `first` on. */
+  #enterMap(first: number): void {
+    this.#core.scratch.enter(this.#map);
+    this.#core.exports.useMap(this.#core.scratch.address, first, this.#map.length * 8);
   }
 
   /** Goes through all entries once. `list`: problems that do not depend on the map are listed. */
-  async #goThrough(mapFirst: number, mapUnits: number, anchors: boolean, list: boolean): Promise<void> {
+  async #goThrough(mapFirst: number, anchors: boolean, list: boolean): Promise<void> {
     const { geometry, source } = this.#image;
     const { exports, floats, layout } = this.#core;
     const header = layout.extentsHeader / 8;
+    const breathe = breather();
     let partial = false;
     for (let index = 0; index < geometry.batEntries; ) {
       this.#options.signal?.throwIfAborted();
-      exports.useMap(this.#mapAddress, mapFirst, mapUnits);
+      await breathe();
+      this.#enterMap(mapFirst);
       const found = exports.scanBat(
         this.#translator.disk,
         index,
@@ -199,15 +202,14 @@ class Scan {
   #isOnStructure(index: number, offset: number): boolean {
     const { geometry } = this.#image;
     if (index === bitmapEntryIndex(geometry, Math.floor(index / (geometry.chunkRatio + 1)))) return false;
-    const block = { structure: 'payload block', offset, length: geometry.blockSize };
-    return this.#structures().some((structure) => overlaps(structure, block));
+    return findOverlap(this.#structures, offset, geometry.blockSize) !== undefined;
   }
 
   /** Bytes behind the first payload block that nothing refers to, of the `units` MiB that the map covers from `first` on. */
   #countLeaked(first: number, units: number): number {
     const lowest = this.#counts[COUNT.lowest] as number;
     const from = Math.max(0, lowest / MiB - first);
-    this.#core.exports.useMap(this.#mapAddress, first, this.#map.length * 8);
+    this.#enterMap(first);
     return from < units ? this.#core.exports.countUnmarked(from, units - from) * MiB : 0;
   }
 

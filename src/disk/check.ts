@@ -124,12 +124,8 @@ async function inspectDeadLog(
 ): Promise<void> {
   const { header, log, source } = examination;
   if (!header || !log || isDirty(header) || log.offset + log.length > source.size) return;
-  const [window] = await core.buffers.acquire(1, options.signal);
-  if (!window) return;
-  try {
-    const entries = await countEntries(new LogRing(core, source, log, window, options));
-    if (entries > 0) findings.push(finding('log-dead', `holds ${entries} old entries, and the log GUID is zero`, log));
-  } finally {
-    core.buffers.release([window]);
-  }
+  const { count, all } = await countEntries(new LogRing(core, source, log, options));
+  if (count === 0) return;
+  const known = all ? `${count}` : `at least ${count}`;
+  findings.push(finding('log-dead', `holds ${known} old entries, and the log GUID is zero`, log));
 }

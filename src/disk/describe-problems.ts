@@ -1,5 +1,5 @@
 import { bitmapEntryIndex } from '../format/bat.js';
-import { type FileRange, hex, MiB, overlaps } from '../format/sizes.js';
+import { type FileRange, findOverlap, hex, MiB } from '../format/sizes.js';
 import { type Finding, finding, type RuleCode } from '../rules.js';
 import { type BatProblem, SHARED_PLACE } from './bat-problem.js';
 import { DAMAGE } from './raw-extent.js';
@@ -20,7 +20,7 @@ const CODES: Readonly<Record<number, RuleCode>> = {
 
 const codeOf = (kind: number): RuleCode => CODES[kind] ?? 'bat-reserved-state';
 
-/** Turns problems into findings. `structures` are the log, the regions and the header section. */
+/** Turns problems into findings. `structures` are the header section, the log and the regions, by their offsets. */
 export function describeProblems(
   problems: readonly BatProblem[],
   image: TranslatorImage,
@@ -30,8 +30,8 @@ export function describeProblems(
   return problems.map(({ index, kind, state, fileOffset }) => {
     const chunk = Math.floor(index / (geometry.chunkRatio + 1));
     const isBitmap = index === bitmapEntryIndex(geometry, chunk);
-    const range = { structure: '', offset: fileOffset, length: isBitmap ? MiB : geometry.blockSize };
-    const structure = kind === SHARED_PLACE ? structures.find((other) => overlaps(other, range)) : undefined;
+    const length = isBitmap ? MiB : geometry.blockSize;
+    const structure = kind === SHARED_PLACE ? findOverlap(structures, fileOffset, length) : undefined;
     let code = codeOf(kind);
     if (structure) code = isBitmap ? 'bitmap-state' : 'bat-overlap-structure';
     const what = structure ? `overlaps the ${structure.structure}` : explain(kind, source.size);

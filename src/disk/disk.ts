@@ -85,8 +85,8 @@ export class VhdxDisk implements RandomAccessSource {
    *   damaged block, `parent-missing` where it lies in a parent that is not at hand, `closed` after {@link close}
    */
   async read(offset: number, length: number, options?: ReadOptions): Promise<Uint8Array<ArrayBuffer>> {
-    rangeOf(this.size, { offset, length });
-    const bytes = new Uint8Array(length);
+    const range = rangeOf(this.size, { offset, length });
+    const bytes = new Uint8Array(range.length);
     await this.member.readInto(bytes, offset, options);
     return bytes;
   }
@@ -137,7 +137,7 @@ export class VhdxDisk implements RandomAccessSource {
     return this.parent ? withParent(report, await this.parent.check(options)) : report;
   }
 
-  /** Closes the disk, its parents and the files that were opened for them. Running reads end first. */
+  /** Closes the disk, its parents and the files that were opened for them. Reads that are running may reject with `closed`. */
   close(): Promise<void> {
     return this.member.close();
   }

@@ -54,7 +54,8 @@ export function isComplete(examination: Examination): examination is CompleteExa
 
 /** What translation must know of an image. */
 export function translatorImage({ source, geometry, regions, log }: CompleteExamination): TranslatorImage {
-  return { source, geometry, batOffset: regions.bat.offset, reserved: [...regions.all, ...(log ? [log] : [])] };
+  const reserved = [...regions.all, ...(log ? [log] : [])].sort((a, b) => a.offset - b.offset);
+  return { source, geometry, batOffset: regions.bat.offset, reserved };
 }
 
 /**
@@ -92,7 +93,7 @@ export async function examine(
   const { metadata, bat } = examination.regions;
   if (metadata && isReadable(metadata, examination)) await examineMetadata(examination, metadata, report, options);
   if (examination.metadata) {
-    examination.geometry = computeGeometry({ ...examination.metadata });
+    examination.geometry = computeGeometry(examination.metadata);
     if (bat) checkBatLength(bat, examination.geometry, report);
   }
   return examination;

@@ -1,11 +1,12 @@
 import type { LeasedBuffer } from '../core/buffers.js';
 import { VhdxError } from '../errors.js';
-import type { RuleCode } from '../rules.js';
+import { RULES, type RuleCode } from '../rules.js';
 import { readPiece } from './checksum.js';
 import type { VhdxDisk } from './disk.js';
 import { isHole, type Piece, piecesOf } from './pieces.js';
 import type { ProgressOptions } from './range.js';
 import { coreBuffers, readAhead } from './read-ahead.js';
+import { type DamagedRange, isLocal, Salvager } from './salvage.js';
 import { fixedVhdFooter, VHD_FOOTER_SIZE, vhdDiskSize } from './vhd-footer.js';
 
 /** What a disk can be turned into: its bytes and nothing else, or the fixed VHD that Azure takes. */
@@ -13,20 +14,10 @@ export type ExportFormat = 'raw' | 'vhd';
 
 /** Something that can be written at any place, such as a file. */
 export interface RandomAccessSink {
-  /** Gives it a length in bytes; what is not written then reads as zeros. */
+  /** Gives it a length in bytes; what is new reads as zeros. Called with 0 first, then with the length of the whole. */
   truncate(size: number): Promise<void>;
-  /** Writes bytes, which are the caller's again when the promise settles. */
+  /** Writes bytes, which are the caller's again when the promise settles. Offsets only ever grow. */
   write(bytes: Uint8Array<ArrayBuffer>, offset: number): Promise<void>;
-}
-
-/** A range of the disk that could not be read. In bytes. */
-export interface DamagedRange {
-  /** First byte of the range. */
-  readonly offset: number;
-  /** How many bytes are lost. */
-  readonly length: number;
-  /** Why. */
-  readonly code: RuleCode | VhdxError['code'];
 }
 
 /** Options of {@link exportDisk}. */
@@ -35,14 +26,12 @@ export interface ExportOptions extends ProgressOptions {
   readonly format?: ExportFormat | undefined;
   /** Gives the export up. */
   readonly signal?: AbortSignal | undefined;
-  /** Takes the ranges that cannot be read, which become zeros; without it the first of them rejects. */
+  /** Takes the ranges that cannot be read, in order, which become zeros; without it the first of them rejects. */
   readonly onDamage?: ((range: DamagedRange) => void) | undefined;
 }
 
 /** Zeros inside data are left out in units of this many bytes. */
 const GRANULE = 32 * 1024;
-/** What is tried to read of a piece that cannot be read as a whole, in bytes. */
-const SALVAGE_UNIT = 4096;
 
 /** Length in bytes of what a disk becomes. */
 export function exportSize(disk: VhdxDisk, format: ExportFormat = 'raw'): number {
@@ -60,33 +49,21 @@ export async function exportDisk(disk: VhdxDisk, sink: RandomAccessSink, options
   const { format = 'raw', signal, onProgress, onDamage } = options;
   const { core, member } = disk;
   checkFormat(disk, format);
+  // To nothing first: what a file held before must not show through the holes.
+  await sink.truncate(0);
   await sink.truncate(exportSize(disk, format));
-  const damage = onDamage && mergeDamage(onDamage);
+  const salvager = onDamage && new Salvager(disk, onDamage, signal);
   const pieces = piecesOf(member, 0, disk.size, {
     size: core.buffers.bufferBytes,
     signal,
-    onDamage:
-      damage &&
-      ((extent) => damage.add({ offset: extent.offset, length: extent.length, code: extent.code ?? 'read-failed' })),
+    skipDamage: salvager !== undefined,
   });
   const read = async (piece: Piece, [buffer]: readonly LeasedBuffer[]): Promise<void> => {
     try {
       await readPiece(member, piece, buffer, signal);
     } catch (error) {
-      if (!damage || !(error instanceof VhdxError)) throw error;
-      await salvage(piece.offset, piece.length, buffer?.bytes as Uint8Array<ArrayBuffer>);
-    }
-  };
-  const salvage = async (offset: number, length: number, bytes: Uint8Array): Promise<void> => {
-    for (let at = 0; at < length; at += SALVAGE_UNIT) {
-      const part = bytes.subarray(at, Math.min(at + SALVAGE_UNIT, length));
-      try {
-        await disk.readInto(part, offset + at, { signal });
-      } catch (error) {
-        if (!(error instanceof VhdxError)) throw error;
-        part.fill(0);
-        damage?.add({ offset: offset + at, length: part.length, code: error.code });
-      }
+      if (!salvager || !buffer || !isLocal(error)) throw error;
+      await salvager.read(piece, buffer.bytes);
     }
   };
   for await (const { piece, buffer } of readAhead(pieces, {
@@ -95,11 +72,12 @@ export async function exportDisk(disk: VhdxDisk, sink: RandomAccessSink, options
     read,
     signal,
   })) {
+    salvager?.tell(piece);
     const lent = buffer?.[0];
     if (lent) await writeSparsely(disk, sink, lent.bytes.subarray(0, piece.length), lent.address, piece.offset);
     onProgress?.({ done: piece.offset + piece.length, total: disk.size });
   }
-  damage?.flush();
+  salvager?.end();
   if (format === 'vhd') await sink.write(fixedVhdFooter(vhdDiskSize(disk.size), disk.id), vhdDiskSize(disk.size));
 }
 
@@ -143,24 +121,4 @@ function checkFormat(disk: VhdxDisk, format: ExportFormat): void {
   if (disk.logicalSectorSize === 512) return;
   const message = 'a VHD has sectors of 512 bytes, this disk has sectors of 4096: no partition would be found in it';
   throw new VhdxError('logical-sector-size', message, { structure: 'Logical Sector Size' });
-}
-
-/** Joins damaged ranges that follow one another, and passes them on. */
-function mergeDamage(tell: (range: DamagedRange) => void) {
-  let held: DamagedRange | undefined;
-  const flush = () => {
-    if (held) tell(held);
-    held = undefined;
-  };
-  return {
-    flush,
-    add(range: DamagedRange) {
-      if (held?.code === range.code && held.offset + held.length === range.offset) {
-        held = { ...held, length: held.length + range.length };
-      } else {
-        flush();
-        held = range;
-      }
-    },
-  };
 }

@@ -1,5 +1,6 @@
-import type { LeasedBuffer } from '../core/buffers.js';
+import { sumBytes } from '../core/crc32c.js';
 import type { Core } from '../core/instantiate.js';
+import { structureChecksum } from '../format/checksum.js';
 import {
   beginsLogEntry,
   DESCRIPTOR_SIZE,
@@ -10,7 +11,7 @@ import {
   parseLogDescriptors,
   parseLogEntryHeader,
 } from '../format/log.js';
-import { type FileRange, viewOf } from '../format/sizes.js';
+import { type FileRange, KiB, viewOf } from '../format/sizes.js';
 import type { RandomAccessSource, ReadOptions } from '../source/source.js';
 
 /** A valid log entry and where it begins, in log sectors from the start of the ring. */
@@ -24,9 +25,12 @@ export interface PlacedDescriptor extends LogDescriptor {
   readonly dataOffset: number;
 }
 
+/** Bytes of the log that are in memory at a time. */
+const WINDOW = 512 * KiB;
+
 /**
- * The log as a ring of 4 KiB sectors, of which a window lies in a buffer of the core's memory, where the core can
- * sum it. Whatever the length of the log, this is all of it that is ever in memory.
+ * The log as a ring of 4 KiB sectors, of which a window lies in memory. Whatever the length of the log, this is all of
+ * it that is ever there.
  */
 export class LogRing {
   /** Length of the log, in log sectors. */
@@ -34,19 +38,19 @@ export class LogRing {
   readonly #core: Core;
   readonly #source: RandomAccessSource;
   readonly #log: FileRange;
-  readonly #window: LeasedBuffer;
+  readonly #window: Uint8Array;
   readonly #view: DataView;
   readonly #options: ReadOptions | undefined;
   /** The sectors that lie in the window. */
   #first = 0;
   #count = 0;
 
-  constructor(core: Core, source: RandomAccessSource, log: FileRange, window: LeasedBuffer, options?: ReadOptions) {
+  constructor(core: Core, source: RandomAccessSource, log: FileRange, options?: ReadOptions) {
     this.#core = core;
     this.#source = source;
     this.#log = log;
-    this.#window = window;
-    this.#view = viewOf(window.bytes);
+    this.#window = new Uint8Array(Math.min(WINDOW, log.length));
+    this.#view = viewOf(this.#window);
     this.#options = options;
     this.sectors = log.length / LOG_SECTOR_SIZE;
   }
@@ -63,7 +67,6 @@ export class LogRing {
 
   /** Reads the entry at a sector and checks all of it ([MS-VHDX] 2.3.1); undefined where it is not valid. */
   async readEntry(sector: number, logGuid: string): Promise<LogEntry | undefined> {
-    const { exports } = this.#core;
     let at = await this.#bring(sector);
     const entry = parseLogEntryHeader(this.#view, at, this.sectors, logGuid);
     if (!entry) return undefined;
@@ -78,11 +81,9 @@ export class LogRing {
       } else if (!isDataSector(this.#view, at, entry)) {
         return undefined;
       }
-      const address = this.#window.address + at;
-      // The checksum field, the second four bytes of the entry, counts as zeros.
-      const head = index === 0 ? exports.crc32cZeros(exports.crc32c(0, address, 4), 4) : crc;
-      const skipped = index === 0 ? 8 : 0;
-      crc = exports.crc32c(head, address + skipped, LOG_SECTOR_SIZE - skipped);
+      const bytes = this.#window.subarray(at, at + LOG_SECTOR_SIZE);
+      const sum = (part: Uint8Array, initial = 0) => sumBytes(this.#core, part, initial);
+      crc = index === 0 ? structureChecksum(bytes, sum) : sum(bytes, crc);
     }
     const exact = entry.sectors === entry.descriptorSectors + dataDescriptors;
     return exact && crc === entry.checksum ? { ...entry, sector } : undefined;
@@ -110,11 +111,11 @@ export class LogRing {
   async #bring(sector: number): Promise<number> {
     const wanted = sector % this.sectors;
     if (wanted < this.#first || wanted >= this.#first + this.#count) {
-      const room = this.#window.bytes.length / LOG_SECTOR_SIZE;
+      const room = this.#window.length / LOG_SECTOR_SIZE;
       const count = Math.min(room, this.sectors - wanted);
       this.#count = 0;
       await this.#source.readInto(
-        this.#window.bytes.subarray(0, count * LOG_SECTOR_SIZE),
+        this.#window.subarray(0, count * LOG_SECTOR_SIZE),
         this.offsetOf(wanted),
         this.#options,
       );

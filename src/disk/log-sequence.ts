@@ -16,8 +16,6 @@ interface Entries {
 /** An active sequence: where the entries that must be replayed begin, in log sectors, oldest first. */
 export interface LogSequence {
   readonly sectors: readonly number[];
-  /** How many valid entries the log holds in all. */
-  readonly validEntries: number;
 }
 
 async function findEntries(ring: LogRing, logGuid: string): Promise<Entries> {
@@ -66,14 +64,21 @@ export async function findActiveSequence(ring: LogRing, logGuid: string): Promis
     if (tail >= 0 && (best === undefined || head > best.head)) best = { run: run.slice(tail), head };
   }
   if (!best) return undefined;
-  return { sectors: best.run.map((i) => entries.sector[i] as number), validEntries: count };
+  return { sectors: best.run.map((i) => entries.sector[i] as number) };
 }
 
-/** Counts what looks like log entries, whoever they belong to: what a dead log still holds. */
-export async function countEntries(ring: LogRing): Promise<number> {
+/** Log sectors that are looked at for old entries: as many as a log of 64 MiB has. */
+const DEAD_SECTORS = 16_384;
+
+/**
+ * Counts what looks like log entries, whoever they belong to: what a dead log still holds. Of a very long log only the
+ * first part is read, and `all` is false.
+ */
+export async function countEntries(ring: LogRing): Promise<{ readonly count: number; readonly all: boolean }> {
+  const sectors = Math.min(ring.sectors, DEAD_SECTORS);
   let count = 0;
-  for (let sector = 0; sector < ring.sectors; sector++) {
+  for (let sector = 0; sector < sectors; sector++) {
     if (await ring.beginsEntry(sector)) count += 1;
   }
-  return count;
+  return { count, all: sectors === ring.sectors };
 }

@@ -2,11 +2,11 @@ import type { Core } from '../core/instantiate.js';
 import { VhdxError } from '../errors.js';
 import { BAT_ENTRY_SIZE, type Geometry, PayloadState } from '../format/bat.js';
 import { hex } from '../format/sizes.js';
+import { InFlight } from '../source/in-flight.js';
 import { checkRange } from '../source/range.js';
 import type { RandomAccessSource, ReadOptions } from '../source/source.js';
 import { type CompleteExamination, translatorImage } from './examine.js';
 import { type Extent, pushExtent } from './extent.js';
-import { InFlight } from './in-flight.js';
 import { DAMAGE, Kind, type RawExtent } from './raw-extent.js';
 import { Translator } from './translator.js';
 
@@ -199,7 +199,7 @@ function describeDamage(kind: number, fileOffset: number, fileSize: number): str
     case Kind.OffsetRange:
       return `the payload block is said to lie at ${hex(fileOffset)}, where no file reaches`;
     case Kind.PastEnd:
-      return `the payload block reaches ${hex(fileOffset)}, the file ends at ${hex(fileSize)}`;
+      return `the payload block goes on at ${hex(fileOffset)}, behind the end of the file, ${hex(fileSize)}`;
     case Kind.OverlapsStructure:
       return `the payload block at ${hex(fileOffset)} overlaps the log or a region`;
     case Kind.BitmapMissing:

@@ -95,6 +95,7 @@ export class ParentFinder {
     if (childPath === undefined || !paths) throw missing(child, [], handedOver);
     const refusals: string[] = [];
     const others: Candidate[] = [];
+    let unreadable: Candidate | undefined;
     for (const place of parentPaths(child.examination.metadata.parentLocator?.entries ?? {}, childPath, paths)) {
       const refusal = this.#refusal(place, paths.dirname(childPath));
       if (refusal !== undefined) {
@@ -103,13 +104,22 @@ export class ParentFinder {
       }
       const candidate = await this.#tryPath(place, refusals);
       if (!candidate) continue;
+      if (!candidate.examination.header) {
+        // Told as what it is, unless another place has the right one.
+        await unreadable?.input.close?.();
+        unreadable = candidate;
+        continue;
+      }
       if (this.#fits(child, candidate)) {
         if (place.key === 'same folder') reportGuess(child, place);
+        await unreadable?.input.close?.();
         return candidate;
       }
       await candidate.input.close?.();
       others.push(candidate);
     }
+    if (unreadable && others.length === 0) return unreadable;
+    await unreadable?.input.close?.();
     throw others.length > 0 ? mismatch(child, others) : missing(child, refusals, handedOver);
   }
 

@@ -1,4 +1,6 @@
+import type { RuleCode } from '../rules.js';
 import type { ReadOptions } from '../source/source.js';
+import { breather } from './breathe.js';
 import type { Extent } from './extent.js';
 import type { Member } from './member.js';
 
@@ -7,14 +9,16 @@ export interface Piece {
   readonly offset: number;
   readonly length: number;
   readonly hole: boolean;
+  /** Of a hole that is none: why it is not read. */
+  readonly damage?: RuleCode;
 }
 
 /** How a range is cut into pieces. */
 export interface PieceOptions extends ReadOptions {
   /** Longest piece to read, in bytes; holes are of any length. */
   readonly size: number;
-  /** Takes damaged extents, which are holes then; otherwise they are pieces, so that reading them says what is wrong. */
-  readonly onDamage?: ((extent: Extent) => void) | undefined;
+  /** Makes holes of damaged extents; otherwise they are read with the others, and say what is wrong. */
+  readonly skipDamage?: boolean | undefined;
 }
 
 /** Extents that are resolved at a time. */
@@ -30,8 +34,10 @@ export async function* extentsOf(
   options?: ReadOptions,
 ): AsyncGenerator<Extent> {
   const end = offset + length;
+  const breathe = breather();
   let held: Extent[] = [];
   for (let at = offset; at < end; ) {
+    await breathe();
     at = await disk.resolve(at, end - at, held, BATCH, 0, options);
     // The last one may go on.
     const last = held.pop() as Extent;
@@ -46,7 +52,7 @@ export async function* piecesOf(
   disk: Member,
   offset: number,
   length: number,
-  { size, onDamage, signal }: PieceOptions,
+  { size, skipDamage, signal }: PieceOptions,
 ): AsyncGenerator<Piece> {
   let start = offset;
   let end = offset;
@@ -56,12 +62,12 @@ export async function* piecesOf(
     start = Math.min(start, end);
   }
   for await (const extent of extentsOf(disk, offset, length, { signal })) {
-    const skipped = onDamage !== undefined && extent.kind === 'damaged';
-    if (skipped) onDamage(extent);
+    const skipped = skipDamage && extent.kind === 'damaged';
     const empty = extent.kind === 'zero' || extent.kind === 'unmapped';
     if (skipped || (empty && extent.length >= SHORTEST_HOLE)) {
       yield* upTo(0);
-      yield { offset: extent.offset, length: extent.length, hole: true };
+      const { offset: at, length: bytes, code } = extent;
+      yield { offset: at, length: bytes, hole: true, ...(code !== undefined && { damage: code }) };
       start = end = extent.offset + extent.length;
     } else {
       end = extent.offset + extent.length;

@@ -1,4 +1,5 @@
 import type { BufferPool, LeasedBuffer } from '../core/buffers.js';
+import { breather } from './breathe.js';
 
 /** Where the bytes of pieces go. */
 export interface BufferSupply<Buffer> {
@@ -61,6 +62,7 @@ export async function* readAhead<Piece, Buffer>(
     reading.catch(() => undefined); // told when its turn comes
     jobs.push({ piece, buffer, read: reading });
   };
+  const breathe = breather();
   try {
     let next = await pieces.next();
     for (;;) {
@@ -75,6 +77,8 @@ export async function* readAhead<Piece, Buffer>(
         }
         next = await pieces.next();
       }
+      await breathe();
+      signal?.throwIfAborted();
       const job = jobs[0];
       if (!job) return;
       await job.read;

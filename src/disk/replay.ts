@@ -2,7 +2,7 @@ import type { Core } from '../core/instantiate.js';
 import { VhdxError } from '../errors.js';
 import type { Header } from '../format/header.js';
 import { DISPLACED_OFFSET, FIRST_LOGGED_OFFSET, LOG_SECTOR_SIZE } from '../format/log.js';
-import { type FileRange, hex, MiB, overlaps } from '../format/sizes.js';
+import { type FileRange, hex, LONGEST_FILE, MiB, overlaps } from '../format/sizes.js';
 import { finding, type Report } from '../rules.js';
 import { flattenWrites } from '../source/flatten-writes.js';
 import { type OverlayChange, overlay } from '../source/overlay.js';
@@ -49,13 +49,7 @@ export async function replayLog(
   report: Report,
   options?: ReadOptions,
 ): Promise<Replayed | undefined> {
-  const [window] = await core.buffers.acquire(1, options?.signal);
-  if (!window) throw new RangeError('no buffer was lent');
-  try {
-    return await replayThrough(new LogRing(core, source, log, window, options), source, header, log, report);
-  } finally {
-    core.buffers.release([window]);
-  }
+  return replayThrough(new LogRing(core, source, log, options), source, header, log, report);
 }
 
 async function replayThrough(
@@ -120,7 +114,7 @@ async function readValidEntry(ring: LogRing, sector: number, header: Header): Pr
 function checkSizes(head: LogEntry, ring: LogRing, fileSize: number, report: Report): number | undefined {
   const place = { structure: head.structure, offset: ring.offsetOf(head.sector) };
   const { flushedFileOffset, lastFileOffset } = head;
-  if (lastFileOffset > Number.MAX_SAFE_INTEGER) {
+  if (lastFileOffset > LONGEST_FILE) {
     report(finding('log-file-size', `LastFileOffset ${hex(lastFileOffset)} is where no file reaches`, place, 'fatal'));
     return undefined;
   }

@@ -7,7 +7,7 @@ import {
   PayloadState,
   SECTOR_BITMAP_BLOCK_SIZE,
 } from '../format/bat.js';
-import { type FileRange, MiB } from '../format/sizes.js';
+import { type FileRange, findOverlap, MiB } from '../format/sizes.js';
 import { untilAborted } from '../source/abort.js';
 import type { RandomAccessSource, ReadOptions } from '../source/source.js';
 import { Kind, pushRawExtent, type RawExtent } from './raw-extent.js';
@@ -18,11 +18,11 @@ export interface TranslatorImage {
   readonly geometry: Geometry;
   /** File offset of the BAT, in bytes. */
   readonly batOffset: number;
-  /** Log and regions: where no block may lie. */
+  /** Log and regions, by their offsets: where no block may lie. */
   readonly reserved: readonly FileRange[];
 }
 
-/** Bits of a sector bitmap page: 64 KiB of eight each. */
+/** Bytes of a sector bitmap page. */
 const BITMAP_PAGE_BYTES = 64 * 1024;
 const BITMAP_PAGE = 0x80000000;
 /** Pages of the BAT that are read ahead of somebody who goes through it. */
@@ -63,7 +63,6 @@ export class Translator {
 
   /**
    * The one extent that holds a whole range, where the core knows it without reading anything; otherwise undefined.
-   * What comes back is valid until the next call.
    */
   translateNow(offset: number, length: number): RawExtent | undefined {
     if (this.#walkBat(offset, length) !== 1) return undefined;
@@ -94,12 +93,12 @@ export class Translator {
       const batch = this.#takeExtents(count);
       at = reached;
       for (const extent of batch) {
-        if (extent.kind === PayloadState.PartiallyPresent) await this.#split(extent, out, options);
+        let done = extent.offset + extent.length;
+        if (extent.kind === PayloadState.PartiallyPresent) done = await this.#split(extent, out, limit, options);
         else if (extent.kind === Kind.Data) this.#pushChecked(extent, out);
         else pushRawExtent(out, extent);
-        // A bitmap can make very many extents of one block.
         if (out.length >= limit) {
-          at = extent.offset + extent.length;
+          at = done;
           break;
         }
       }
@@ -177,11 +176,14 @@ export class Translator {
     });
   }
 
-  /** Appends what a partially present extent, which lies in one block, consists of. */
-  async #split(extent: RawExtent, out: RawExtent[], options?: ReadOptions): Promise<void> {
+  /**
+   * Appends what a partially present extent, which lies in one block, consists of, not much more than `limit`: a bitmap
+   * can make very many extents of one block. Returns the offset that it reached.
+   */
+  async #split(extent: RawExtent, out: RawExtent[], limit: number, options?: ReadOptions): Promise<number> {
     const end = extent.offset + extent.length;
     let at = extent.offset;
-    while (at < end) {
+    while (at < end && (out.length < limit || at === extent.offset)) {
       options?.signal?.throwIfAborted();
       const file = extent.fileOffset + (at - extent.offset);
       const { source } = this.#image;
@@ -196,8 +198,9 @@ export class Translator {
       const problem = await this.#loadBitmapPage(missing - BITMAP_PAGE, options);
       if (problem === undefined) continue;
       pushRawExtent(out, { offset: at, length: end - at, kind: problem, fileOffset: 0 });
-      return;
+      return end;
     }
+    return at;
   }
 
   /** Loads a page of a sector bitmap block, or says why there is none. `page` counts from the start of the disk. */
@@ -223,10 +226,7 @@ export class Translator {
   }
 
   #overlapsReserved(fileOffset: number, length: number): boolean {
-    for (const range of this.#image.reserved) {
-      if (fileOffset < range.offset + range.length && range.offset < fileOffset + length) return true;
-    }
-    return false;
+    return findOverlap(this.#image.reserved, fileOffset, length) !== undefined;
   }
 
   /**

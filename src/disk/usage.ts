@@ -1,4 +1,5 @@
 import type { Core } from '../core/instantiate.js';
+import { breather } from './breathe.js';
 import type { Member } from './member.js';
 import type { ProgressOptions, RangeOptions } from './range.js';
 
@@ -8,7 +9,10 @@ export interface UsageOptions extends RangeOptions, ProgressOptions {
   readonly bins: number;
 }
 
-/** What a range of a disk consists of, in bins of equal width. Each array has a number of bytes for each bin. */
+/**
+ * What a range of a disk consists of, in bins of equal width, by its BAT alone: sector bitmaps are not looked at, and a
+ * block counts as damaged as a whole. Each array has a number of bytes for each bin.
+ */
 export interface Usage {
   /** Width of a bin in bytes; the last one may reach past the range. */
   readonly binBytes: number;
@@ -44,13 +48,14 @@ export async function usageOf(
   const { geometry, translator } = disk;
   const { exports, floats, layout } = core;
   const end = offset + length;
-  const buffers = await core.buffers.acquire(1, signal);
-  const sums = buffers[0];
-  if (!sums) throw new RangeError('no buffer was lent');
+  const { scratch } = core;
+  const sums = { length: bins * CLASSES.length * 8 };
+  const breathe = breather();
   try {
-    sums.bytes.fill(0, 0, bins * CLASSES.length * 8);
     for (let at = offset; at < end; ) {
       signal?.throwIfAborted();
+      await breathe();
+      scratch.enter(sums);
       exports.addUsage(
         translator.disk,
         at,
@@ -61,17 +66,18 @@ export async function usageOf(
         geometry.hasParent,
         offset,
         binBytes,
-        sums.address,
+        scratch.address,
       );
       at = floats[layout.extentsHeader / 8] as number;
       const missing = floats[layout.extentsHeader / 8 + 1] as number;
       if (missing >= 0) await translator.loadBatPage(missing, { signal });
       else onProgress?.({ done: at - offset, total: length });
     }
+    scratch.enter(sums);
     const of = (name: (typeof CLASSES)[number]) =>
       Float64Array.from(
         { length: bins },
-        (_, bin) => floats[sums.address / 8 + bin * CLASSES.length + CLASSES.indexOf(name)] as number,
+        (_, bin) => floats[scratch.address / 8 + bin * CLASSES.length + CLASSES.indexOf(name)] as number,
       );
     return {
       binBytes,
@@ -83,6 +89,6 @@ export async function usageOf(
       damaged: of('damaged'),
     };
   } finally {
-    core.buffers.release(buffers);
+    scratch.leave(sums);
   }
 }

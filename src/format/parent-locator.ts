@@ -5,6 +5,8 @@ import { viewOf } from './sizes.js';
 const VHDX_LOCATOR_TYPE = 'b04aefb7-d19e-4a81-b789-25b8e9445913';
 const HEADER_SIZE = 20;
 const ENTRY_SIZE = 12;
+/** Six keys are known. Entries may share their texts, so that a small item could unfold to gigabytes. */
+const MAX_ENTRIES = 256;
 
 /** What a differencing image says about its parent ([MS-VHDX] 2.6.2.6). */
 export interface ParentLocator {
@@ -38,13 +40,9 @@ export function parseParentLocator(bytes: Uint8Array, offset: number, report: Re
     report(finding('locator-reserved', 'reserved bytes are not zero', { structure, offset: offset + 16 }));
   }
   const count = view.getUint16(18, true);
-  if (HEADER_SIZE + count * ENTRY_SIZE > bytes.length) {
-    report(
-      finding('locator-bounds', `${count} entries do not fit in ${bytes.length} bytes`, {
-        structure,
-        offset: offset + 18,
-      }),
-    );
+  if (HEADER_SIZE + count * ENTRY_SIZE > bytes.length || count > MAX_ENTRIES) {
+    const message = `${count} entries are more than fit in ${bytes.length} bytes, or than the ${MAX_ENTRIES} that are read`;
+    report(finding('locator-bounds', message, { structure, offset: offset + 18 }));
     return undefined;
   }
   const entries = new Map<string, string>();

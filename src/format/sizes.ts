@@ -7,6 +7,9 @@ const GiB = 1024 * MiB;
 /** 1,024 GiB. */
 export const TiB = 1024 * GiB;
 
+/** The largest disk, with all that belongs to it, makes a file that is far shorter than this; in bytes. */
+export const LONGEST_FILE = 128 * TiB;
+
 /** A range of bytes in the file. */
 export interface FileRange {
   /** What lies there, by the specification's own name. */
@@ -20,6 +23,28 @@ export interface FileRange {
 /** Whether two ranges share a byte. */
 export function overlaps(a: FileRange, b: FileRange): boolean {
   return a.offset < b.offset + b.length && b.offset < a.offset + a.length;
+}
+
+/**
+ * The first of some ranges that shares a byte with a place in the file; undefined where none does.
+ *
+ * @param sorted by their offsets, none overlapping another
+ */
+export function findOverlap<Range extends FileRange>(
+  sorted: readonly Range[],
+  offset: number,
+  length: number,
+): Range | undefined {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const range = sorted[middle] as Range;
+    if (range.offset + range.length > offset) high = middle;
+    else low = middle + 1;
+  }
+  const first = sorted[low];
+  return first && first.offset < offset + length ? first : undefined;
 }
 
 /** An offset or a size as messages show it. */

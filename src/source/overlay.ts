@@ -1,3 +1,4 @@
+import { InFlight } from './in-flight.js';
 import { checkRange } from './range.js';
 import type { RandomAccessSource, ReadOptions } from './source.js';
 
@@ -13,6 +14,9 @@ export interface OverlayChange {
   /** Where the last {@link DISPLACED_LAST} and then the first {@link DISPLACED_FIRST} bytes stand in the source. */
   readonly displacedFrom?: number;
 }
+
+/** Reads of one call that may be under way at a time. */
+const READS_IN_FLIGHT = 16;
 
 const DISPLACED_LAST = 4;
 const DISPLACED_FIRST = 8;
@@ -37,23 +41,21 @@ class OverlaySource implements RandomAccessSource {
   async readInto(target: Uint8Array, offset: number, options?: ReadOptions): Promise<void> {
     checkRange(this.size, offset, target.length);
     const end = offset + target.length;
-    const reads: Promise<void>[] = [];
+    const reads = new InFlight(READS_IN_FLIGHT);
     let at = offset;
-    for (let i = this.#firstBehind(offset); at < end; i++) {
+    for (let i = this.#firstBehind(offset); at < end && !reads.failed; i++) {
       const change = this.#changes[i];
       const gapEnd = Math.min(end, change?.offset ?? end);
-      if (gapEnd > at) reads.push(this.#readBase(target.subarray(at - offset, gapEnd - offset), at, options));
+      if (gapEnd > at) await reads.add(this.#readBase(target.subarray(at - offset, gapEnd - offset), at, options));
       at = Math.max(at, gapEnd);
       if (!change || at >= end) continue;
       const changeEnd = Math.min(end, change.offset + change.length);
-      reads.push(
-        this.#readChange(target.subarray(at - offset, changeEnd - offset), change, at - change.offset, options),
-      );
+      const part = target.subarray(at - offset, changeEnd - offset);
+      await reads.add(this.#readChange(part, change, at - change.offset, options));
       at = changeEnd;
     }
     // All of them end before this one does: nothing writes into the target of a read that has failed.
-    const results = await Promise.allSettled(reads);
-    for (const result of results) if (result.status === 'rejected') throw result.reason;
+    await reads.settle();
   }
 
   async close(): Promise<void> {

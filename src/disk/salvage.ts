@@ -1,0 +1,78 @@
+import { VhdxError } from '../errors.js';
+import { RULES, type RuleCode } from '../rules.js';
+import type { VhdxDisk } from './disk.js';
+import type { Piece } from './pieces.js';
+
+/** What is tried to read of a piece that cannot be read as a whole, in bytes. */
+const SALVAGE_UNIT = 4096;
+
+/** A range of the disk that could not be read. In bytes. */
+export interface DamagedRange {
+  /** First byte of the range. */
+  readonly offset: number;
+  /** How many bytes are lost. */
+  readonly length: number;
+  /** Why. */
+  readonly code: RuleCode | VhdxError['code'];
+}
+
+/** Whether an error is about one place: the rest can be read all the same. */
+export function isLocal(error: unknown): error is VhdxError {
+  if (!(error instanceof VhdxError)) return false;
+  return error.code in RULES || error.code === 'read-failed' || error.code === 'short-read';
+}
+
+/** Reads what can be read of pieces that cannot be read as a whole, and tells of the rest in the order of the disk. */
+export class Salvager {
+  readonly #disk: VhdxDisk;
+  readonly #tell: (range: DamagedRange) => void;
+  readonly #signal: AbortSignal | undefined;
+  readonly #found = new Map<Piece, DamagedRange[]>();
+  #held: DamagedRange | undefined;
+
+  constructor(disk: VhdxDisk, tell: (range: DamagedRange) => void, signal: AbortSignal | undefined) {
+    this.#disk = disk;
+    this.#tell = tell;
+    this.#signal = signal;
+  }
+
+  /** Reads a piece bit by bit; what cannot be read becomes zeros. */
+  async read(piece: Piece, bytes: Uint8Array): Promise<void> {
+    const found: DamagedRange[] = [];
+    this.#found.set(piece, found);
+    for (let at = 0; at < piece.length; at += SALVAGE_UNIT) {
+      const part = bytes.subarray(at, Math.min(at + SALVAGE_UNIT, piece.length));
+      try {
+        await this.#disk.readInto(part, piece.offset + at, { signal: this.#signal });
+      } catch (error) {
+        if (!isLocal(error)) throw error;
+        part.fill(0);
+        found.push({ offset: piece.offset + at, length: part.length, code: error.code });
+      }
+    }
+  }
+
+  /** Tells what is lost of a piece, joined with what was lost right before it. */
+  tell(piece: Piece): void {
+    const { offset, length, damage } = piece;
+    const ranges = damage === undefined ? (this.#found.get(piece) ?? []) : [{ offset, length, code: damage }];
+    this.#found.delete(piece);
+    for (const range of ranges) this.#add(range);
+  }
+
+  /** Tells what was held back. */
+  end(): void {
+    if (this.#held) this.#tell(this.#held);
+    this.#held = undefined;
+  }
+
+  #add(range: DamagedRange): void {
+    const held = this.#held;
+    if (held?.code === range.code && held.offset + held.length === range.offset) {
+      this.#held = { ...held, length: held.length + range.length };
+      return;
+    }
+    this.end();
+    this.#held = range;
+  }
+}
