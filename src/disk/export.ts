@@ -1,6 +1,5 @@
 import type { LeasedBuffer } from '../core/buffers.js';
 import { VhdxError } from '../errors.js';
-import { RULES, type RuleCode } from '../rules.js';
 import { readPiece } from './checksum.js';
 import type { VhdxDisk } from './disk.js';
 import { isHole, type Piece, piecesOf } from './pieces.js';
