@@ -5,7 +5,7 @@ import { type ImageSpec, locatorEntries } from './image-spec.js';
 /** The GUID of the member that has so many members below it, and what its file is called. */
 export const guidAt = (depth: number): string =>
   `5f0e6c1a-77d2-4b38-9e41-${(depth + 1).toString(16).padStart(12, '0')}`;
-const nameAt = (depth: number): string => `${depth}.vhdx`;
+export const nameAt = (depth: number): string => `${depth}.vhdx`;
 
 /** A chain: its files from the disk itself down to the base, and what it reads as. */
 export interface ChainFiles {
