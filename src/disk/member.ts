@@ -199,7 +199,7 @@ function describeDamage(kind: number, fileOffset: number, fileSize: number): str
     case Kind.OffsetRange:
       return `the payload block is said to lie at ${hex(fileOffset)}, where no file reaches`;
     case Kind.PastEnd:
-      return `the payload block goes on at ${hex(fileOffset)}, behind the end of the file, ${hex(fileSize)}`;
+      return `the payload block goes on at ${hex(fileOffset)}, the file ends at ${hex(fileSize)}`;
     case Kind.OverlapsStructure:
       return `the payload block at ${hex(fileOffset)} overlaps the log or a region`;
     case Kind.BitmapMissing:
