@@ -67,7 +67,7 @@ export default defineConfig({
   test: {
     projects: [node, whole, chromium === undefined ? withoutChromium : inChromium()],
     reporters: ['default', './test/support/closing-line.ts'],
-    testTimeout: 30_000,
+    testTimeout: 90_000,
     hookTimeout: 60_000,
     coverage: {
       provider: 'v8',
