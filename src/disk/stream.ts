@@ -15,7 +15,7 @@ export function streamOf(
   signal: AbortSignal | undefined,
 ): ReadableStream<Uint8Array> {
   const chunks = chunksOf(disk, offset, length, signal);
-  return new ReadableStream<Uint8Array>(
+  const stream = new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
         const { done, value } = await chunks.next();
@@ -28,6 +28,26 @@ export function streamOf(
     },
     { highWaterMark: 0 },
   );
+  // WebKitGTK 2.50 has streams that `for await` cannot read.
+  if (!(Symbol.asyncIterator in stream)) {
+    Object.defineProperty(stream, Symbol.asyncIterator, { value: () => iterate(stream) });
+  }
+  return stream;
+}
+
+/** Reads a stream to its end, or to where the reader leaves the loop: then it is cancelled, as the standard says. */
+async function* iterate<T>(stream: ReadableStream<T>): AsyncGenerator<T, undefined> {
+  const reader = stream.getReader();
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return undefined;
+      yield value;
+    }
+  } finally {
+    await reader.cancel();
+    reader.releaseLock();
+  }
 }
 
 async function* chunksOf(
