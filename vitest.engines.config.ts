@@ -2,13 +2,13 @@ import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config
 import { firefox, webkit } from './test/support/browser-processes.js';
 import base, { inBrowser, inChromium } from './vitest.config.js';
 
-/** The specs for any runtime that has a file system, without those of the image builder and of the app. */
+/** The specs for any runtime that has a file system, without those that are about other programs and about pages. */
 const inRuntime: TestProjectInlineConfiguration = {
   extends: true,
   test: {
     name: 'runtime',
     include: ['test/**/*.test.ts'],
-    exclude: ['test/package/**', 'test/app/**', 'test/build-*.node.test.ts'],
+    exclude: ['test/{package,app}/**', 'test/{build,oracle,source-page}*.node.test.ts'],
   },
 };
 
