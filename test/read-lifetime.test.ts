@@ -137,6 +137,25 @@ describe('giving up', () => {
     expect(await disk.checksum({ length: MiB })).toBe(crc32cReference(model.expected(0, MiB)));
   });
 
+  test('a stream, extents and a checksum of terabytes of nothing can be given up', async () => {
+    const empty = await openVhdx(buildImage({ virtualSize: 60 * 1024 * GiB, blocks: {} }).source());
+    const abort = new AbortController();
+    let chunks = 0;
+    const reading = async () => {
+      for await (const chunk of empty.stream({ signal: abort.signal })) {
+        chunks += chunk.length > 0 ? 1 : 0;
+        if (chunks === 3) abort.abort(new Error('no more'));
+      }
+    };
+    await expect(reading()).rejects.toThrow('no more');
+    expect(chunks).toBeLessThan(6);
+    for (const read of [waysToRead['extents'], waysToRead['checksum'], waysToRead['check']]) {
+      const soon = new AbortController();
+      setTimeout(() => soon.abort(new Error('not so long')), 0);
+      await expect(read?.(empty, soon.signal)).rejects.toThrow('not so long');
+    }
+  });
+
   test('opening that is given up rejects with the reason', async () => {
     const signal = AbortSignal.abort(new Error('no more'));
     await expect(openVhdx(image.source(), { signal })).rejects.toThrow('no more');

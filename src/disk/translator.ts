@@ -10,6 +10,7 @@ import {
 import { type FileRange, findOverlap, MiB } from '../format/sizes.js';
 import { untilAborted } from '../source/abort.js';
 import type { RandomAccessSource, ReadOptions } from '../source/source.js';
+import { breather } from './breathe.js';
 import { Kind, pushRawExtent, type RawExtent } from './raw-extent.js';
 
 /** What a translator must know of an image. */
@@ -86,6 +87,7 @@ export class Translator {
   ): Promise<number> {
     const end = offset + length;
     let at = offset;
+    let breathe: ReturnType<typeof breather> | undefined;
     while (at < end && (out.length < limit || at === offset)) {
       options?.signal?.throwIfAborted();
       const count = this.#walkBat(at, end - at);
@@ -102,7 +104,12 @@ export class Translator {
           break;
         }
       }
-      if (missing >= 0 && at === reached && at < end) await this.loadBatPage(missing, options);
+      if (missing >= 0 && at === reached && at < end) {
+        await this.loadBatPage(missing, options);
+        // A hole of terabytes is one extent: whoever asks for it must be able to give it up.
+        breathe ??= breather();
+        await breathe();
+      }
     }
     return at;
   }
