@@ -1,45 +1,31 @@
 // @ts-check
-import { gzipSync } from 'node:zlib';
+import { bundlePage, gzippedSize, loadedAtOnce } from '../scripts/bundle-page.mjs';
 import { root } from './harness.mjs';
 import { plainRow } from './rows.mjs';
 
-/** How much does a page load that uses all of the library? @returns {Promise<import('./rows.mjs').Answer>} */
+/** How much does a page load that uses the library? @returns {Promise<import('./rows.mjs').Answer>} */
 export async function ask() {
-  const { build } = await import('vite');
-  const page = {
-    name: 'page',
-    resolveId: (/** @type {string} */ id) => (id === 'page' ? '\0page' : undefined),
-    load: (/** @type {string} */ id) => (id === '\0page' ? `export * from '${root}dist/index.js'` : undefined),
-  };
-  const built = await build({
-    root,
-    configFile: false,
-    logLevel: 'error',
-    plugins: [page],
-    build: {
-      write: false,
-      minify: true,
-      modulePreload: false,
-      rolldownOptions: { input: 'page', preserveEntrySignatures: 'strict' },
-    },
-  });
-  const output = /** @type {import('vite').Rolldown.RolldownOutput} */ (built).output;
-  const sizes = output.flatMap((file) =>
-    file.type === 'chunk' ? [{ late: file.isDynamicEntry, bytes: gzipSync(file.code, { level: 9 }).length }] : [],
-  );
-  const sum = (/** @type {boolean} */ late) =>
-    sizes.reduce((total, size) => total + (size.late === late ? size.bytes : 0), 0);
+  const all = await sizes('*');
   const row = (/** @type {string} */ what, /** @type {number} */ bytes) =>
     plainRow({ what, ours: `${bytes.toLocaleString('en')} bytes`, value: bytes });
   return {
     title: 'Size in a page',
     notes: [
-      'Everything that the library exports, WebAssembly inline; bundled and minified by Vite, `gzip -9`. A KB is 1,024 bytes.',
+      'WebAssembly inline; bundled and minified by Vite, `gzip -9` of each file. A KB is 1,024 bytes. “Later” are the parts that few pages need: replay of a log, parents, HTTP, `check`, and the core for engines without WebAssembly or its SIMD.',
     ],
     rows: [
-      { ...row('loaded by every page', sum(false)), target: 'bundle-size' },
-      row('loaded only where WebAssembly or its SIMD is missing', sum(true)),
+      { ...row('a page that uses everything, at once', all.atOnce), target: 'bundle-size' },
+      row('a page that uses everything, later', all.later),
+      row('a page that uses openVhdx, at once', (await sizes('{ openVhdx }')).atOnce),
+      row('a page that uses crc32c, at once', (await sizes('{ crc32c }')).atOnce),
     ],
     leftOut: [],
   };
+}
+
+/** @param {string} exports */
+async function sizes(exports) {
+  const { chunks } = await bundlePage(`export ${exports} from '${root}dist/index.js'`);
+  const atOnce = gzippedSize(loadedAtOnce(chunks));
+  return { atOnce, later: gzippedSize(chunks) - atOnce };
 }

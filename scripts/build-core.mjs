@@ -22,8 +22,8 @@ await checkMemory(simd);
 const declarations = await readFile(new URL('build/core.scalar.d.ts', root), 'utf8');
 
 await writeFile(new URL('dist/core.wasm', root), simd);
-await generate('core-simd', base64Module(simd));
-await generate('core-scalar', base64Module(scalar));
+await generate('core-simd', hexModule(simd));
+await generate('core-scalar', hexModule(scalar));
 await generate('core-javascript', await javascriptModule(scalar));
 await generate('core-exports', exportsModule(declarations));
 
@@ -46,8 +46,9 @@ async function checkMemory(bytes) {
   }
 }
 
-function base64Module(bytes) {
-  return `/** The module's bytes, in base64. */\nexport const base64 =\n  '${bytes.toString('base64')}';\n`;
+function hexModule(bytes) {
+  // Longer than base64, and a seventh shorter after gzip, which finds what repeats where bytes stay bytes.
+  return `/** The module's bytes, in hexadecimal. */\nexport const hex: string =\n  '${bytes.toString('hex')}';\n`;
 }
 
 /** The scalar module as a function in plain JavaScript, for places where WebAssembly is forbidden. */

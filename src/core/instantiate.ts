@@ -2,7 +2,7 @@ import { demangle } from '@assemblyscript/loader';
 import { VhdxError } from '../errors.js';
 import { BufferPool } from './buffers.js';
 import { type CoreExports, MEMORY_PAGES, withTypedResults } from './core-exports.generated.js';
-import { base64 as simdModule } from './core-simd.generated.js';
+import { hex as simdModule } from './core-simd.generated.js';
 import { ScratchArea } from './scratch-area.js';
 
 const KiB = 1024;
@@ -58,7 +58,7 @@ export async function instantiateCore(kind: Exclude<CoreKind, 'custom'>): Promis
     case 'simd':
       return instantiateWasm(kind, decode(simdModule));
     case 'scalar':
-      return instantiateWasm(kind, decode((await import('./core-scalar.generated.js')).base64));
+      return instantiateWasm(kind, decode((await import('./core-scalar.generated.js')).hex));
     case 'javascript': {
       const memory = { buffer: new ArrayBuffer(MEMORY_BYTES) };
       const generated = await import('./core-javascript.generated.js');
@@ -142,7 +142,7 @@ function assemble(kind: CoreKind, raw: CoreExports, memory: MemoryLike): Core {
   };
 }
 
-/** Decodes base64. (`fetch` of a `data:` URL would be subject to a page's security policy.) */
-function decode(base64: string): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+/** Decodes hexadecimal. (`fetch` of a `data:` URL would be subject to a page's security policy.) */
+function decode(hex: string): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(hex.match(/../g) ?? [], (byte) => Number.parseInt(byte, 16));
 }

@@ -76,6 +76,8 @@ export class VhdxDisk implements RandomAccessSource {
     this.#examination = examination;
     this.#fileSize = fileSize;
     this.member = new Member(core, examination, parent === undefined ? undefined : parent.member);
+    // Here and not in a static block, for whose sake bundlers would keep the class where nobody uses it.
+    if (Symbol.asyncDispose) Object.defineProperty(this, Symbol.asyncDispose, { value: () => this.close() });
   }
 
   /**
@@ -144,14 +146,4 @@ export class VhdxDisk implements RandomAccessSource {
 
   /** {@link close}, for `await using`, where the engine knows it. */
   declare readonly [Symbol.asyncDispose]: () => Promise<void>;
-
-  static {
-    if (Symbol.asyncDispose) {
-      Object.defineProperty(VhdxDisk.prototype, Symbol.asyncDispose, {
-        value(this: VhdxDisk) {
-          return this.close();
-        },
-      });
-    }
-  }
 }

@@ -51,6 +51,13 @@ describe('the packed package', () => {
     expect(paths.filter((path) => !/\.(js|d\.ts|md|json|wasm)$|^LICENSE$/.test(path))).toEqual([]);
   });
 
+  test('holds the licence of whatever the command is built with', async () => {
+    const licences = await readFile(join(folder, 'package/dist/cli/third-party-licences.md'), 'utf8');
+    for (const name of ['commander', 'cli-progress']) {
+      expect(licences).toMatch(new RegExp(`## ${name} - [\\d.]+ \\(MIT\\)\n[^#]*Permission is hereby granted`));
+    }
+  });
+
   test('holds every file that package.json names', () => {
     const named = (value: unknown): string[] =>
       typeof value === 'string' ? [value] : Object.values(value as object).flatMap(named);
