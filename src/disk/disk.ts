@@ -108,9 +108,8 @@ export class VhdxDisk implements RandomAccessSource {
    * Tells where the bytes of the virtual disk are: extents in the order of their offsets, without gaps, joined where
    * one continues the other. Reads the BAT and sector bitmaps, never the payload.
    */
-  async *extents(options: RangeOptions = {}): AsyncGenerator<Extent, void, undefined> {
-    const { offset, length } = rangeOf(this.size, options);
-    yield* extentsOf(this.member, offset, length, { signal: options.signal });
+  extents(options: RangeOptions = {}): AsyncGenerator<Extent, void, undefined> {
+    return extentsOf(this.member, options);
   }
 
   /**

@@ -3,6 +3,7 @@ import type { ReadOptions } from '../source/source.js';
 import { breather } from './breathe.js';
 import type { Extent } from './extent.js';
 import type { Member } from './member.js';
+import { type RangeOptions, rangeOf } from './range.js';
 
 /** A range of the virtual disk that is worth reading, or one that holds nothing but zeros and need not be read. */
 export interface Piece {
@@ -26,13 +27,9 @@ const BATCH = 4096;
 /** A hole shorter than this is read along with its neighbours: the read costs less than the pause. */
 const SHORTEST_HOLE = 64 * 1024;
 
-/** The extents of a range, joined where one continues the other. */
-export async function* extentsOf(
-  disk: Member,
-  offset: number,
-  length: number,
-  options?: ReadOptions,
-): AsyncGenerator<Extent> {
+/** The extents of a range, joined where one continues the other. RangeError where the range leaves the disk. */
+export async function* extentsOf(disk: Member, options: RangeOptions): AsyncGenerator<Extent, void, undefined> {
+  const { offset, length } = rangeOf(disk.size, options);
   const end = offset + length;
   const breathe = breather();
   let held: Extent[] = [];
@@ -41,7 +38,7 @@ export async function* extentsOf(
     at = await disk.resolve(at, end - at, held, BATCH, 0, options);
     // The last one may go on.
     const last = held.pop() as Extent;
-    yield* held;
+    for (const extent of held) yield extent; // `yield*` would cost as much again
     held = [last];
   }
   yield* held;
@@ -61,7 +58,7 @@ export async function* piecesOf(
       yield { offset: start, length: Math.min(size, end - start), hole: false };
     start = Math.min(start, end);
   }
-  for await (const extent of extentsOf(disk, offset, length, { signal })) {
+  for await (const extent of extentsOf(disk, { offset, length, signal })) {
     const skipped = skipDamage && extent.kind === 'damaged';
     const empty = extent.kind === 'zero' || extent.kind === 'unmapped';
     if (skipped || (empty && extent.length >= SHORTEST_HOLE)) {

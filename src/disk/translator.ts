@@ -154,7 +154,9 @@ export class Translator {
   }
 
   #takeExtents(count: number): RawExtent[] {
-    return Array.from({ length: count }, (_, i) => this.#extentAt(i));
+    const extents: RawExtent[] = [];
+    for (let i = 0; i < count; i++) extents.push(this.#extentAt(i));
+    return extents;
   }
 
   /** Brings a page of the BAT into the core's memory; whoever goes through the BAT gets the next ones on the way too. */
