@@ -13,9 +13,9 @@
  *     0x020000  checksum residue          64 KiB   what is left of the message
  *     0x030000  copy area                256 KiB   bytes of a synchronous checksum call
  *     0x070000  pages                      4 MiB   64 slots of 64 KiB
- *     0x470000  buffers                    2 MiB   4 buffers of 512 KiB
- *     0x670000  scratch            512 KiB   the map of a scan, the bins of a sum
- *     0x6f0000  end
+ *     0x470000  buffers                    8 MiB   8 buffers of 1 MiB
+ *     0xc70000  scratch                  512 KiB   the map of a scan, the bins of a sum
+ *     0xcf0000  end
  *
  * The host asks for the addresses through the functions at the end, so that no number is written twice.
  */
@@ -60,9 +60,9 @@ export const PAGES: usize = COPY_AREA + COPY_BYTES;
 /** Payload that the host reads in order to sum or scan it. */
 export const BUFFERS: usize = PAGES + PAGE_SLOTS * PAGE_BYTES;
 /** How many buffers there are. */
-export const BUFFER_COUNT: usize = 4;
+export const BUFFER_COUNT: usize = 8;
 /** Bytes of one buffer. */
-export const BUFFER_BYTES: usize = 512 * KiB;
+export const BUFFER_BYTES: usize = 1024 * KiB;
 
 /** What a scan or a sum keeps between its calls. */
 export const SCRATCH: usize = BUFFERS + BUFFER_COUNT * BUFFER_BYTES;

@@ -30,7 +30,7 @@ export async function ask(folder) {
   return {
     title: 'Checksum of a disk',
     notes: [
-      '1 GiB of data each time, in the page cache; figures are bytes of data, not of the disk. The floor reads with four requests of 512 KiB in flight straight into the core’s memory and sums with the same kernel.',
+      '1 GiB of data each time, in the page cache; figures are bytes of data, not of the disk. The floor reads with eight requests of 1 MiB in flight straight into the core’s memory and sums with the same kernel.',
       'Two shards: `xargs -P 2` over `vhdx checksum --offset … --length 2G`, joined by `--combine`, on 4 GiB of data; programs from start to end.',
     ],
     rows: [

@@ -29,7 +29,7 @@ async function portable(bytes) {
     ['javascript', 'kernel, no WebAssembly', undefined],
   ]) {
     const core = await instantiateCore(kind);
-    // The buffers of the core lie side by side: 2 MiB.
+    // The buffers of the core lie side by side: 8 MiB.
     const address = core.exports.buffersAddress();
     core.bytes.set(bytes, address);
     turns[kernel] = () => core.exports.crc32c(0, address, bytes.length);

@@ -25,8 +25,8 @@ describe.each(CORE_KINDS)('the %s core', (kind) => {
     expect(core.kind).toBe(kind);
   });
 
-  it('has a memory of less than 7 MiB, zeroed, in which its areas lie apart', () => {
-    expect(core.bytes.length).toBeLessThan(7 * MiB);
+  it('has a memory of less than 13 MiB, zeroed, in which its areas lie apart', () => {
+    expect(core.bytes.length).toBeLessThan(13 * MiB);
     expect(core.floats.buffer).toBe(core.bytes.buffer);
     const { layout, buffers, exports } = core;
     const areas = [

@@ -94,6 +94,64 @@ describe('an export to raw', () => {
     expect(await crc32c(content())).toBe(await disk.checksum());
   });
 
+  test('begins the writes in the order of the disk and several at a time, whatever order the source answers in', async () => {
+    const blocks = Object.fromEntries(
+      Array.from({ length: 24 }, (_, i) => [i, { state: STATE.fullyPresent, data: pattern(i) }]),
+    );
+    const image = buildImage({ virtualSize: 24 * MiB, blocks });
+    const source = image.source();
+    let reads = 0;
+    const uneven = {
+      size: source.size,
+      async readInto(target: Uint8Array, offset: number) {
+        const wait = (reads++ * 7) % 5;
+        await source.readInto(target, offset);
+        await new Promise((resolve) => setTimeout(resolve, wait));
+      },
+    };
+    const disk = await openVhdx(uneven);
+    const { sink, content } = memorySink();
+    const offsets: number[] = [];
+    let running = 0;
+    let most = 0;
+    await exportDisk(disk, {
+      truncate: (size) => sink.truncate(size),
+      async write(bytes, offset) {
+        offsets.push(offset);
+        most = Math.max(most, ++running);
+        // The bytes are lent until the write is done, however late that is.
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        await sink.write(bytes, offset);
+        running--;
+      },
+    });
+    expect(offsets).toEqual([...offsets].sort((a, b) => a - b));
+    expect(most).toBeGreaterThan(1);
+    expect(running).toBe(0);
+    expectSameBytes(content(), modelOf(image).expected(0, disk.size));
+  });
+
+  test('rejects with the write that fails when no other is under way, and writes nothing that comes after a bad block', async () => {
+    const data = { state: STATE.fullyPresent, data: pattern(3) };
+    const blocks = Object.fromEntries(Array.from({ length: 12 }, (_, i) => [i, data]));
+    const sound = await openVhdx(buildImage({ virtualSize: 12 * MiB, blocks }).source());
+    let running = 0;
+    const slow = async (offset: number) => {
+      running++;
+      await new Promise((resolve) => setTimeout(resolve, offset === 2 * MiB ? 1 : 20));
+      running--;
+      if (offset === 2 * MiB) throw new Error('disk full');
+    };
+    const full = { truncate: async () => undefined, write: (_: Uint8Array, offset: number) => slow(offset) };
+    await expect(exportDisk(sound, full)).rejects.toThrow('disk full');
+    expect(running).toBe(0);
+
+    const broken = await openVhdx(buildImage({ virtualSize: 12 * MiB, blocks, bat: { 4: 4n } }).source());
+    const { sink, writes } = memorySink();
+    await expect(exportDisk(broken, sink)).rejects.toMatchObject({ code: 'bat-reserved-state' });
+    expect(Math.max(...writes.map(({ offset, length }) => offset + length))).toBeLessThanOrEqual(4 * MiB);
+  });
+
   test('is the same as a stream', async () => {
     const image = buildImage(SPEC);
     const disk = await openVhdx(image.source());

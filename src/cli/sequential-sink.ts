@@ -14,6 +14,7 @@ export class SequentialSink implements RandomAccessSink {
   readonly #signal: AbortSignal;
   #position = 0;
   #size = 0;
+  #last: Promise<void> = Promise.resolve();
 
   constructor(write: Write, signal: AbortSignal) {
     this.#write = write;
@@ -30,7 +31,12 @@ export class SequentialSink implements RandomAccessSink {
     this.#size = size;
   }
 
-  async write(bytes: Uint8Array, offset: number): Promise<void> {
+  write(bytes: Uint8Array, offset: number): Promise<void> {
+    this.#last = this.#last.then(() => this.#writeNext(bytes, offset));
+    return this.#last;
+  }
+
+  async #writeNext(bytes: Uint8Array, offset: number): Promise<void> {
     if (offset < this.#position) throw new RangeError(`a pipe is at ${this.#position} and cannot go back to ${offset}`);
     await this.#fill(offset);
     await this.#write(bytes);

@@ -1,5 +1,6 @@
 import type { LeasedBuffer } from '../core/buffers.js';
 import { VhdxError } from '../errors.js';
+import { InFlight } from '../source/in-flight.js';
 import { readPiece } from './checksum.js';
 import type { VhdxDisk } from './disk.js';
 import { isHole, type Piece, piecesOf } from './pieces.js';
@@ -15,7 +16,11 @@ export type ExportFormat = 'raw' | 'vhd';
 export interface RandomAccessSink {
   /** Gives it a length in bytes; what is new reads as zeros. Called with 0 first, then with the length of the whole. */
   truncate(size: number): Promise<void>;
-  /** Writes bytes, which are the caller's again when the promise settles. Offsets only ever grow. */
+  /**
+   * Writes bytes, which are the caller's again when the promise settles. Offsets only ever grow from call to call, and
+   * the next call may come before the promise of the last one settles: what cannot write at several places at a time
+   * puts them into a queue.
+   */
   write(bytes: Uint8Array<ArrayBuffer>, offset: number): Promise<void>;
 }
 
@@ -39,7 +44,7 @@ export function exportSize(disk: VhdxDisk, format: ExportFormat = 'raw'): number
 
 /**
  * Writes a disk to a sink, sparsely: holes and zeros inside data are not written. Memory stays bounded, several reads
- * are under way while a piece is written.
+ * and writes are under way at a time; when it rejects, none of them is any more.
  *
  * @throws VhdxError as reading the disk does, unless `onDamage` takes what is damaged; `logical-sector-size` for a VHD
  *   of a disk with sectors of 4,096 bytes, which a VHD cannot have
@@ -57,46 +62,55 @@ export async function exportDisk(disk: VhdxDisk, sink: RandomAccessSink, options
     signal,
     skipDamage: salvager !== undefined,
   });
-  const read = async (piece: Piece, [buffer]: readonly LeasedBuffer[]): Promise<void> => {
+  const read = async (piece: Piece, buffer: LeasedBuffer): Promise<void> => {
     try {
       await readPiece(member, piece, buffer, signal);
     } catch (error) {
-      if (!salvager || !buffer || !isLocal(error)) throw error;
+      if (!salvager || !isLocal(error)) throw error;
       await salvager.read(piece, buffer.bytes);
     }
   };
-  for await (const { piece, buffer } of readAhead(pieces, {
-    supply: coreBuffers(core.buffers),
-    isHole,
-    read,
-    signal,
-  })) {
+  // A piece is written as soon as it is read and the writing of the one before it has begun.
+  let begun: Promise<unknown> = Promise.resolve();
+  const copy = async (piece: Piece, [buffer]: readonly LeasedBuffer[]): Promise<void> => {
+    if (!buffer) throw new RangeError('no buffer was lent');
+    const before = begun;
+    const beginning = read(piece, buffer)
+      .then(() => before)
+      .then(() => ({ writing: writeSparsely(disk, sink, piece, buffer) }));
+    begun = beginning;
+    await (await beginning).writing;
+  };
+  const supply = coreBuffers(core.buffers);
+  for await (const { piece } of readAhead(pieces, { supply, isHole, read: copy, signal })) {
     salvager?.tell(piece);
-    const lent = buffer?.[0];
-    if (lent) await writeSparsely(disk, sink, lent.bytes.subarray(0, piece.length), lent.address, piece.offset);
     onProgress?.({ done: piece.offset + piece.length, total: disk.size });
   }
   salvager?.end();
   if (format === 'vhd') await sink.write(fixedVhdFooter(vhdDiskSize(disk.size), disk.id), vhdDiskSize(disk.size));
 }
 
-/** Writes the parts of some bytes, which lie in the core's memory, that are not zeros. */
-async function writeSparsely(
-  disk: VhdxDisk,
+/** Begins at once to write the parts of a piece that are not zeros; settles when none is being written any more. */
+function writeSparsely(
+  { core: { exports } }: VhdxDisk,
   sink: RandomAccessSink,
-  bytes: Uint8Array<ArrayBuffer>,
-  address: number,
-  offset: number,
+  { offset, length }: Piece,
+  { bytes, address }: LeasedBuffer,
 ): Promise<void> {
-  const { exports } = disk.core;
-  for (let at = 0; at < bytes.length; ) {
-    const left = bytes.length - at;
-    const zeros = exports.zeroPrefix(address + at, left);
-    at += zeros === left ? zeros : zeros - (zeros % GRANULE);
-    const data = exports.nonzeroPrefix(address + at, bytes.length - at, GRANULE);
-    if (data > 0) await sink.write(bytes.subarray(at, at + data), offset + at);
-    at += data;
+  const writes = new InFlight(Number.POSITIVE_INFINITY);
+  try {
+    for (let at = 0; at < length; ) {
+      const left = length - at;
+      const zeros = exports.zeroPrefix(address + at, left);
+      at += zeros === left ? zeros : zeros - (zeros % GRANULE);
+      const data = exports.nonzeroPrefix(address + at, length - at, GRANULE);
+      if (data > 0) void writes.add(sink.write(bytes.subarray(at, at + data), offset + at));
+      at += data;
+    }
+  } catch (error) {
+    writes.fail(error);
   }
+  return writes.settle();
 }
 
 /** What a disk becomes, as a stream of chunks of at most 1 MiB: for a pipe, an upload or a download. */
