@@ -47,8 +47,9 @@ describe('with the keyboard alone', () => {
     ]);
     const path = join(await tempDir(), 'disk.vhdx');
     await saveFile(buildImage(), path);
-    await page.locator('#files').focus();
+    // Waited for before anything else is asked of the page: the browser must know by then that somebody does.
     const choosing = page.waitForEvent('filechooser');
+    await page.locator('#files').focus();
     await page.keyboard.press('Enter');
     await (await choosing).setFiles(path);
     await expectText(page.locator('#verdict'), 'Sound');
