@@ -44,6 +44,7 @@ export const TARGETS = {
   },
   'reads-1': { question: 'random 4 KiB reads, 1 in flight', text: '≤ 1.15 × fs.read on the raw file', atMost: 1.15 },
   'reads-16': { question: 'random 4 KiB reads, 16 in flight', text: '≤ 1.15 × fs.read on the raw file', atMost: 1.15 },
+  'http-stream': { question: 'sequential read of 256 MiB over HTTP', text: '≥ 0.9 × one plain fetch', atLeast: 0.9 },
   'info-time': { question: 'info, 64 TiB with 1 MiB blocks', text: '≤ bare node -e 0 + 60 ms', atMost: 0.06 },
   'info-memory': { question: 'info, 64 TiB with 1 MiB blocks', text: 'resident ≤ bare node + 25 MB', atMost: 25 * MB },
   'map-empty': { question: 'map --output json there, nothing allocated', text: '≤ 1.5 s', atMost: 1.5 },
