@@ -18,6 +18,8 @@ export interface VhdxErrorDetails {
   readonly structure?: string | undefined;
   /** Offset in the file, in bytes. */
   readonly offset?: number | undefined;
+  /** Name of the file that it is about, where there are several. */
+  readonly file?: string | undefined;
   /** The error behind this one. */
   readonly cause?: unknown;
 }
@@ -31,17 +33,26 @@ export class VhdxError extends Error {
   readonly structure?: string;
   /** Offset in the file, in bytes. */
   readonly offset?: number;
+  /** Name of the file that it is about, where that is a parent, or one of two that are compared. */
+  readonly file?: string;
 
   constructor(code: VhdxErrorCode, message: string, details: VhdxErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;
     if (details.structure !== undefined) this.structure = details.structure;
     if (details.offset !== undefined) this.offset = details.offset;
+    if (details.file !== undefined) this.file = details.file;
   }
 
   /** The error that says what a finding says. */
   static from(finding: Finding, cause?: unknown): VhdxError {
     const place = finding.offset === undefined ? '' : ` (at 0x${finding.offset.toString(16)})`;
     return new VhdxError(finding.code, `${finding.structure}: ${finding.message}${place}`, { ...finding, cause });
+  }
+
+  /** The same, told of one of several files. */
+  inFile(file: string): VhdxError {
+    const { code, message, structure, offset } = this;
+    return new VhdxError(code, `${file}: ${message}`, { structure, offset, file, cause: this });
   }
 }

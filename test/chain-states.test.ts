@@ -6,7 +6,7 @@ import { type BuiltImage, buildImage } from './support/build-image.js';
 import { modelOf } from './support/disk-model.js';
 import { GiB, KiB, MiB } from './support/encode-primitives.js';
 import { expectContent, expectDamaged, expectSound } from './support/expect-opening.js';
-import { type BlockSpec, type ImageSpec, STATE } from './support/image-spec.js';
+import { type BlockSpec, type ImageSpec, locatorEntries, STATE } from './support/image-spec.js';
 import { expectSameBytes } from './support/same-bytes.js';
 
 const present = (seed: number): BlockSpec => ({ state: STATE.fullyPresent, data: pattern(seed) });
@@ -280,4 +280,27 @@ test('each chunk has its own sector bitmap block', async () => {
   }
   const missing = childOf({ virtualSize: 8 * GiB + 8 * MiB, blocks, bat: { [image.layout.batIndexOfBitmap(1)]: 0n } });
   await expectDamaged(missing, 'bitmap-missing', [4096, 8191], { parent: parent.source() }, model);
+});
+
+describe('damage further down in a chain', () => {
+  const guid = (last: number) => `00000000-0000-4000-8000-00000000000${last}`;
+  const childOfGuid = (linkage: string, spec: ImageSpec = {}) =>
+    childOf({ blocks: {}, parentLocator: { entries: locatorEntries({ linkage, relativePath: 'x' }) }, ...spec });
+  const bottom = parentOf({ bat: { 2: 4n }, dataWriteGuid: guid(1) });
+  const middle = childOfGuid(guid(1), { dataWriteGuid: guid(2) });
+  const top = childOfGuid(guid(2));
+  const named = (image: BuiltImage, name: string) => Object.assign(image.source(), { name });
+
+  test('is told with the name of the file that has it, and with its place there', async () => {
+    const parent = [named(middle, 'middle.avhdx'), named(bottom, 'bottom.vhdx')];
+    const disk = await openVhdx(named(top, 'top.avhdx'), { parent });
+    const expected = { code: 'bat-reserved-state', file: 'bottom.vhdx', structure: 'BAT entry 2' };
+    const error = await disk.read(2 * MiB, 512).catch((reason: unknown) => reason);
+    expect(error).toMatchObject(expected);
+    expect(String(error)).toMatch(/^VhdxError: bottom\.vhdx: BAT entry 2: payload block 2 has a reserved state; /);
+    // Through no other file than its own, the image needs no name.
+    const own = await disk.parent?.parent?.read(2 * MiB, 512).catch((reason: unknown) => reason);
+    expect(own).toMatchObject({ code: 'bat-reserved-state', file: undefined });
+    await disk.close();
+  });
 });

@@ -90,6 +90,10 @@ describe('comparing disks', () => {
   test('a read that fails rejects, and so does giving up', async () => {
     const [a, b] = [await open({ blocks, bat: { 3: 4n } }), await open({ blocks })];
     await expect(compareDisks(a, b)).rejects.toMatchObject({ code: 'bat-reserved-state' });
+    const named = Object.assign(a, { name: 'a.vhdx' });
+    const told = { file: 'a.vhdx', structure: 'BAT entry 3' };
+    await expect(compareDisks(named, b)).rejects.toMatchObject(told);
+    await expect(compareDisks(b, named)).rejects.toMatchObject(told);
     await expect(compareDisks(b, a, { signal: AbortSignal.abort() })).rejects.toThrow();
     await expect(compareDisks(b, b)).resolves.toBeUndefined();
   });

@@ -227,9 +227,9 @@ describe('the linkage', () => {
     };
     expect(await found({ parent: base.source() })).toEqual(['sound']);
     expect(await found({ parent: other.source() })).toEqual(['corrupt', 'parent-mismatch']);
-    expect(await found({ parent: [other.source()] })).toEqual(['corrupt', 'parent-missing']);
-    expect(await found({ parent: false })).toEqual(['corrupt', 'parent-missing']);
-    expect(await found({})).toEqual(['corrupt', 'parent-missing']);
+    expect(await found({ parent: [other.source()] })).toEqual(['incomplete', 'parent-missing']);
+    expect(await found({ parent: false })).toEqual(['incomplete', 'parent-missing']);
+    expect(await found({})).toEqual(['incomplete', 'parent-missing']);
   });
 });
 

@@ -6,14 +6,13 @@ import { type Context, type Panel, sentenceOf } from './context.js';
 import { virtualList } from './virtual-list.js';
 
 /** What a verdict says; the marks are for people who do not tell the colours apart. */
-const VERDICTS: Readonly<Record<CheckStatus | 'incomplete', readonly [mark: string, title: string, meaning: string]>> =
-  {
-    sound: ['✓', 'Sound', 'Nothing is wrong with this image.'],
-    repairable: ['!', 'Worth a repair', 'All data is there; something about the image is not as it should be.'],
-    corrupt: ['✕', 'Damaged', 'Some of its data is lost or in doubt.'],
-    incomplete: ['!', 'Without its parent', 'What this image did not change lies in a file that is not here.'],
-    unreadable: ['✕', 'Does not open', 'Nobody can know what its bytes mean.'],
-  };
+const VERDICTS: Readonly<Record<CheckStatus, readonly [mark: string, title: string, meaning: string]>> = {
+  sound: ['✓', 'Sound', 'Nothing is wrong with this image.'],
+  repairable: ['!', 'Worth a repair', 'All data is there; something about the image is not as it should be.'],
+  corrupt: ['✕', 'Damaged', 'Some of its data is lost or in doubt.'],
+  incomplete: ['!', 'Without its parent', 'What this image did not change lies in a file that is not here.'],
+  unreadable: ['✕', 'Does not open', 'Nobody can know what its bytes mean.'],
+};
 
 const GRADES: Readonly<Record<Severity, string>> = {
   fatal: 'Fatal',
@@ -45,7 +44,7 @@ export function findingsPanel(): Panel {
   };
 
   const render = (summary: CheckSummary, context: Context) => {
-    const status = verdictOf(summary);
+    const { status } = summary;
     const [mark, title, meaning] = VERDICTS[status];
     tell(status, mark, title);
     const counts = (['fatal', 'block', 'warning', 'info'] as const).filter((grade) => summary.counts[grade] > 0);
@@ -74,16 +73,6 @@ export function findingsPanel(): Panel {
       );
     },
   };
-}
-
-/** The library's verdict, but for an image that only lacks its parent: nothing of what is here is lost. */
-function verdictOf({ status, groups }: CheckSummary): CheckStatus | 'incomplete' {
-  const bad = groups.filter(
-    ({ severity, code }) => severity === 'fatal' || severity === 'block' || code === 'bat-block-overlap',
-  );
-  return status === 'corrupt' && bad.length > 0 && bad.every(({ code }) => code === 'parent-missing')
-    ? 'incomplete'
-    : status;
 }
 
 function groupElement(group: FindingGroup, context: Context): HTMLElement {

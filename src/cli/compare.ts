@@ -65,7 +65,7 @@ async function tell(a: Side, b: Side, { sameSize }: Flags): Promise<void> {
     await writeOut(`Image size mismatch: ${sizes}.\n`);
     return;
   }
-  // Which of them cannot be read, the error does not say.
+  // Which of them it is, only errors about the format say.
   const offset = await about(`${a.name} or ${b.name}`, () =>
     withProgress('compare', (onProgress) => compareDisks(a.source, b.source, { onProgress })),
   );

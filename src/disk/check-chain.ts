@@ -42,9 +42,10 @@ async function checkParent(
 ): Promise<CheckReport> {
   const { examination } = child;
   const told = examination.findings.length;
+  const structure = 'Parent Locator';
   try {
     if (chain.options.parent === false) {
-      throw new VhdxError('parent-missing', 'the parent was not looked for', { structure: 'Parent Locator' });
+      throw new VhdxError('parent-missing', 'the parent was not looked for', { structure });
     }
     const parent = await chain.findParent(child);
     const name = parent.input.name ?? 'the parent';
@@ -53,7 +54,7 @@ async function checkParent(
     return withParent([...examination.findings.slice(told), ...problems].reduce(withFinding, report), below);
   } catch (error) {
     if (!(error instanceof VhdxError) || !(error.code in RULES)) throw error;
-    const place = { structure: error.structure ?? 'Parent Locator' };
+    const place = { structure: error.structure ?? structure };
     const message = error.message.replace(/^Parent Locator: /, '');
     return withFinding(report, finding(error.code as RuleCode, message, place));
   }

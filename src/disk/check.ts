@@ -14,10 +14,11 @@ import type { ProgressOptions } from './range.js';
  *
  * - `sound`: nothing is wrong;
  * - `repairable`: all data is there, and something is worth repairing or space is lost;
+ * - `incomplete`: nothing is wrong but that its parent is not at hand, where the rest of the data is;
  * - `corrupt`: some data is lost or in doubt;
  * - `unreadable`: the image does not open.
  */
-export type CheckStatus = 'sound' | 'repairable' | 'corrupt' | 'unreadable';
+export type CheckStatus = 'sound' | 'repairable' | 'incomplete' | 'corrupt' | 'unreadable';
 
 /** What a check found. Plain data that survives `JSON.stringify`. */
 export interface CheckReport {
@@ -89,17 +90,18 @@ export function withFinding(report: CheckReport, extra: Finding): CheckReport {
 
 /** The report on a chain: an image is not better than its parent. */
 export function withParent(report: CheckReport, parent: CheckReport): CheckReport {
-  const order: readonly CheckStatus[] = ['sound', 'repairable', 'corrupt', 'unreadable'];
+  const order: readonly CheckStatus[] = ['sound', 'repairable', 'incomplete', 'corrupt', 'unreadable'];
   const status =
     order[Math.max(order.indexOf(report.status), Math.min(order.indexOf(parent.status), order.indexOf('corrupt')))];
   return { ...report, status: status ?? report.status, parent };
 }
 
 function judge(findings: readonly Finding[]): CheckStatus {
-  const severities = new Set(findings.map(({ severity }) => severity));
-  const overlap = findings.some(({ code }) => code === 'bat-block-overlap');
-  if (severities.has('fatal') || severities.has('block') || overlap) return 'corrupt';
-  return severities.has('warning') ? 'repairable' : 'sound';
+  const bad = findings.filter(
+    ({ severity, code }) => severity === 'fatal' || severity === 'block' || code === 'bat-block-overlap',
+  );
+  if (bad.length > 0) return bad.every(({ code }) => code === 'parent-missing') ? 'incomplete' : 'corrupt';
+  return findings.some(({ severity }) => severity === 'warning') ? 'repairable' : 'sound';
 }
 
 function countSeverities(

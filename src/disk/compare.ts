@@ -6,6 +6,7 @@ import { VhdxDisk } from './disk.js';
 import { type Piece, piecesOf } from './pieces.js';
 import type { ProgressOptions } from './range.js';
 import { coreBuffers, readAhead } from './read-ahead.js';
+import { toldOf } from './told-of.js';
 
 /** A range, and which of the two sides hold something there. */
 interface Segment {
@@ -18,7 +19,7 @@ interface Segment {
  * Finds the first byte in which two disks differ; undefined where there is none. Each of them is a disk, of which holes
  * are not read, or any other source, such as a raw image. Where one ends before the other, it counts as zeros.
  *
- * @throws VhdxError as reading them does
+ * @throws VhdxError as reading them does; `file` is the side that it is about
  */
 export async function compareDisks(
   a: RandomAccessSource,
@@ -34,7 +35,9 @@ export async function compareDisks(
     const reads = [a, b].map(async (source, i) => {
       const bytes = buffers[i]?.bytes.subarray(0, length) as Uint8Array;
       if (holes[i]) return;
-      await source.readInto(bytes, offset, { signal });
+      await source.readInto(bytes, offset, { signal }).catch((error: unknown) => {
+        throw toldOf(source.name, error);
+      });
     });
     // Both have ended before one of them is told to have failed.
     for (const result of await Promise.allSettled(reads)) if (result.status === 'rejected') throw result.reason;

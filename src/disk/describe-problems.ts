@@ -1,6 +1,7 @@
 import { bitmapEntryIndex } from '../format/bat.js';
 import { type FileRange, findOverlap, hex, MiB } from '../format/sizes.js';
 import { type Finding, finding, type RuleCode } from '../rules.js';
+import { explainDamage, ownerOf } from './bat-damage.js';
 import { type BatProblem, SHARED_PLACE } from './bat-problem.js';
 import { DAMAGE } from './raw-extent.js';
 import type { TranslatorImage } from './translator.js';
@@ -34,11 +35,10 @@ export function describeProblems(
     const structure = kind === SHARED_PLACE ? findOverlap(structures, fileOffset, length) : undefined;
     let code = codeOf(kind);
     if (structure) code = isBitmap ? 'bitmap-state' : 'bat-overlap-structure';
-    const what = structure ? `overlaps the ${structure.structure}` : explain(kind, source.size);
-    const owner = isBitmap ? `sector bitmap block of chunk ${chunk}` : `payload block ${index - chunk}`;
+    const what = structure ? `overlaps the ${structure.structure}` : explain(codeOf(kind), source.size);
     return finding(
       code,
-      `${owner} (state ${state}) at ${hex(fileOffset)} ${what}`,
+      `${ownerOf(geometry, index)} (state ${state}) at ${hex(fileOffset)} ${what}`,
       { structure: `BAT entry ${index}`, offset: batOffset + 8 * index },
       kind === UNUSED_BITMAP_STATE ? 'warning' : undefined,
     );
@@ -55,29 +55,17 @@ export function countUnlisted(seen: ReadonlyMap<number, number>, listed: number)
   return unlisted;
 }
 
-function explain(kind: number, fileSize: number): string {
-  switch (codeOf(kind)) {
-    case 'bat-past-end':
-      return `reaches past the end of the file, ${hex(fileSize)}`;
+function explain(code: RuleCode, fileSize: number): string {
+  switch (code) {
     case 'bat-block-overlap':
       return 'overlaps a block that stands before it in the BAT';
-    case 'bat-offset-missing':
-      return 'lies inside the header section';
-    case 'bat-offset-range':
-      return 'lies where no file reaches';
-    case 'bat-reserved-state':
-      return 'has a reserved state';
-    case 'bat-partial-without-parent':
-      return 'is partially present, and the disk has no parent';
     case 'bat-draft-unmapped':
       return 'has the state that meant unmapped in the 0.95 draft';
     case 'bat-reserved-bits':
       return 'has reserved bits set';
-    case 'bitmap-missing':
-      return 'is not present, and a block of its chunk is partially present';
     case 'bitmap-unexpected':
       return 'is there, and the disk has no parent';
     default:
-      return 'is not where one can be, or its state is not 0 or 6';
+      return explainDamage(code, fileSize);
   }
 }

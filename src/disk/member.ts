@@ -5,9 +5,11 @@ import { hex } from '../format/sizes.js';
 import { InFlight } from '../source/in-flight.js';
 import { checkRange } from '../source/range.js';
 import type { RandomAccessSource, ReadOptions } from '../source/source.js';
+import { explainDamage, ownerOf } from './bat-damage.js';
 import { type CompleteExamination, translatorImage } from './examine.js';
 import { type Extent, pushExtent } from './extent.js';
 import { DAMAGE, Kind, type RawExtent } from './raw-extent.js';
+import { toldOf } from './told-of.js';
 import { Translator } from './translator.js';
 
 /** Reads of one call that may be under way at a time. */
@@ -132,7 +134,16 @@ export class Member {
     if (!this.parent) throw this.#parentMissing(extent.offset);
     const there = this.#lengthInParent(extent);
     part.fill(0, there);
-    if (there > 0) await this.parent.readInto(part.subarray(0, there), extent.offset, options);
+    if (there > 0) await this.#readParent(this.parent, part.subarray(0, there), extent.offset, options);
+  }
+
+  /** Reads from the parent; what is wrong with its format is told with the parent's name. */
+  async #readParent(parent: Member, part: Uint8Array, offset: number, options?: ReadOptions): Promise<void> {
+    try {
+      await parent.readInto(part, offset, options);
+    } catch (error) {
+      throw toldOf(parent.#source.name ?? 'the parent', error);
+    }
   }
 
   /** How much of an extent the parent has; behind its end there are zeros. */
@@ -177,7 +188,8 @@ export class Member {
     const isBitmap = kind === Kind.BitmapMissing || kind === Kind.BitmapState;
     const index = isBitmap ? chunk * (chunkRatio + 1) + chunkRatio : block + chunk;
     const at = this.#batOffset + index * BAT_ENTRY_SIZE;
-    const what = describeDamage(kind, fileOffset, this.#source.size);
+    const where = fileOffset > 0 ? ` at ${hex(fileOffset)}` : '';
+    const what = `${ownerOf(this.geometry, index)}${where} ${explainDamage(code, this.#source.size)}`;
     const message = `BAT entry ${index}: ${what}; the disk cannot be read at ${hex(offset)} (entry at ${hex(at)})`;
     return new VhdxError(code, message, { structure: `BAT entry ${index}`, offset: at });
   }
@@ -185,26 +197,5 @@ export class Member {
   #parentMissing(offset: number): VhdxError {
     const message = `the disk's bytes at ${hex(offset)} lie in its parent, and the parent is not at hand`;
     return new VhdxError('parent-missing', message, { structure: 'Parent Locator' });
-  }
-}
-
-function describeDamage(kind: number, fileOffset: number, fileSize: number): string {
-  switch (kind) {
-    case Kind.ReservedState:
-      return 'payload block state 4 is reserved';
-    case Kind.PartialWithoutParent:
-      return 'the payload block is partially present and the disk has no parent';
-    case Kind.OffsetMissing:
-      return `the payload block is said to lie inside the header section, at ${hex(fileOffset)}`;
-    case Kind.OffsetRange:
-      return `the payload block is said to lie at ${hex(fileOffset)}, where no file reaches`;
-    case Kind.PastEnd:
-      return `the payload block goes on at ${hex(fileOffset)}, the file ends at ${hex(fileSize)}`;
-    case Kind.OverlapsStructure:
-      return `the payload block at ${hex(fileOffset)} overlaps the log or a region`;
-    case Kind.BitmapMissing:
-      return 'there is no sector bitmap block for a partially present payload block';
-    default:
-      return 'the sector bitmap block is not where one can be';
   }
 }

@@ -3,6 +3,8 @@ import { untilAborted } from './abort.js';
 import { TransientError } from './retry.js';
 import { StallWatch } from './stall.js';
 
+const NOTHING = new Uint8Array(0);
+
 /**
  * The body of one answer, taken piece by piece: what it brings beyond a piece waits for the next.
  * It must bring exactly the bytes that the answer's head announced.
@@ -17,7 +19,7 @@ export class HttpBody {
   readonly #timeout: number;
   readonly #where: string;
   /** What came with the last chunk and was not wanted yet. */
-  #rest: Uint8Array = new Uint8Array(0);
+  #rest: Uint8Array = NOTHING;
 
   /**
    * @param stream the bytes from `start` to `end` of the file
@@ -87,7 +89,8 @@ export class HttpBody {
   #take(target: Uint8Array, chunk: Uint8Array): number {
     const length = Math.min(chunk.byteLength, target.byteLength);
     target.set(length === chunk.byteLength ? chunk : chunk.subarray(0, length));
-    this.#rest = chunk.subarray(length);
+    // Not a view of nothing, which would keep the chunk in memory.
+    this.#rest = length < chunk.byteLength ? chunk.subarray(length) : NOTHING;
     this.position += length;
     return length;
   }
@@ -104,7 +107,7 @@ export class HttpBody {
   /** Breaks the connection off. */
   cancel(): void {
     this.#abort.abort();
-    this.#rest = new Uint8Array(0);
+    this.#rest = NOTHING;
     this.#reader.cancel().catch(() => {});
   }
 
