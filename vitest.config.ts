@@ -2,12 +2,13 @@ import { playwright } from '@vitest/browser-playwright';
 import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
 import type { BrowserProviderOption } from 'vitest/node';
 import { findProgram } from './scripts/programs.mjs';
+import { serviceWorker } from './test/support/service-worker/plugin.js';
 
 const chromium = findProgram('chromium');
 
 const node: TestProjectInlineConfiguration = {
   extends: true,
-  test: { name: 'node', include: ['test/**/*.test.ts'], exclude: ['test/package/**'] },
+  test: { name: 'node', include: ['test/**/*.test.ts'], exclude: ['test/package/**', 'test/**/*.page.test.ts'] },
 };
 
 // What holds for the package as a whole: its layers, its papers, what is packed. It wants a build.
@@ -22,6 +23,7 @@ export const inBrowser = (
   provider: BrowserProviderOption,
 ): TestProjectInlineConfiguration => ({
   extends: true,
+  plugins: [serviceWorker()],
   // Found out while specs run, it would make Vite reload the page in the middle of them.
   optimizeDeps: { include: ['@assemblyscript/loader', 'fast-check'] },
   test: {

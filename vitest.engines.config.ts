@@ -8,7 +8,7 @@ const inRuntime: TestProjectInlineConfiguration = {
   test: {
     name: 'runtime',
     include: ['test/**/*.test.ts'],
-    exclude: ['test/{package,app}/**', 'test/{build,oracle,source-page}*.node.test.ts'],
+    exclude: ['test/{package,app}/**', 'test/**/*.page.test.ts', 'test/{build,oracle,source-page}*.node.test.ts'],
   },
 };
 
