@@ -69,6 +69,7 @@ export default defineConfig({
   test: {
     projects: [node, whole, chromium === undefined ? withoutChromium : inChromium()],
     reporters: ['default', './test/support/closing-line.ts'],
+    maxWorkers: 2, // by default it leaves one processor of two idle
     testTimeout: 90_000,
     hookTimeout: 60_000,
     coverage: {

@@ -228,7 +228,7 @@ if (run('npm', ['run', 'build'], { stdio: 'inherit' }).status !== 0) process.exi
 const rows = await testAll(wanted);
 
 console.log(`\n${markdown(rows)}\n`);
-if (values.write) writeReadme(markdown(rows));
+if (values.write) writeReadme(`On ${new Date().toISOString().slice(0, 10)}:\n\n${markdown(rows)}`);
 
 /** @param {(row: Row) => number} of */
 const sum = (of) => rows.reduce((total, row) => total + of(row), 0);

@@ -133,7 +133,7 @@ describe('bad input', () => {
     expect(await vhdx('info', whole)).toMatchObject({ status: 0, stdout: expect.stringContaining('bat-past-end') });
     expect(await vhdx('read', '--length', '1M', whole)).toMatchObject({ status: 0, stderr: '' });
     const lost = await vhdx('read', '--offset', '2M', whole);
-    expectFailure(lost, 1, `vhdx: ${whole}: BAT entry 2: `, 'the file ends at');
+    expectFailure(lost, 1, `vhdx: ${whole}: BAT entry 2: `, 'past the end of the file');
   });
 
   test.each<[string, ImageSpec, string]>([
