@@ -2,10 +2,11 @@
 /** The engines besides the Node that runs this: which are here, and how a script is run in them. */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
-import { LeftOut, program, root } from './harness.mjs';
+import { installRuntime, RUNTIMES } from '../scripts/runtimes.mjs';
+import { LeftOut, program } from './harness.mjs';
 
 const SECOND = 1000;
 
@@ -18,9 +19,9 @@ const SECOND = 1000;
 /** How each engine is found and started; throws LeftOut where it is not here. @type {Record<string, () => Engine>} */
 export const ENGINES = {
   Node: () => runtime('Node', process.execPath, []),
-  'Node 24': () => runtime('Node', installed('node-24', /^node-.*-24\./, 'bin/node'), []),
-  Bun: () => runtime('Bun', installed('bun', /^@oven-bun-/, 'bin/bun'), []),
-  Deno: () => runtime('Deno', installed('deno', /^@deno-/, 'deno'), ['run', '--no-lock']),
+  'Node 24': () => runtime('Node', installed(RUNTIMES['node-24']), []),
+  Bun: () => runtime('Bun', installed(RUNTIMES.bun), []),
+  Deno: () => runtime('Deno', installed(RUNTIMES.deno), ['run', '--no-lock']),
   Chromium: () =>
     browser('Chromium', program('chromium'), (url, folder) => [
       ...['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync'],
@@ -50,24 +51,11 @@ user_pref('network.connectivity-service.enabled', false);
 user_pref('toolkit.telemetry.enabled', false);
 `;
 
-/**
- * The executable that `npm run test:engines` has installed.
- *
- * @param {string} name as test:engines calls it
- * @param {RegExp} folder
- * @param {string} executable
- */
-function installed(name, folder, executable) {
-  const engines = join(root, 'build/engines');
-  for (const found of existsSync(engines) ? readdirSync(engines) : []) {
-    if (!folder.test(found)) continue;
-    const [packageName] = Object.keys(
-      JSON.parse(readFileSync(join(engines, found, 'package.json'), 'utf8')).dependencies,
-    );
-    const path = join(engines, found, 'node_modules', String(packageName), executable);
-    if (existsSync(path)) return path;
-  }
-  throw new LeftOut(`${name} is not in build/engines (npm run test:engines -- ${name} installs it)`);
+/** Where a runtime is, installed if need be. @param {import('../scripts/runtimes.mjs').Runtime} wanted */
+function installed(wanted) {
+  const path = installRuntime(wanted);
+  if (!existsSync(path)) throw new LeftOut(`${wanted.name} could not be installed`);
+  return path;
 }
 
 /** @param {string} command @param {string[]} args */

@@ -43,6 +43,13 @@ export function targetsText(answers, isWhole) {
   return `## Targets\n\n${table(['question', 'target', 'measured', ''], body)}`;
 }
 
+/** What stands in the way of a target, where that is known. @param {Row} row */
+function limitText({ target }) {
+  /** @type {import('./targets.mjs').Target | undefined} */
+  const known = target && TARGETS[target];
+  return known?.limit === undefined ? '' : ` ${known.limit}`;
+}
+
 /** @param {Row} row */
 function measuredText({ ratio, ours, theirs, peer }) {
   if (ratio === '–') return ours;
@@ -60,7 +67,7 @@ export function lossesText(answers) {
   const lists = [
     list(
       'Targets that are missed',
-      missed.map((row) => `${row.what}: ${measuredText(row)}, wanted ${wanted(row)}`),
+      missed.map((row) => `${row.what}: ${measuredText(row)}, wanted ${wanted(row)}.${limitText(row)}`),
     ),
     list(
       'Peers that do it better',

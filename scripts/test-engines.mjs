@@ -1,67 +1,47 @@
 // @ts-check
 /**
  * Runs the specs in every engine and prints one table: `node scripts/test-engines.mjs [--write] [ENGINE...]`.
- * Installs what it needs: browsers as Debian packages where it may, runtimes from the npm registry into build/engines,
- * because they are too large for everybody's `npm ci`. `--write` puts the table into the README.
+ * Installs what it needs: browsers as Debian packages where it may, runtimes from the npm registry.
+ * `--write` puts the table into the README.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { findProgram } from './programs.mjs';
+import { enginesFolder, installRuntime, RUNTIMES } from './runtimes.mjs';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
-const folder = join(root, 'build/engines');
 const isCI = Boolean(process.env.CI) && process.env.CI !== 'false';
 
 /**
  * @typedef {object} Engine
  * @property {string} title what it is called in the table
  * @property {string} [place] what stands after its version
- * @property {{ name: string, version: string, executable: string }} [download] where the npm registry has it
+ * @property {import('./runtimes.mjs').Runtime} [runtime] where the npm registry has it; a browser's specs are served by this Node
  * @property {string[]} [programs] what must be installed, the engine itself first
- * @property {string[]} runtime what runs Vitest; the downloaded executable goes before it
+ * @property {string[]} args what goes before Vitest
  * @property {string} project the project of vitest.engines.config.ts
  */
 
-const { platform, arch } = process;
-const bunPlatform = `${platform}-${arch === 'arm64' ? 'aarch64' : arch}`;
-const denoPlatform = `${platform}-${arch}${platform === 'linux' ? '-glibc' : ''}`;
-
-/** @param {string} version @returns {Engine} */
-const node = (version) => ({
-  title: 'Node',
-  download: { name: `node-${platform}-${arch}`, version, executable: 'bin/node' },
-  runtime: [],
-  project: 'runtime',
-});
+/** @param {import('./runtimes.mjs').Runtime} runtime @returns {Engine} */
+const node = (runtime) => ({ title: 'Node', runtime, args: [], project: 'runtime' });
 
 /** A browser's page and a module worker in it. @param {string} name @param {string} title @param {string[]} programs */
 const browser = (name, title, programs) => {
-  const page = { title, programs, runtime: [process.execPath], project: name };
+  const page = { title, programs, args: [], project: name };
   return { [name]: page, [`${name}-worker`]: { ...page, place: ', module worker', project: `${name}-worker` } };
 };
 
 /** @type {Record<string, Engine>} */
 const engines = {
-  // The oldest version that package.json allows, and the newest of each line after it.
-  'node-20': node('20.19.0'),
-  'node-22': node('22.23.3'),
-  'node-24': node('24.21.0'),
-  bun: {
-    title: 'Bun',
-    download: { name: `@oven/bun-${bunPlatform}`, version: '1.4.5', executable: 'bin/bun' },
-    runtime: ['--bun'],
-    project: 'runtime',
-  },
-  deno: {
-    title: 'Deno',
-    download: { name: `@deno/${denoPlatform}`, version: '2.9.6', executable: 'deno' },
-    runtime: ['run', '--allow-all', '--no-lock'],
-    project: 'runtime',
-  },
+  'node-20': node(RUNTIMES['node-20']),
+  'node-22': node(RUNTIMES['node-22']),
+  'node-24': node(RUNTIMES['node-24']),
+  bun: { title: 'Bun', runtime: RUNTIMES.bun, args: ['--bun'], project: 'runtime' },
+  deno: { title: 'Deno', runtime: RUNTIMES.deno, args: ['run', '--allow-all', '--no-lock'], project: 'runtime' },
   ...browser('chromium', 'Chromium', ['chromium']),
   ...browser('firefox', 'Firefox', ['firefox']),
   ...browser('webkit', 'WebKitGTK', ['MiniBrowser', 'xvfb-run', 'xauth']),
@@ -86,31 +66,14 @@ function install(wanted) {
   const programs = wanted.flatMap((engine) => engine.programs ?? []);
   if (programs.length > 0) run(process.execPath, ['scripts/setup.mjs', ...programs], { stdio: 'inherit' });
 
-  // Each in a folder of its own: npm would take three versions of one package for one that changes.
-  for (const { download } of wanted) {
-    if (download === undefined || existsSync(executableOf(download))) continue;
-    const { name, version } = download;
-    console.log(`installing ${name}@${version}`);
-    const prefix = prefixOf(download);
-    mkdirSync(prefix, { recursive: true });
-    writeFileSync(join(prefix, 'package.json'), '{}');
-    // Their install scripts would download what the package already holds, or warn.
-    const options = ['--prefix', prefix, '--ignore-scripts', '--no-package-lock', '--loglevel', 'error'];
-    run('npm', ['install', ...options, `${name}@${version}`], { cwd: prefix, stdio: 'inherit' });
-  }
+  for (const { runtime } of wanted) if (runtime !== undefined) installRuntime(runtime);
 }
 
-/** @param {NonNullable<Engine['download']>} download */
-const prefixOf = ({ name, version }) => join(folder, `${name.replace('/', '-')}-${version}`);
-
-/** @param {NonNullable<Engine['download']>} download */
-const executableOf = (download) => join(prefixOf(download), 'node_modules', download.name, download.executable);
-
 /** The engine's version, or why it cannot run. @param {Engine} engine @returns {{ version?: string, missing?: string }} */
-function probe({ download, programs = [] }) {
+function probe({ runtime, programs = [] }) {
   const missing = programs.find((name) => findProgram(name) === undefined);
   if (missing !== undefined) return { missing: `${missing} is not installed` };
-  const command = download ? [executableOf(download)] : [findProgram(programs[0] ?? '') ?? ''];
+  const command = runtime ? [installRuntime(runtime)] : [findProgram(programs[0] ?? '') ?? ''];
   // Asked for its version, a GTK program wants a display all the same.
   const display = programs.includes('xvfb-run') ? [findProgram('xvfb-run') ?? '', '-a'] : [];
   const [program = '', ...args] = [...display, ...command, '--version'];
@@ -126,7 +89,7 @@ async function test(name, engine) {
   if (missing !== undefined) {
     return { title, files: 0, passed: 0, failed: isCI ? 1 : 0, leftOut: [`all specs (left out: ${missing})`] };
   }
-  const report = join(folder, `${name}.json`);
+  const report = join(enginesFolder, `${name}.json`);
   rmSync(report, { force: true });
   const vitest = ['node_modules/vitest/vitest.mjs', 'run', '--config', 'vitest.engines.config.ts'];
   const options = [
@@ -139,11 +102,14 @@ async function test(name, engine) {
     '--outputFile.json',
     report,
   ];
-  const executable = engine.download ? [executableOf(engine.download)] : [];
-  const [program = '', ...args] = [...executable, ...engine.runtime, ...vitest, ...options];
-  const env = { ...process.env, DENO_DIR: join(folder, 'deno-cache'), DENO_NO_UPDATE_CHECK: '1' };
+  const program = engine.runtime ? installRuntime(engine.runtime) : process.execPath;
+  const env = { ...process.env, DENO_DIR: join(enginesFolder, 'deno-cache'), DENO_NO_UPDATE_CHECK: '1' };
   const start = performance.now();
-  const child = spawn(program, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(program, [...engine.args, ...vitest, ...options], {
+    cwd: root,
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let output = '';
   child.stdout.on('data', (chunk) => (output += chunk));
   child.stderr.on('data', (chunk) => (output += chunk));
