@@ -35,7 +35,8 @@ await build({
   root: path('.'),
   configFile: false,
   logLevel: 'warn',
-  ssr: { noExternal: true },
+  // The loader is there wherever the library is.
+  ssr: { external: ['@assemblyscript/loader'], noExternal: true },
   build: {
     ssr: true,
     target: 'es2022',

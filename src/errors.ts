@@ -33,7 +33,7 @@ export class VhdxError extends Error {
   readonly structure?: string;
   /** Offset in the file, in bytes. */
   readonly offset?: number;
-  /** Name of the file that it is about, where that is a parent, or one of two that are compared. */
+  /** Name of the file whose format it is about, where that is a parent, or one of two that are compared. */
   readonly file?: string;
 
   constructor(code: VhdxErrorCode, message: string, details: VhdxErrorDetails = {}) {

@@ -1,6 +1,6 @@
 // A damaged disk is readable where it is sound: by reads, streams, extents and checksums alike.
 import { describe, expect, test } from 'vitest';
-import { type Extent, openVhdx, type VhdxDisk } from '../src/index.js';
+import { type Extent, openVhdx, type VhdxDisk, type VhdxError } from '../src/index.js';
 import { pattern } from './support/block-content.js';
 import { buildImage } from './support/build-image.js';
 import { crc32cReference } from './support/crc32c-reference.js';
@@ -84,6 +84,17 @@ describe('a disk with three damaged blocks', () => {
       await expect(disk.checksum({ offset, length })).rejects.toMatchObject({ code });
     });
   }
+
+  test('a read tells of the same block at the same place as a check, wherever in the block it is', async () => {
+    const disk = await open();
+    const { findings } = await disk.check();
+    for (const offset of [7 * MiB + 4096, 11.5 * MiB, 12 * MiB - 1]) {
+      const { structure, message } = (await disk.read(offset, 1).catch((reason: unknown) => reason)) as VhdxError;
+      const found = findings.find((finding) => finding.structure === structure);
+      const place = /^(payload block \d+) .*?(at 0x[\da-f]+) /.exec(found?.message ?? '');
+      expect(message).toContain(`${structure}: ${place?.[1]} ${place?.[2]} `);
+    }
+  });
 
   test('extents show the damage, and what they call damaged is what cannot be read', async () => {
     const disk = await open();

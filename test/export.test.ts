@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import {
+  compareDisks,
   crc32c,
   type DamagedRange,
   exportDisk,
@@ -150,6 +151,26 @@ describe('an export to raw', () => {
     const { sink, writes } = memorySink();
     await expect(exportDisk(broken, sink)).rejects.toMatchObject({ code: 'bat-reserved-state' });
     expect(Math.max(...writes.map(({ offset, length }) => offset + length))).toBeLessThanOrEqual(4 * MiB);
+  });
+
+  test('takes sinks and sources of plain JavaScript, which give back no promise', async () => {
+    const image = buildImage(SPEC);
+    const disk = await openVhdx(image.source());
+    let bytes = new Uint8Array(0);
+    const sink = {
+      truncate: (size: number) => {
+        bytes = new Uint8Array(size);
+      },
+      write: (part: Uint8Array, offset: number) => bytes.set(part, offset),
+    };
+    await exportDisk(disk, sink as unknown as RandomAccessSink);
+    expectSameBytes(bytes, modelOf(image).expected(0, disk.size));
+    const raw = {
+      size: bytes.length,
+      readInto: (target: Uint8Array, offset: number) =>
+        target.set(bytes.subarray(offset, offset + target.length)) as unknown as Promise<void>,
+    };
+    expect(await compareDisks(disk, raw)).toBeUndefined();
   });
 
   test('is the same as a stream', async () => {

@@ -24,7 +24,7 @@ const EXIT_CODES: Readonly<Record<CheckStatus, number>> = {
 const VERDICTS: Readonly<Record<CheckStatus, string>> = {
   sound: 'sound: no errors were found',
   repairable: 'repairable: all data is there, and something is worth repairing',
-  incomplete: 'incomplete: nothing is wrong with it, and its parent is not at hand',
+  incomplete: 'incomplete: no data here is lost, but a parent that it needs is not at hand',
   corrupt: 'corrupt: some data is lost or in doubt',
   unreadable: 'unreadable: the image does not open',
 };
@@ -34,7 +34,7 @@ const LISTED = 20;
 
 const EXAMPLES = `
 Reads the metadata, never the payload. Nothing is repaired.
-Exit codes: 0 sound, 1 does not open, 2 corrupt or without its parent, 3 only leaks or warnings worth repairing.
+Exit codes: 0 sound, 1 does not open, 2 corrupt or without a parent that it needs, 3 only leaks or warnings worth repairing.
 
   vhdx check disk.vhdx
   vhdx check --output json disk.vhdx | jq '.findings[] | select(.severity == "block")'`;

@@ -39,6 +39,7 @@ export class SequentialSink implements RandomAccessSink {
   async #writeNext(bytes: Uint8Array, offset: number): Promise<void> {
     if (offset < this.#position) throw new RangeError(`a pipe is at ${this.#position} and cannot go back to ${offset}`);
     await this.#fill(offset);
+    this.#signal.throwIfAborted(); // what waits behind a slow reader is not worth his time
     await this.#write(bytes);
     this.#position += bytes.length;
   }

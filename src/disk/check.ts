@@ -14,7 +14,7 @@ import type { ProgressOptions } from './range.js';
  *
  * - `sound`: nothing is wrong;
  * - `repairable`: all data is there, and something is worth repairing or space is lost;
- * - `incomplete`: nothing is wrong but that its parent is not at hand, where the rest of the data is;
+ * - `incomplete`: no data here is lost, but a parent, in which the rest of it is, is not at hand;
  * - `corrupt`: some data is lost or in doubt;
  * - `unreadable`: the image does not open.
  */

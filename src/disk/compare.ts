@@ -19,7 +19,7 @@ interface Segment {
  * Finds the first byte in which two disks differ; undefined where there is none. Each of them is a disk, of which holes
  * are not read, or any other source, such as a raw image. Where one ends before the other, it counts as zeros.
  *
- * @throws VhdxError as reading them does; `file` is the side that it is about
+ * @throws VhdxError as reading them does; where it is about the format, `file` is the name of the one that has it
  */
 export async function compareDisks(
   a: RandomAccessSource,
@@ -35,9 +35,11 @@ export async function compareDisks(
     const reads = [a, b].map(async (source, i) => {
       const bytes = buffers[i]?.bytes.subarray(0, length) as Uint8Array;
       if (holes[i]) return;
-      await source.readInto(bytes, offset, { signal }).catch((error: unknown) => {
+      try {
+        await source.readInto(bytes, offset, { signal });
+      } catch (error) {
         throw toldOf(source.name, error);
-      });
+      }
     });
     // Both have ended before one of them is told to have failed.
     for (const result of await Promise.allSettled(reads)) if (result.status === 'rejected') throw result.reason;

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import type { Core } from '../core/instantiate.js';
 import type { Finding } from '../rules.js';
 import type { RandomAccessSource, ReadOptions } from '../source/source.js';

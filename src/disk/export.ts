@@ -104,7 +104,8 @@ function writeSparsely(
       const zeros = exports.zeroPrefix(address + at, left);
       at += zeros === left ? zeros : zeros - (zeros % GRANULE);
       const data = exports.nonzeroPrefix(address + at, length - at, GRANULE);
-      if (data > 0) void writes.add(sink.write(bytes.subarray(at, at + data), offset + at));
+      // Whoever writes in plain JavaScript may give back no promise.
+      if (data > 0) void writes.add(Promise.resolve(sink.write(bytes.subarray(at, at + data), offset + at)));
       at += data;
     }
   } catch (error) {

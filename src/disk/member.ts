@@ -142,7 +142,7 @@ export class Member {
     try {
       await parent.readInto(part, offset, options);
     } catch (error) {
-      throw toldOf(parent.#source.name ?? 'the parent', error);
+      throw toldOf(parent.#source.name, error);
     }
   }
 
@@ -188,7 +188,8 @@ export class Member {
     const isBitmap = kind === Kind.BitmapMissing || kind === Kind.BitmapState;
     const index = isBitmap ? chunk * (chunkRatio + 1) + chunkRatio : block + chunk;
     const at = this.#batOffset + index * BAT_ENTRY_SIZE;
-    const where = fileOffset > 0 ? ` at ${hex(fileOffset)}` : '';
+    // Of the block, not of the part of it that was asked for.
+    const where = fileOffset > 0 ? ` at ${hex(fileOffset - (offset % blockSize))}` : '';
     const what = `${ownerOf(this.geometry, index)}${where} ${explainDamage(code, this.#source.size)}`;
     const message = `BAT entry ${index}: ${what}; the disk cannot be read at ${hex(offset)} (entry at ${hex(at)})`;
     return new VhdxError(code, message, { structure: `BAT entry ${index}`, offset: at });

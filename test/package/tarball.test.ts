@@ -132,8 +132,7 @@ describe('the installed package', () => {
       target: 'es2022',
       module: 'esnext',
       moduleResolution: 'bundler',
-      // Newer than ES2022 is only `Symbol.asyncDispose`.
-      lib: ['es2022', 'dom', 'dom.iterable', 'dom.asynciterable', 'esnext.disposable'],
+      lib: ['es2022', 'dom', 'dom.iterable', 'dom.asynciterable'],
       types: [],
     };
     await writeFile(join(folder, 'page.ts'), page);
