@@ -29,12 +29,15 @@ export class Client {
   readonly #worker = new Worker(new URL('./worker/worker.ts', import.meta.url), { type: 'module' });
   readonly #pending = new Map<number, Pending>();
   #lastId = 0;
+  /** Why nothing will be answered any more. */
+  #end: ProblemError | undefined;
 
   constructor() {
     this.#worker.addEventListener('message', ({ data }: MessageEvent<Answer>) => this.#receive(data));
     this.#worker.addEventListener('error', (event) => {
       const sentence = `The part of this page that reads images could not go on: ${event.message || 'it did not load'}.`;
-      for (const { reject } of this.#pending.values()) reject(new ProblemError({ code: 'worker', sentence }));
+      this.#end = new ProblemError({ code: 'worker', sentence });
+      for (const { reject } of this.#pending.values()) reject(this.#end);
       this.#pending.clear();
     });
   }
@@ -51,6 +54,7 @@ export class Client {
     const { signal, onTell } = options;
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted();
+      if (this.#end) throw this.#end;
       this.#lastId += 1;
       const id = this.#lastId;
       const give = (): boolean => this.#pending.delete(id);

@@ -25,6 +25,9 @@ const missing = byId('missing', HTMLParagraphElement);
 const subjectField = byId('subject-field', HTMLParagraphElement);
 const subject = byId('subject', HTMLSelectElement);
 
+/** The button that adds parents, and what it looks like. */
+const MORE_FILES = ['more-files', 'more-files-label'];
+
 let inputs: readonly Input[] = [];
 let current = new AbortController();
 
@@ -53,15 +56,23 @@ async function open(next: readonly Input[], wanted?: number): Promise<void> {
     show(result, opened.signal);
   } catch (error) {
     // What was open before is closed by now.
-    if (current === opened) {
-      disk.hidden = true;
-      delete document.body.dataset['state'];
-    }
+    if (current === opened) close();
     const sentence = sentenceOf(error);
     if (sentence !== undefined) complain(sentence);
   } finally {
     if (current === opened) opening.hidden = true;
   }
+}
+
+/** Shows no disk any more. */
+function close(): void {
+  inputs = [];
+  disk.hidden = true;
+  delete document.body.dataset['state'];
+  document.title = 'VHDX inspector';
+  for (const id of MORE_FILES) byId(id, HTMLElement).hidden = true;
+  // What had it is hidden now.
+  byId('files', HTMLInputElement).focus({ preventScroll: true });
 }
 
 function complain(sentence: string): void {
@@ -86,7 +97,7 @@ function show(opened: Opened, signal: AbortSignal): void {
   if (opened.problem) complain(opened.problem.sentence);
   missing.textContent = opened.missing ?? '';
   missing.hidden = opened.missing === undefined;
-  for (const id of ['more-files', 'more-files-label']) byId(id, HTMLElement).hidden = info?.type !== 'differencing';
+  for (const id of MORE_FILES) byId(id, HTMLElement).hidden = info?.type !== 'differencing';
   subject.replaceChildren(
     ...opened.candidates.map((candidate, i) =>
       el('option', { value: i, selected: i === opened.subject }, candidate.name),
@@ -97,7 +108,8 @@ function show(opened: Opened, signal: AbortSignal): void {
   // Of an image that does not open there is only the file.
   for (const id of ['panel-map', 'panel-contents', 'panel-save']) byId(id, HTMLElement).hidden = info === undefined;
   for (const panel of panels) panel.show(context);
-  diskName.focus({ preventScroll: true });
+  // Who goes through the files with the keys goes on doing so.
+  if (document.activeElement !== subject) diskName.focus({ preventScroll: true });
 }
 
 byId('opening-cancel', HTMLButtonElement).addEventListener('click', () => {

@@ -82,6 +82,8 @@ export interface MapBins {
 export interface BytesView {
   readonly offset: number;
   readonly bytes: Uint8Array;
+  /** How many bytes there are of what they belong to. */
+  readonly size: number;
   /** Where the bytes come from, in a sentence. */
   readonly origin: string;
 }

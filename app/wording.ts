@@ -13,6 +13,12 @@ export function sizeText(bytes: number): string {
   return `${Number(value.toFixed(digits))} ${UNITS[unit]}`;
 }
 
+/** From where to where, in bytes: in hexadecimal where rounded sizes would be the same. */
+export function rangeText(start: number, end: number): string {
+  const [from, to] = [sizeText(start), sizeText(end)];
+  return from === to ? `${hexText(start)} to ${hexText(end)}` : `${from} to ${to}`;
+}
+
 /** A number of bytes as people say it, and to the byte. */
 export function exactSizeText(bytes: number): string {
   return bytes < 1024 ? sizeText(bytes) : `${sizeText(bytes)} (${countText(bytes)} bytes)`;
@@ -40,7 +46,7 @@ export function shareText(part: number, whole: number): string {
   const percent = (100 * part) / whole;
   if (percent < 0.1) return '< 0.1 %';
   if (percent > 99.9) return '> 99.9 %';
-  return `${Number(percent.toFixed(percent < 10 ? 1 : 0))} %`;
+  return `${Number(percent.toFixed(percent < 10 || percent > 99 ? 1 : 0))} %`;
 }
 
 /** How long something takes, roughly. */
@@ -51,9 +57,10 @@ export function durationText(seconds: number): string {
   return plural(Math.round(seconds / 3600), 'hour');
 }
 
-/** A text with a capital at its start and a full stop at its end. */
+/** A text with a capital at its start, unless that is a name or an address, and a full stop at its end. */
 export function sentence(text: string): string {
   const trimmed = text.trim();
-  const begun = trimmed.charAt(0).toUpperCase() + trimmed.slice(1);
+  const isName = /^\S*(\.\w|:\/)/.test(trimmed);
+  const begun = isName ? trimmed : trimmed.charAt(0).toUpperCase() + trimmed.slice(1);
   return /[.!?]$/.test(begun) ? begun : `${begun}.`;
 }

@@ -7,16 +7,18 @@ import type { Contents, Partition, Read, Table } from './table.js';
 const SIGNATURES = 68 * 1024;
 
 /**
- * Finds out what lies on a disk: its GPT, else a file system that fills all of it, else its MBR.
+ * Finds out what lies on a disk: its GPT, else a file system that fills all of it, else its MBR. A file system that has
+ * left the first sector to an MBR with partitions is what was there before them.
  * A table may count in sectors of another size than the disk's own, as after a copy from another disk: that is noted.
  */
 export async function readContents(read: Read, size: number, sectorSize: number): Promise<Contents> {
   const other = sectorSize === 512 ? 4096 : 512;
   const gpt = (await readGpt(read, size, sectorSize)) ?? (await readGpt(read, size, other));
   if (gpt) return withFileSystems(read, size, sectorSize, gpt);
-  const fileSystem = await fileSystemAt(read, 0, size);
-  if (fileSystem) return { scheme: 'none', sectorSize, partitions: [], notes: [], fileSystem };
   const mbr = await readMbr(read, size, sectorSize);
+  const isPartitioned = mbr?.partitions.some(({ offset, length }) => offset > 0 && offset + length <= size);
+  const fileSystem = await fileSystemAt(read, 0, isPartitioned ? 512 : size);
+  if (fileSystem) return { scheme: 'none', sectorSize, partitions: [], notes: [], fileSystem };
   if (mbr) return withFileSystems(read, size, sectorSize, mbr);
   const isReadable = size < 512 || (await read(0, 512)) !== undefined;
   return { scheme: isReadable ? 'none' : 'unknown', sectorSize, partitions: [], notes: [] };

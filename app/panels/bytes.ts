@@ -22,6 +22,7 @@ export class BytesPanel implements Panel {
   readonly #narrow = matchMedia('(max-width: 40rem)');
   #context: Context | undefined;
   #offset = 0;
+  #fileSize: number | undefined;
   #shown: { readonly bytes: Uint8Array; readonly offset: number } | undefined;
   #turn = 0;
 
@@ -45,6 +46,7 @@ export class BytesPanel implements Panel {
 
   show(context: Context): void {
     this.#context = context;
+    this.#fileSize = undefined;
     const isThere = context.info !== undefined;
     for (const choice of this.#choices) {
       choice.checked = choice.value === (isThere ? 'disk' : 'file');
@@ -57,8 +59,7 @@ export class BytesPanel implements Panel {
   /** Goes to a place and brings it into sight. */
   reveal(of: Subject, offset: number): void {
     for (const choice of this.#choices) choice.checked = choice.value === of;
-    this.#place.value = hexText(offset);
-    this.#load(offset);
+    this.#goTo(hexText(offset));
     this.#section.scrollIntoView({
       block: 'nearest',
       behavior: matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth',
@@ -74,10 +75,12 @@ export class BytesPanel implements Panel {
     return this.#subject === 'disk' ? (this.#context?.info?.logicalSectorSize ?? FILE_SECTOR) : FILE_SECTOR;
   }
 
-  /** Bytes of what is shown; not known of a file that does not open. */
+  /** Bytes of what is shown; of a file that does not open they are known when its first bytes are. */
   get #size(): number {
     const info = this.#context?.info;
-    return (this.#subject === 'disk' ? info?.virtualSize : info?.fileSize) ?? Number.POSITIVE_INFINITY;
+    return (
+      (this.#subject === 'disk' ? info?.virtualSize : (info?.fileSize ?? this.#fileSize)) ?? Number.POSITIVE_INFINITY
+    );
   }
 
   #goTo(text: string): void {
@@ -88,7 +91,10 @@ export class BytesPanel implements Panel {
       this.#refuse(
         `There are ${sizeText(this.#size)} (${countText(Math.ceil(this.#size / this.#sector))} sectors); ${text} lies behind that.`,
       );
-    else this.#load(offset);
+    else {
+      this.#place.value = text;
+      this.#load(offset);
+    }
   }
 
   #refuse(sentence: string): void {
@@ -117,8 +123,10 @@ export class BytesPanel implements Panel {
     context.client
       .call('bytes', { of: this.#subject, offset: this.#offset, length: sector }, { signal: context.signal })
       .then(
-        ({ bytes, offset, origin }) => {
+        ({ bytes, offset, size, origin }) => {
           if (turn !== this.#turn) return;
+          if (this.#subject === 'file') this.#fileSize = size;
+          this.#on.disabled = this.#offset + sector >= size;
           this.#shown = { bytes, offset };
           this.#state.textContent = `${where} ${origin}`;
           this.#render();

@@ -36,8 +36,9 @@ function summarise({ scheme, sectorSize, diskId, partitions, fileSystem }: Conte
   }
   if (!fileSystem)
     return 'There is no partition table, and the disk does not begin with a file system that is known here.';
+  const isOfWsl = fileSystem.name.startsWith('ext');
   const label = fileSystem.label === undefined ? '' : ` named “${fileSystem.label}”`;
-  return `There is no partition table: the whole disk is one ${fileSystem.name} file system${label}, as WSL makes it.`;
+  return `There is no partition table: the whole disk is one ${fileSystem.name} file system${label}${isOfWsl ? ', as WSL makes it' : ''}.`;
 }
 
 function tableOf({ partitions }: Contents, context: Context): HTMLElement {

@@ -29,6 +29,9 @@ const TALLY: Readonly<Record<Severity, readonly [string, string]>> = {
   info: ['note', 'notes'],
 };
 
+/** Whether findings are about a file that is not here, and not about one that is. */
+const isGap = ({ code }: FindingGroup) => code === 'parent-missing';
+
 /** Up to this many places are simply all listed. */
 const PLAIN = 20;
 
@@ -47,8 +50,11 @@ export function findingsPanel(): Panel {
     const { status } = summary;
     const [mark, title, meaning] = VERDICTS[status];
     tell(status, mark, title);
-    const counts = (['fatal', 'block', 'warning', 'info'] as const).filter((grade) => summary.counts[grade] > 0);
-    const tally = counts.map((grade) => plural(summary.counts[grade], ...TALLY[grade])).join(', ');
+    const counts = { ...summary.counts };
+    // The verdict says it already, and nothing is damaged by it.
+    for (const group of summary.groups) if (isGap(group)) counts[group.severity] -= group.count;
+    const grades = (['fatal', 'block', 'warning', 'info'] as const).filter((grade) => counts[grade] > 0);
+    const tally = grades.map((grade) => plural(counts[grade], ...TALLY[grade])).join(', ');
     state.textContent = tally === '' ? meaning : `${sentence(tally)} ${meaning}`;
     list.replaceChildren(...summary.groups.map((group) => groupElement(group, context)));
     context.announce(`Checked: ${title}. ${meaning}`);
@@ -80,11 +86,11 @@ function groupElement(group: FindingGroup, context: Context): HTMLElement {
   const where = file === undefined ? '' : `${file}: `;
   const details = el(
     'details',
-    { class: 'finding', 'data-severity': severity },
+    { class: 'finding', 'data-severity': isGap(group) ? 'warning' : severity },
     el(
       'summary',
       {},
-      el('span', { class: 'grade' }, GRADES[severity]),
+      el('span', { class: 'grade' }, isGap(group) ? 'Missing' : GRADES[severity]),
       el('span', { class: 'meaning' }, `${where}${meaning}`),
       el('span', { class: 'code' }, `${code} · [MS-VHDX] ${spec} · ${plural(count, 'place')}`),
     ),

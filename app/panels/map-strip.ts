@@ -1,6 +1,6 @@
 import { byId } from '../dom.js';
 import type { MapBins } from '../protocol.js';
-import { sizeText } from '../wording.js';
+import { rangeText } from '../wording.js';
 import { type Palette, paintStrip, prepare } from './map-paint.js';
 import type { MapView } from './map-view.js';
 
@@ -46,7 +46,7 @@ export class MapStrip {
     this.#slider.style.setProperty('--share', `${(100 * view.length) / Math.max(1, size)}%`);
     this.#slider.setAttribute(
       'aria-valuetext',
-      isWhole ? 'the whole disk' : `${sizeText(view.offset)} to ${sizeText(view.offset + view.length)}`,
+      isWhole ? 'the whole disk' : rangeText(view.offset, view.offset + view.length),
     );
   }
 }

@@ -1,6 +1,6 @@
 import { byId, el, reachable } from '../dom.js';
 import type { Kind, MapBins } from '../protocol.js';
-import { sizeText } from '../wording.js';
+import { rangeText, sizeText } from '../wording.js';
 import { type Context, type Panel, sentenceOf } from './context.js';
 import { type Palette, paintCells, paintCursor, prepare } from './map-paint.js';
 import { MapStrip } from './map-strip.js';
@@ -113,7 +113,7 @@ export class MapPanel implements Panel {
     this.#cursor = Math.max(view.offset, Math.min(view.offset + view.length - 1, this.#cursor));
     this.#buttons.all.disabled = this.#buttons.out.disabled = view.length >= frame.size;
     this.#buttons.in.disabled = view.binLength <= frame.sectorSize;
-    this.#scale.textContent = `${view.length >= frame.size ? 'Whole disk' : `${sizeText(view.offset)} to ${sizeText(view.offset + view.length)}`}, a cell is ${sizeText(view.binLength)}`;
+    this.#scale.textContent = `${view.length >= frame.size ? 'Whole disk' : rangeText(view.offset, view.offset + view.length)}, a cell is ${sizeText(view.binLength)}`;
     this.#strip.follow(view, frame.size);
     this.#paint();
     this.#load(view);
@@ -222,8 +222,9 @@ export class MapPanel implements Panel {
     const keys: Readonly<Record<string, () => void>> = {
       ArrowLeft: move(cell - 1),
       ArrowRight: move(cell + 1),
-      ArrowUp: move(cell - view.columns),
-      ArrowDown: move(cell + view.columns),
+      // From the first and the last row there is no way up and down.
+      ArrowUp: move(cell < view.columns ? cell : cell - view.columns),
+      ArrowDown: move(cell + view.columns < view.bins ? cell + view.columns : cell),
       Home: move(0),
       End: move(view.bins - 1),
       '+': () => this.#zoom(1 / ZOOM),

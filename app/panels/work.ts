@@ -39,7 +39,7 @@ export class WorkView {
   /** Ends what runs and forgets what was said. */
   reset(): void {
     this.#running?.abort(new DOMException('other files were opened', 'AbortError'));
-    this.#say('', false);
+    this.#say('', true);
     this.#bar.value = 0;
     this.#bar.className = 'idle';
   }

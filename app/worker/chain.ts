@@ -68,9 +68,17 @@ export async function survey(inputs: readonly Input[], signal: AbortSignal): Pro
   return candidates;
 }
 
-/** Says what a differencing disk lacks: which parent, and whether one of the other files only looks like it. */
+/** Says what a chain lacks: which parent of which member, and whether one of the other files only looks like it. */
 export function missingParent(child: Candidate, others: readonly Candidate[]): string | undefined {
   if (child.info?.type !== 'differencing') return undefined;
+  const linkages = linkagesOf(child.info);
+  const parent = others.find(({ info }) => info && linkages.includes(info.header.dataWriteGuid));
+  // It is there: what is missing is further down.
+  if (parent)
+    return missingParent(
+      parent,
+      others.filter((other) => other !== parent),
+    );
   const locator = child.info.parentLocator ?? {};
   const path = locator['relative_path'] ?? locator['absolute_win32_path'] ?? locator['volume_path'];
   const parentName = path?.split(/[\\/]/).findLast((part) => part !== '');

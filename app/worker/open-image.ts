@@ -153,14 +153,17 @@ export class OpenImage {
       const disk = this.#opened();
       const end = Math.min(disk.size, offset + length);
       const bytes = await disk.read(offset, Math.max(0, end - offset), { signal });
-      return { offset, bytes, origin: await describeOrigin(disk, this.opened.chain, offset, bytes.length, signal) };
+      const origin = await describeOrigin(disk, this.opened.chain, offset, bytes.length, signal);
+      return { offset, bytes, size: disk.size, origin };
     }
     const file = await this.#openFile();
-    const bytes = new Uint8Array(Math.max(0, Math.min(length, file.size - offset)));
-    await file.readInto(bytes, offset, { signal });
+    const start = Math.min(offset, file.size);
+    const bytes = new Uint8Array(Math.min(length, file.size - start));
+    await file.readInto(bytes, start, { signal });
     return {
-      offset,
+      offset: start,
       bytes,
+      size: file.size,
       origin: `The file ${file.name ?? nameOf(this.#input)} as it lies there, of ${file.size} bytes.`,
     };
   }

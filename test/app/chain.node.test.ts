@@ -207,6 +207,16 @@ describe('a child without its parents', () => {
     expect(await page.locator('#missing').isVisible()).toBe(false);
   });
 
+  needs(chromium).test('says whom its parent misses, where that is there', async () => {
+    const chain = await smallChain(await tempDir());
+    const page = await app.open();
+    await openFiles(page, [chain.top, chain.middle]);
+    await expectText(
+      page.locator('#missing'),
+      'middle.avhdx holds only what differs from the parent base.vhdx: add that file to see the whole disk.',
+    );
+  });
+
   needs(chromium).test('is not put on a file that only has its parent’s name', async () => {
     const folder = await tempDir();
     const chain = await smallChain(folder);

@@ -143,6 +143,15 @@ describe('an MBR', () => {
   });
 });
 
+describe('a disk that was partitioned over a file system', () => {
+  test('shows its partitions, although the superblock of the file system is still there', async () => {
+    const disk = partitionedDisk('mbr').write(1024 + 56, Uint8Array.of(0x53, 0xef));
+    const { scheme, partitions, fileSystem } = await contentsOf(disk);
+    expect({ scheme, fileSystem }).toEqual({ scheme: 'MBR', fileSystem: undefined });
+    expect(partitions.length).toBeGreaterThan(1);
+  });
+});
+
 describe('a disk without a partition table', () => {
   test('is recognised by its file system, as WSL makes it', async () => {
     expect(await contentsOf(fileSystem('ext4'))).toEqual({

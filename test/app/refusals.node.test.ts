@@ -44,8 +44,49 @@ describe('a file that does not open', () => {
     const page = await app.open();
     await openFiles(page, path);
     await expectText(page.locator('#alarm'), /the file has 300000 bytes, its header section alone has 1048576/);
+    // Its bytes are shown to the end and not further.
+    await page.fill('#bytes-offset', '0x493c0');
+    await page.keyboard.press('Enter');
+    await expectText(page.locator('#bytes-text'), /^00049200 /);
+    expect(await page.getByRole('button', { name: 'Next' }).isDisabled()).toBe(true);
     await page.getByRole('button', { name: 'Compute' }).click();
     await expectText(page.locator('#checksum-hex'), /^[0-9a-f]{8}$/);
+  });
+});
+
+describe('after something that did not open', () => {
+  needs(chromium).test('nothing is left of the disk that was there before', async () => {
+    const page = await app.open();
+    await openFiles(page, await saved(buildImage({ type: 'differencing' }), 'child.avhdx'));
+    await expectText(page.locator('#disk-name'), 'child.avhdx');
+    expect(await page.locator('#more-files-label').isVisible()).toBe(true);
+    await page.fill('#address-url', new URL('/nowhere.vhdx', page.url()).href);
+    await page.getByRole('button', { name: 'Open', exact: true }).click();
+    await expectText(page.locator('#alarm'), 'HTTP status 404');
+    expect(await page.title()).toBe('VHDX inspector');
+    for (const part of ['#more-files-label', '#disk', '#opening'])
+      expect(await page.locator(part).isVisible()).toBe(false);
+    expect(await page.evaluate(() => document.activeElement?.id)).toBe('files');
+  });
+
+  needs(chromium).test('a page whose worker does not load says so, whenever it is asked', async () => {
+    const before = () => {
+      const Original = Worker;
+      Object.assign(globalThis, {
+        Worker: class extends Original {
+          constructor() {
+            super('/nowhere.js', { type: 'module' });
+          }
+        },
+      });
+    };
+    const page = await app.open({ before, isComplaining: true });
+    const path = await saved(buildImage());
+    for (let time = 0; time < 2; time++) {
+      await page.setInputFiles('#files', path);
+      await expectText(page.locator('#alarm'), 'The part of this page that reads images could not go on');
+      expect(await page.locator('#opening').isVisible()).toBe(false);
+    }
   });
 });
 

@@ -4,7 +4,7 @@ import { base64OfChecksum, hexOfChecksum, parseChecksum } from '../../app/panels
 import { boxOf, cellUnder, movedView, wholeView, zoomedView } from '../../app/panels/map-view.js';
 import { parsePlace } from '../../app/panels/place.js';
 import { KINDS, type MapBins } from '../../app/protocol.js';
-import { durationText, shareText, sizeText } from '../../app/wording.js';
+import { durationText, rangeText, sentence, shareText, sizeText } from '../../app/wording.js';
 import { chooseSubject, nameOf } from '../../app/worker/chain.js';
 import { Workload } from '../../app/worker/workload.js';
 import type { DiskInfo } from '../../src/index.js';
@@ -86,6 +86,14 @@ test('numbers are said as people say them', () => {
     '> 99.9 %',
     '100 %',
   ]);
+  expect([shareText(998, 1000), shareText(994, 1000)]).toEqual(['99.8 %', '99.4 %']);
+  expect([rangeText(0, 1.5 * 2 ** 20), rangeText(582_500_000, 582_600_000)]).toEqual([
+    '0 bytes to 1.5 MiB',
+    '0x22b83ea0 to 0x22b9c540',
+  ]);
+  expect(
+    ['the file ends', 'lower.vhdx: BAT entry 1', 'http://localhost/a: not found', 'done. And more'].map(sentence),
+  ).toEqual(['The file ends.', 'lower.vhdx: BAT entry 1.', 'http://localhost/a: not found.', 'Done. And more.']);
   expect([0.2, 1, 59, 600, 7200].map(durationText)).toEqual([
     'less than a second',
     '1 second',
