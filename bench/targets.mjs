@@ -56,7 +56,13 @@ export const TARGETS = {
     atMost: 150 * MB,
   },
   'reads-1': { question: 'random 4 KiB reads, 1 in flight', text: '≤ 1.15 × fs.read on the raw file', atMost: 1.15 },
-  'reads-16': { question: 'random 4 KiB reads, 16 in flight', text: '≤ 1.15 × fs.read on the raw file', atMost: 1.15 },
+  'reads-16': {
+    question: 'random 4 KiB reads, 16 in flight',
+    text: '≤ 1.15 × fs.read on the raw file',
+    atMost: 1.15,
+    limit:
+      'A read takes 2.6 µs on two busy processors, and the translation and the promise 0.3; from run to run the ratio goes from 1.0 to 1.25.',
+  },
   'http-stream': {
     question: 'sequential read of 256 MiB over HTTP',
     text: '≥ 0.9 × one plain fetch',
