@@ -175,11 +175,11 @@ function markdown(rows) {
 function writeReadme(text) {
   const path = join(root, 'README.md');
   const readme = readFileSync(path, 'utf8');
-  const section = /(<!-- engines -->\n)[\s\S]*?(\n<!-- \/engines -->)/;
+  const section = /(<!-- engines -->\n)[\s\S]*?(<!-- \/engines -->)/;
   if (!section.test(readme)) throw new Error('README.md has no <!-- engines --> … <!-- /engines -->');
   writeFileSync(
     path,
-    readme.replace(section, (_all, before, after) => `${before}${text}${after}`),
+    readme.replace(section, (_all, before, after) => `${before}${text}\n${after}`),
   );
 }
 
