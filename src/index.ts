@@ -1,3 +1,4 @@
+export type { Progress, ProgressOptions, RangeOptions } from './base/options.js';
 export { initCore } from './core/core.js';
 export { type Bytes, Crc32c, crc32c, crc32cCombine } from './core/crc32c.js';
 export type { BlockCounts } from './disk/bat-scan.js';
@@ -17,7 +18,6 @@ export type { Extent } from './disk/extent.js';
 export type { DiskInfo, DiskType } from './disk/info.js';
 export { checkVhdx, isVhdx, openVhdx } from './disk/open.js';
 export type { OpenOptions, ParentOption, ParentRequest } from './disk/options.js';
-export type { Progress, ProgressOptions, RangeOptions } from './disk/range.js';
 export type { ReplaySummary } from './disk/replay.js';
 export type { DamagedRange } from './disk/salvage.js';
 export type { Usage, UsageOptions } from './disk/usage.js';

@@ -1,5 +1,5 @@
+import { hex } from '../base/sizes.js';
 import { bitmapEntryIndex, type Geometry } from '../format/bat.js';
-import { hex } from '../format/sizes.js';
 import type { RuleCode } from '../rules.js';
 
 /** What is wrong with a block because of its BAT entry, by the broken rule: the end of a sentence that begins with the block. */

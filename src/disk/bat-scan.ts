@@ -1,12 +1,12 @@
+import { breather } from '../base/event-loop.js';
+import type { ProgressOptions } from '../base/options.js';
+import { type FileRange, findOverlap, LONGEST_FILE, MiB } from '../base/sizes.js';
 import type { Core } from '../core/instantiate.js';
 import type { ScratchUser } from '../core/scratch-area.js';
 import { bitmapEntryIndex } from '../format/bat.js';
-import { type FileRange, findOverlap, LONGEST_FILE, MiB } from '../format/sizes.js';
 import type { Finding, RuleCode } from '../rules.js';
 import type { ReadOptions } from '../source/source.js';
 import { type BatProblem, SHARED_PLACE } from './bat-problem.js';
-import { breather } from './breathe.js';
-import type { ProgressOptions } from './range.js';
 import { Translator, type TranslatorImage } from './translator.js';
 
 /** What the BAT of an image says in all. Numbers of blocks, and bytes where the name says so. */

@@ -1,3 +1,4 @@
+import type { ProgressOptions } from '../base/options.js';
 import type { Core } from '../core/instantiate.js';
 import { isDirty } from '../format/header.js';
 import { type Finding, finding, type RuleCode, type Severity } from '../rules.js';
@@ -7,7 +8,6 @@ import { type Examination, isComplete, translatorImage } from './examine.js';
 import { type DiskInfo, describe } from './info.js';
 import { LogRing } from './log-ring.js';
 import { countEntries } from './log-sequence.js';
-import type { ProgressOptions } from './range.js';
 
 /**
  * The verdict on an image:

@@ -1,8 +1,8 @@
+import type { ProgressOptions, RangeOptions } from '../base/options.js';
 import type { LeasedBuffer } from '../core/buffers.js';
 import type { Core } from '../core/instantiate.js';
 import type { Member } from './member.js';
 import { isHole, type Piece, piecesOf } from './pieces.js';
-import type { ProgressOptions, RangeOptions } from './range.js';
 import { coreBuffers, type ReadPiece, readAhead } from './read-ahead.js';
 
 /** The pieces of a range, those with data read into the core's memory, where the core can sum or scan them. */

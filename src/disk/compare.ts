@@ -1,10 +1,10 @@
+import type { ProgressOptions } from '../base/options.js';
 import type { LeasedBuffer } from '../core/buffers.js';
 import { loadCore } from '../core/core.js';
 import type { Core } from '../core/instantiate.js';
 import type { RandomAccessSource } from '../source/source.js';
 import { VhdxDisk } from './disk.js';
 import { type Piece, piecesOf } from './pieces.js';
-import type { ProgressOptions } from './range.js';
 import { coreBuffers, readAhead } from './read-ahead.js';
 import { toldOf } from './told-of.js';
 

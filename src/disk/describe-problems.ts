@@ -1,5 +1,5 @@
+import { type FileRange, findOverlap, hex, MiB } from '../base/sizes.js';
 import { bitmapEntryIndex } from '../format/bat.js';
-import { type FileRange, findOverlap, hex, MiB } from '../format/sizes.js';
 import { type Finding, finding, type RuleCode } from '../rules.js';
 import { explainDamage, ownerOf } from './bat-damage.js';
 import { type BatProblem, SHARED_PLACE } from './bat-problem.js';

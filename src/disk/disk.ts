@@ -1,4 +1,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
+
+import { type ProgressOptions, type RangeOptions, rangeOf } from '../base/options.js';
 import type { Core } from '../core/instantiate.js';
 import type { Finding } from '../rules.js';
 import type { RandomAccessSource, ReadOptions } from '../source/source.js';
@@ -9,7 +11,6 @@ import type { Extent } from './extent.js';
 import { type DiskInfo, type DiskType, describe } from './info.js';
 import { Member } from './member.js';
 import { extentsOf } from './pieces.js';
-import { type ProgressOptions, type RangeOptions, rangeOf } from './range.js';
 import { streamOf } from './stream.js';
 import type { Usage, UsageOptions } from './usage.js';
 

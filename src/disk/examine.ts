@@ -1,3 +1,4 @@
+import { type FileRange, hex, KiB } from '../base/sizes.js';
 import { sumBytes } from '../core/crc32c.js';
 import type { Core } from '../core/instantiate.js';
 import { BAT_ENTRY_SIZE, computeGeometry, type Geometry } from '../format/bat.js';
@@ -13,7 +14,6 @@ import {
   type Region,
   type Regions,
 } from '../format/region-table.js';
-import { type FileRange, hex, KiB } from '../format/sizes.js';
 import { type Finding, finding, type Report } from '../rules.js';
 import type { RandomAccessSource, ReadOptions } from '../source/source.js';
 import type { ReplaySummary } from './replay.js';

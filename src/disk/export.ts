@@ -1,10 +1,10 @@
+import { InFlight } from '../base/in-flight.js';
+import type { ProgressOptions } from '../base/options.js';
 import type { LeasedBuffer } from '../core/buffers.js';
 import { VhdxError } from '../errors.js';
-import { InFlight } from '../source/in-flight.js';
 import { readPiece } from './checksum.js';
 import type { VhdxDisk } from './disk.js';
 import { isHole, type Piece, piecesOf } from './pieces.js';
-import type { ProgressOptions } from './range.js';
 import { coreBuffers, readAhead } from './read-ahead.js';
 import { type DamagedRange, isLocal, Salvager } from './salvage.js';
 import { fixedVhdFooter, VHD_FOOTER_SIZE, vhdDiskSize } from './vhd-footer.js';

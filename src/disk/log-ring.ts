@@ -1,3 +1,4 @@
+import { type FileRange, KiB, viewOf } from '../base/sizes.js';
 import { sumBytes } from '../core/crc32c.js';
 import type { Core } from '../core/instantiate.js';
 import { structureChecksum } from '../format/checksum.js';
@@ -11,7 +12,6 @@ import {
   parseLogDescriptors,
   parseLogEntryHeader,
 } from '../format/log.js';
-import { type FileRange, KiB, viewOf } from '../format/sizes.js';
 import type { RandomAccessSource, ReadOptions } from '../source/source.js';
 
 /** A valid log entry and where it begins, in log sectors from the start of the ring. */

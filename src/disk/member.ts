@@ -1,9 +1,9 @@
+import { checkRange } from '../base/check-range.js';
+import { InFlight } from '../base/in-flight.js';
+import { hex } from '../base/sizes.js';
 import type { Core } from '../core/instantiate.js';
 import { VhdxError } from '../errors.js';
 import { BAT_ENTRY_SIZE, type Geometry, PayloadState } from '../format/bat.js';
-import { hex } from '../format/sizes.js';
-import { InFlight } from '../source/in-flight.js';
-import { checkRange } from '../source/range.js';
 import type { RandomAccessSource, ReadOptions } from '../source/source.js';
 import { explainDamage, ownerOf } from './bat-damage.js';
 import { type CompleteExamination, translatorImage } from './examine.js';

@@ -1,8 +1,8 @@
+import { MiB } from '../base/sizes.js';
 import { loadCore } from '../core/core.js';
 import { VhdxError } from '../errors.js';
 import { BAT_ENTRY_SIZE } from '../format/bat.js';
 import { hasVhdxSignature } from '../format/file-identifier.js';
-import { MiB } from '../format/sizes.js';
 import { finding } from '../rules.js';
 import { type SourceOptions, sourceFrom, type VhdxInput } from '../source/from-input.js';
 import { scanBat } from './bat-scan.js';

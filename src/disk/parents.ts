@@ -1,8 +1,8 @@
+import { nodeModule } from '../base/builtin-module.js';
 import { VhdxError } from '../errors.js';
 import { finding } from '../rules.js';
 import { fileSource } from '../source/file.js';
 import { sourceFrom, type VhdxInput } from '../source/from-input.js';
-import { nodeModule } from '../source/node.js';
 import type { RandomAccessSource } from '../source/source.js';
 import { type Candidate, type ChainMember, pathOf } from './candidate.js';
 import type { OpenOptions, ParentRequest } from './options.js';

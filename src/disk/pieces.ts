@@ -1,9 +1,9 @@
+import { breather } from '../base/event-loop.js';
+import { type RangeOptions, rangeOf } from '../base/options.js';
 import type { RuleCode } from '../rules.js';
 import type { ReadOptions } from '../source/source.js';
-import { breather } from './breathe.js';
 import type { Extent } from './extent.js';
 import type { Member } from './member.js';
-import { type RangeOptions, rangeOf } from './range.js';
 
 /** A range of the virtual disk that is worth reading, or one that holds nothing but zeros and need not be read. */
 export interface Piece {

@@ -1,5 +1,5 @@
+import { breather } from '../base/event-loop.js';
 import type { BufferPool, LeasedBuffer } from '../core/buffers.js';
-import { breather } from './breathe.js';
 
 /** Where the bytes of pieces go. */
 export interface BufferSupply<Buffer> {

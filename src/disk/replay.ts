@@ -1,8 +1,8 @@
+import { type FileRange, hex, LONGEST_FILE, MiB, overlaps } from '../base/sizes.js';
 import type { Core } from '../core/instantiate.js';
 import { VhdxError } from '../errors.js';
 import type { Header } from '../format/header.js';
 import { DISPLACED_OFFSET, FIRST_LOGGED_OFFSET, LOG_SECTOR_SIZE } from '../format/log.js';
-import { type FileRange, hex, LONGEST_FILE, MiB, overlaps } from '../format/sizes.js';
 import { finding, type Report } from '../rules.js';
 import { flattenWrites } from '../source/flatten-writes.js';
 import { type OverlayChange, overlay } from '../source/overlay.js';

@@ -1,3 +1,6 @@
+import { untilAborted } from '../base/abort.js';
+import { breather } from '../base/event-loop.js';
+import { type FileRange, findOverlap, MiB } from '../base/sizes.js';
 import type { Core } from '../core/instantiate.js';
 import { type PageCache, pageCacheOf } from '../core/page-cache.js';
 import {
@@ -7,10 +10,7 @@ import {
   PayloadState,
   SECTOR_BITMAP_BLOCK_SIZE,
 } from '../format/bat.js';
-import { type FileRange, findOverlap, MiB } from '../format/sizes.js';
-import { untilAborted } from '../source/abort.js';
 import type { RandomAccessSource, ReadOptions } from '../source/source.js';
-import { breather } from './breathe.js';
 import { Kind, pushRawExtent, type RawExtent } from './raw-extent.js';
 
 /** What a translator must know of an image. */

@@ -1,7 +1,7 @@
+import { breather } from '../base/event-loop.js';
+import type { ProgressOptions, RangeOptions } from '../base/options.js';
 import type { Core } from '../core/instantiate.js';
-import { breather } from './breathe.js';
 import type { Member } from './member.js';
-import type { ProgressOptions, RangeOptions } from './range.js';
 
 /** Options of `VhdxDisk.usage`. */
 export interface UsageOptions extends RangeOptions, ProgressOptions {

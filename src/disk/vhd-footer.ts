@@ -1,4 +1,4 @@
-import { MiB } from '../format/sizes.js';
+import { MiB } from '../base/sizes.js';
 
 /** Length in bytes of the footer of a VHD. */
 export const VHD_FOOTER_SIZE = 512;

@@ -1,4 +1,4 @@
-import { KiB, MiB } from './sizes.js';
+import { KiB, MiB } from '../base/sizes.js';
 
 /** Length in bytes of a sector bitmap block. */
 export const SECTOR_BITMAP_BLOCK_SIZE = 1 * MiB;

@@ -1,4 +1,4 @@
-import { viewOf } from './sizes.js';
+import { viewOf } from '../base/sizes.js';
 
 /** Length in bytes of what the file identifier holds. */
 export const FILE_IDENTIFIER_SIZE = 520;

@@ -1,7 +1,7 @@
+import { type FileRange, hex, KiB, MiB, readU64, viewOf } from '../base/sizes.js';
 import { finding, type Report } from '../rules.js';
 import { type Crc, crcText, structureChecksum } from './checksum.js';
 import { readGuid, ZERO_GUID } from './guid.js';
-import { type FileRange, hex, KiB, MiB, readU64, viewOf } from './sizes.js';
 
 /** Length in bytes of the header section at the start of the file ([MS-VHDX] 2.2). */
 export const HEADER_SECTION_SIZE = 1 * MiB;

@@ -1,5 +1,5 @@
+import { type FileRange, KiB, readU64 } from '../base/sizes.js';
 import { readGuid } from './guid.js';
-import { type FileRange, KiB, readU64 } from './sizes.js';
 
 /** Length in bytes of a sector of the log: everything in it is a multiple of this ([MS-VHDX] 2.3). */
 export const LOG_SECTOR_SIZE = 4 * KiB;

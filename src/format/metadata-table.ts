@@ -1,6 +1,6 @@
+import { type FileRange, hex, KiB, MiB, viewOf } from '../base/sizes.js';
 import { finding, type Report } from '../rules.js';
 import { readGuid, ZERO_GUID } from './guid.js';
-import { type FileRange, hex, KiB, MiB, viewOf } from './sizes.js';
 
 /** Length in bytes of the metadata table at the start of the metadata region. */
 export const METADATA_TABLE_SIZE = 64 * KiB;

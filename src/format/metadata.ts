@@ -1,8 +1,8 @@
+import { hex, MiB, readU64, TiB, viewOf } from '../base/sizes.js';
 import { finding, type Report } from '../rules.js';
 import { readGuid } from './guid.js';
 import type { ItemName, MetadataEntry } from './metadata-table.js';
 import type { ParentLocator } from './parent-locator.js';
-import { hex, MiB, readU64, TiB, viewOf } from './sizes.js';
 
 /** Largest possible virtual disk, in bytes. */
 const MAX_VIRTUAL_SIZE = 64 * TiB;

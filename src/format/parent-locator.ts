@@ -1,6 +1,6 @@
+import { viewOf } from '../base/sizes.js';
 import { finding, type Report } from '../rules.js';
 import { parseGuid, readGuid } from './guid.js';
-import { viewOf } from './sizes.js';
 
 const VHDX_LOCATOR_TYPE = 'b04aefb7-d19e-4a81-b789-25b8e9445913';
 const HEADER_SIZE = 20;

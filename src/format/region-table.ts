@@ -1,7 +1,7 @@
+import { type FileRange, hex, KiB, MiB, overlaps, readU64, viewOf } from '../base/sizes.js';
 import { finding, type Report } from '../rules.js';
 import { type Crc, crcText, structureChecksum } from './checksum.js';
 import { readGuid } from './guid.js';
-import { type FileRange, hex, KiB, MiB, overlaps, readU64, viewOf } from './sizes.js';
 
 /** Length in bytes of a region table. */
 export const REGION_TABLE_SIZE = 64 * KiB;

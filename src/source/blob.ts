@@ -1,7 +1,7 @@
+import { untilAborted } from '../base/abort.js';
+import { checkRange } from '../base/check-range.js';
 import { VhdxError } from '../errors.js';
-import { untilAborted } from './abort.js';
 import { CachedSource } from './cached.js';
-import { checkRange } from './range.js';
 import type { RandomAccessSource, ReadOptions } from './source.js';
 
 const MiB = 1024 * 1024;

@@ -1,7 +1,7 @@
+import { untilAborted } from '../base/abort.js';
+import { checkRange } from '../base/check-range.js';
+import { type Job, runJobs } from '../base/jobs.js';
 import { VhdxError } from '../errors.js';
-import { untilAborted } from './abort.js';
-import { type Job, runJobs } from './jobs.js';
-import { checkRange } from './range.js';
 import { SequenceTracker } from './sequence.js';
 import type { RandomAccessSource, ReadOptions } from './source.js';
 

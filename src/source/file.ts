@@ -1,7 +1,7 @@
+import { nodeModule } from '../base/builtin-module.js';
+import { checkRange } from '../base/check-range.js';
 import { VhdxError } from '../errors.js';
 import { deviceSize } from './device-size.js';
-import { nodeModule } from './node.js';
-import { checkRange } from './range.js';
 import type { RandomAccessSource, ReadOptions } from './source.js';
 
 type FileSystem = NonNullable<ReturnType<typeof nodeModule<'fs'>>>;

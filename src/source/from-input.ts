@@ -1,10 +1,10 @@
+import { nodeModule } from '../base/builtin-module.js';
 import { VhdxError } from '../errors.js';
 import { blobSource } from './blob.js';
 import { bufferSource } from './buffer.js';
 import type { FileHandleLike } from './file.js';
 import { guardedSource } from './guarded.js';
 import type { HttpOptions } from './http.js';
-import { nodeModule } from './node.js';
 import type { RandomAccessSource } from './source.js';
 
 /**

@@ -1,5 +1,5 @@
+import { untilAborted } from '../base/abort.js';
 import { VhdxError } from '../errors.js';
-import { untilAborted } from './abort.js';
 import { checkAnswer, checkIdentity, describeUrl, type Identity } from './http-answer.js';
 import { HttpBody, stalled } from './http-body.js';
 import { TransientError } from './retry.js';

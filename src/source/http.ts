@@ -1,9 +1,9 @@
+import { checkRange } from '../base/check-range.js';
 import { VhdxError } from '../errors.js';
 import { CachedSource, type HintedReadOptions, type HintedSource } from './cached.js';
 import type { HttpBody } from './http-body.js';
 import { HttpContinuations } from './http-continuations.js';
 import { HttpRemote, type RequestOptions } from './http-remote.js';
-import { checkRange } from './range.js';
 import { persist, type RetryPolicy } from './retry.js';
 import type { RandomAccessSource, ReadOptions } from './source.js';
 

@@ -1,5 +1,5 @@
-import { InFlight } from './in-flight.js';
-import { checkRange } from './range.js';
+import { checkRange } from '../base/check-range.js';
+import { InFlight } from '../base/in-flight.js';
 import type { RandomAccessSource, ReadOptions } from './source.js';
 
 /**

@@ -1,5 +1,5 @@
+import { checkRange } from '../base/check-range.js';
 import { VhdxError } from '../errors.js';
-import { checkRange } from './range.js';
 import type { RandomAccessSource, ReadOptions } from './source.js';
 
 /** A part of a source, as a source. */

@@ -5,13 +5,14 @@ import { findCycle, type Module, reachableFrom, readModules } from './module-gra
 const LAYERS: Record<string, readonly string[]> = {
   app: ['src/index.ts'],
   'src/cli': ['src/index.ts'],
-  'src/index.ts': ['src/disk', 'src/format', 'src/core', 'src/source', 'src/errors.ts', 'src/rules.ts'],
-  'src/disk': ['src/format', 'src/core', 'src/source', 'src/errors.ts', 'src/rules.ts'],
-  'src/format': ['src/errors.ts', 'src/rules.ts'],
-  'src/core': ['src/errors.ts', 'src/rules.ts'],
-  'src/source': ['src/errors.ts', 'src/rules.ts'],
-  'src/errors.ts': ['src/rules.ts'],
-  'src/rules.ts': [],
+  'src/index.ts': ['src/disk', 'src/format', 'src/core', 'src/source', 'src/errors.ts', 'src/rules.ts', 'src/base'],
+  'src/disk': ['src/format', 'src/core', 'src/source', 'src/errors.ts', 'src/rules.ts', 'src/base'],
+  'src/format': ['src/errors.ts', 'src/rules.ts', 'src/base'],
+  'src/core': ['src/errors.ts', 'src/rules.ts', 'src/base'],
+  'src/source': ['src/errors.ts', 'src/rules.ts', 'src/base'],
+  'src/errors.ts': ['src/rules.ts', 'src/base'],
+  'src/rules.ts': ['src/base'],
+  'src/base': [],
   assembly: [],
 };
 
