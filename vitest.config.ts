@@ -75,7 +75,7 @@ export default defineConfig({
     coverage: {
       provider: 'v8',
       // The command runs in processes of its own, which nobody counts.
-      include: ['src/{core,disk,format,source}/**/*.ts'],
+      include: ['src/{base,core,disk,format,image,io,log}/**/*.ts'],
       exclude: ['src/**/*.generated.*'],
       reporter: [['text', { skipFull: true }]],
       reportOnFailure: true,

@@ -3,8 +3,8 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
-import { type HttpOptions, httpSource } from '../src/source/http.js';
-import type { RandomAccessSource } from '../src/source/source.js';
+import { type HttpOptions, httpSource } from '../src/io/http/source.js';
+import type { RandomAccessSource } from '../src/io/random-access.js';
 import { type RangeRequest, rangeServer, serveRange } from './support/range-server.js';
 import { rejection, sourceBytes, turn, wrongAt } from './support/scripted-source.js';
 

@@ -1,8 +1,8 @@
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { sourceFrom } from '../src/source/from-input.js';
-import { type HttpOptions, httpSource } from '../src/source/http.js';
-import { HttpBody } from '../src/source/http-body.js';
-import type { RandomAccessSource } from '../src/source/source.js';
+import { sourceFrom } from '../src/io/from-input.js';
+import { HttpBody } from '../src/io/http/body.js';
+import { type HttpOptions, httpSource } from '../src/io/http/source.js';
+import type { RandomAccessSource } from '../src/io/random-access.js';
 import { type Answer, FakeServer } from './support/fake-server.js';
 import { hasSettled, rejection, sourceBytes, turn, wrongAt } from './support/scripted-source.js';
 

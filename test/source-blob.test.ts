@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { blobSource } from '../src/source/blob.js';
+import { blobSource } from '../src/io/blob.js';
 import { rejection, sourceBytes, turn, wrongAt } from './support/scripted-source.js';
 
 const KiB = 1024;

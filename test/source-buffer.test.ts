@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { bufferSource } from '../src/source/buffer.js';
-import { slice } from '../src/source/slice.js';
+import { bufferSource } from '../src/io/buffer.js';
+import { slice } from '../src/io/slice.js';
 import { rejection, ScriptedSource, sourceBytes } from './support/scripted-source.js';
 
 const bytes = Uint8Array.from({ length: 256 }, (_, index) => index);

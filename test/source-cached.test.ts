@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { CachedSource, type CacheOptions } from '../src/source/cached.js';
+import { CachedSource, type CacheOptions } from '../src/io/cached.js';
 import { hasSettled, rejection, ScriptedSource, sourceBytes, turn, wrongAt } from './support/scripted-source.js';
 
 const KiB = 1024;

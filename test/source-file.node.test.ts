@@ -3,8 +3,8 @@ import { chmod, mkdir, open, symlink, truncate, writeFile } from 'node:fs/promis
 import { join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { fileSource } from '../src/source/file.js';
-import { sourceFrom } from '../src/source/from-input.js';
+import { fileSource } from '../src/io/file.js';
+import { sourceFrom } from '../src/io/from-input.js';
 import { hasSettled, rejection, sourceBytes, wrongAt } from './support/scripted-source.js';
 import { run, tempDir } from './support/tools.js';
 

@@ -1,6 +1,6 @@
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { sourceFrom, type VhdxInput } from '../src/source/from-input.js';
-import type { RandomAccessSource } from '../src/source/source.js';
+import { sourceFrom, type VhdxInput } from '../src/io/from-input.js';
+import type { RandomAccessSource } from '../src/io/random-access.js';
 import { hasSettled, rejection, ScriptedSource, sourceBytes, wrongAt } from './support/scripted-source.js';
 
 const bytes = sourceBytes(0, 1000) as Uint8Array<ArrayBuffer>;

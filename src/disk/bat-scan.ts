@@ -4,8 +4,8 @@ import { type FileRange, findOverlap, LONGEST_FILE, MiB } from '../base/sizes.js
 import type { Core } from '../core/instantiate.js';
 import type { ScratchUser } from '../core/scratch-area.js';
 import { bitmapEntryIndex } from '../format/bat.js';
+import type { ReadOptions } from '../io/random-access.js';
 import type { Finding, RuleCode } from '../rules.js';
-import type { ReadOptions } from '../source/source.js';
 import { type BatProblem, SHARED_PLACE } from './bat-problem.js';
 import { Translator, type TranslatorImage } from './translator.js';
 

@@ -1,4 +1,4 @@
-import type { RandomAccessSource } from '../source/source.js';
+import type { RandomAccessSource } from '../io/random-access.js';
 import type { CompleteExamination, Examination } from './examine.js';
 
 /** A file that may be a member of a chain, and what it says about itself. */

@@ -1,8 +1,8 @@
 import type { Core } from '../core/instantiate.js';
 import { VhdxError } from '../errors.js';
 import { ZERO_GUID } from '../format/guid.js';
+import type { RandomAccessSource } from '../io/random-access.js';
 import { type Finding, finding } from '../rules.js';
-import type { RandomAccessSource } from '../source/source.js';
 import { type Candidate, type ChainMember, pathOf } from './candidate.js';
 import { type CompleteExamination, examine } from './examine.js';
 import type { OpenOptions } from './options.js';

@@ -1,7 +1,7 @@
 import type { Core } from '../core/instantiate.js';
 import { VhdxError } from '../errors.js';
+import type { RandomAccessSource } from '../io/random-access.js';
 import { finding, RULES, type RuleCode } from '../rules.js';
-import type { RandomAccessSource } from '../source/source.js';
 import type { Candidate, ChainMember } from './candidate.js';
 import { Chain, parentFindings } from './chain.js';
 import { type CheckOptions, type CheckReport, checkExamined, withFinding, withParent } from './check.js';

@@ -1,8 +1,8 @@
 import type { ProgressOptions } from '../base/options.js';
 import type { Core } from '../core/instantiate.js';
 import { isDirty } from '../format/header.js';
+import type { ReadOptions } from '../io/random-access.js';
 import { type Finding, finding, type RuleCode, type Severity } from '../rules.js';
-import type { ReadOptions } from '../source/source.js';
 import { type BlockCounts, scanBat } from './bat-scan.js';
 import { type Examination, isComplete, translatorImage } from './examine.js';
 import { type DiskInfo, describe } from './info.js';

@@ -2,7 +2,7 @@ import type { ProgressOptions } from '../base/options.js';
 import type { LeasedBuffer } from '../core/buffers.js';
 import { loadCore } from '../core/core.js';
 import type { Core } from '../core/instantiate.js';
-import type { RandomAccessSource } from '../source/source.js';
+import type { RandomAccessSource } from '../io/random-access.js';
 import { VhdxDisk } from './disk.js';
 import { type Piece, piecesOf } from './pieces.js';
 import { coreBuffers, readAhead } from './read-ahead.js';

@@ -2,8 +2,8 @@
 
 import { type ProgressOptions, type RangeOptions, rangeOf } from '../base/options.js';
 import type { Core } from '../core/instantiate.js';
+import type { RandomAccessSource, ReadOptions } from '../io/random-access.js';
 import type { Finding } from '../rules.js';
-import type { RandomAccessSource, ReadOptions } from '../source/source.js';
 import type { CheckOptions, CheckReport } from './check.js';
 import { checksumOf } from './checksum.js';
 import type { CompleteExamination } from './examine.js';

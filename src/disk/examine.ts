@@ -14,8 +14,8 @@ import {
   type Region,
   type Regions,
 } from '../format/region-table.js';
+import type { RandomAccessSource, ReadOptions } from '../io/random-access.js';
 import { type Finding, finding, type Report } from '../rules.js';
-import type { RandomAccessSource, ReadOptions } from '../source/source.js';
 import type { ReplaySummary } from './replay.js';
 import type { TranslatorImage } from './translator.js';
 

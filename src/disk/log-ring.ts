@@ -12,7 +12,7 @@ import {
   parseLogDescriptors,
   parseLogEntryHeader,
 } from '../format/log.js';
-import type { RandomAccessSource, ReadOptions } from '../source/source.js';
+import type { RandomAccessSource, ReadOptions } from '../io/random-access.js';
 
 /** A valid log entry and where it begins, in log sectors from the start of the ring. */
 export interface LogEntry extends LogEntryHeader {

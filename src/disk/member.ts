@@ -4,7 +4,7 @@ import { hex } from '../base/sizes.js';
 import type { Core } from '../core/instantiate.js';
 import { VhdxError } from '../errors.js';
 import { BAT_ENTRY_SIZE, type Geometry, PayloadState } from '../format/bat.js';
-import type { RandomAccessSource, ReadOptions } from '../source/source.js';
+import type { RandomAccessSource, ReadOptions } from '../io/random-access.js';
 import { explainDamage, ownerOf } from './bat-damage.js';
 import { type CompleteExamination, translatorImage } from './examine.js';
 import { type Extent, pushExtent } from './extent.js';

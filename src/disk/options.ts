@@ -1,5 +1,5 @@
-import type { VhdxInput } from '../source/from-input.js';
-import type { HttpOptions } from '../source/http.js';
+import type { VhdxInput } from '../io/from-input.js';
+import type { HttpOptions } from '../io/http/source.js';
 import type { ReplayMode } from './examine.js';
 
 /** What a differencing image wants of whoever looks for its parent. */

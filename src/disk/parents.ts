@@ -1,9 +1,9 @@
 import { nodeModule } from '../base/builtin-module.js';
 import { VhdxError } from '../errors.js';
+import { fileSource } from '../io/file.js';
+import { sourceFrom, type VhdxInput } from '../io/from-input.js';
+import type { RandomAccessSource } from '../io/random-access.js';
 import { finding } from '../rules.js';
-import { fileSource } from '../source/file.js';
-import { sourceFrom, type VhdxInput } from '../source/from-input.js';
-import type { RandomAccessSource } from '../source/source.js';
 import { type Candidate, type ChainMember, pathOf } from './candidate.js';
 import type { OpenOptions, ParentRequest } from './options.js';
 import { type ParentPath, parentPaths } from './parent-paths.js';

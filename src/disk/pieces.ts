@@ -1,7 +1,7 @@
 import { breather } from '../base/event-loop.js';
 import { type RangeOptions, rangeOf } from '../base/options.js';
+import type { ReadOptions } from '../io/random-access.js';
 import type { RuleCode } from '../rules.js';
-import type { ReadOptions } from '../source/source.js';
 import type { Extent } from './extent.js';
 import type { Member } from './member.js';
 

@@ -3,10 +3,10 @@ import type { Core } from '../core/instantiate.js';
 import { VhdxError } from '../errors.js';
 import type { Header } from '../format/header.js';
 import { DISPLACED_OFFSET, FIRST_LOGGED_OFFSET, LOG_SECTOR_SIZE } from '../format/log.js';
+import type { RandomAccessSource, ReadOptions } from '../io/random-access.js';
+import { flattenWrites } from '../log/flatten-writes.js';
+import { type OverlayChange, overlay } from '../log/overlay.js';
 import { finding, type Report } from '../rules.js';
-import { flattenWrites } from '../source/flatten-writes.js';
-import { type OverlayChange, overlay } from '../source/overlay.js';
-import type { RandomAccessSource, ReadOptions } from '../source/source.js';
 import { type LogEntry, LogRing, type PlacedDescriptor } from './log-ring.js';
 import { findActiveSequence } from './log-sequence.js';
 

@@ -10,7 +10,7 @@ import {
   PayloadState,
   SECTOR_BITMAP_BLOCK_SIZE,
 } from '../format/bat.js';
-import type { RandomAccessSource, ReadOptions } from '../source/source.js';
+import type { RandomAccessSource, ReadOptions } from '../io/random-access.js';
 import { Kind, pushRawExtent, type RawExtent } from './raw-extent.js';
 
 /** What a translator must know of an image. */

@@ -5,11 +5,21 @@ import { findCycle, type Module, reachableFrom, readModules } from './module-gra
 const LAYERS: Record<string, readonly string[]> = {
   app: ['src/index.ts'],
   'src/cli': ['src/index.ts'],
-  'src/index.ts': ['src/disk', 'src/format', 'src/core', 'src/source', 'src/errors.ts', 'src/rules.ts', 'src/base'],
-  'src/disk': ['src/format', 'src/core', 'src/source', 'src/errors.ts', 'src/rules.ts', 'src/base'],
+  'src/index.ts': [
+    'src/disk',
+    'src/log',
+    'src/format',
+    'src/core',
+    'src/io',
+    'src/errors.ts',
+    'src/rules.ts',
+    'src/base',
+  ],
+  'src/disk': ['src/log', 'src/format', 'src/core', 'src/io', 'src/errors.ts', 'src/rules.ts', 'src/base'],
+  'src/log': ['src/format', 'src/core', 'src/io', 'src/errors.ts', 'src/rules.ts', 'src/base'],
   'src/format': ['src/errors.ts', 'src/rules.ts', 'src/base'],
   'src/core': ['src/errors.ts', 'src/rules.ts', 'src/base'],
-  'src/source': ['src/errors.ts', 'src/rules.ts', 'src/base'],
+  'src/io': ['src/errors.ts', 'src/rules.ts', 'src/base'],
   'src/errors.ts': ['src/rules.ts', 'src/base'],
   'src/rules.ts': ['src/base'],
   'src/base': [],
@@ -51,12 +61,12 @@ describe('imports', () => {
 
   test('that run the other way would be found', () => {
     const wrong = new Map([
-      ['src/format/bat.ts', importing('src/source/file.ts', 'src/format/sizes.ts')],
+      ['src/format/bat.ts', importing('src/io/file.ts', 'src/format/sizes.ts')],
       ['src/cli/main.ts', importing('src/index.ts', 'src/disk/disk.ts')],
       ['src/core/core.ts', importing('assembly/index.ts')],
     ]);
     expect(violations(wrong)).toEqual([
-      'src/format/bat.ts → src/source/file.ts',
+      'src/format/bat.ts → src/io/file.ts',
       'src/cli/main.ts → src/disk/disk.ts',
       'src/core/core.ts → assembly/index.ts',
     ]);

@@ -14,7 +14,7 @@ const PAGE = `<!doctype html><input type="file"><script type="module">
 
 /** What the page of {@link sourcesPage} has as `globalThis.sources`, in functions that run in the page. */
 export interface PageGlobals {
-  readonly sources: typeof import('../../src/source/blob.js') & typeof import('../../src/source/http.js');
+  readonly sources: typeof import('../../src/io/blob.js') & typeof import('../../src/io/http/source.js');
 }
 
 /** The Chromium that {@link sourcesPage} runs. */

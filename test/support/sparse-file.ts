@@ -1,4 +1,4 @@
-import type { RandomAccessSource, ReadOptions } from '../../src/source/source.js';
+import type { RandomAccessSource, ReadOptions } from '../../src/io/random-access.js';
 
 const PAGE_SIZE = 16 * 1024;
 

@@ -1,5 +1,5 @@
-import { untilAborted } from '../base/abort.js';
-import { VhdxError } from '../errors.js';
+import { untilAborted } from '../../base/abort.js';
+import { VhdxError } from '../../errors.js';
 import { TransientError } from './retry.js';
 import { StallWatch } from './stall.js';
 

@@ -2,8 +2,8 @@ import { untilAborted } from '../base/abort.js';
 import { checkRange } from '../base/check-range.js';
 import { type Job, runJobs } from '../base/jobs.js';
 import { VhdxError } from '../errors.js';
-import { SequenceTracker } from './sequence.js';
-import type { RandomAccessSource, ReadOptions } from './source.js';
+import type { RandomAccessSource, ReadOptions } from './random-access.js';
+import { SequenceTracker } from './sequential-reads.js';
 
 const KiB = 1024;
 const MiB = 1024 * KiB;

@@ -1,6 +1,6 @@
 import { checkRange } from '../base/check-range.js';
 import { VhdxError } from '../errors.js';
-import type { RandomAccessSource, ReadOptions } from './source.js';
+import type { RandomAccessSource, ReadOptions } from './random-access.js';
 
 /**
  * A source that somebody else wrote, held to its word: its size is a whole number and stays what it was, it is never

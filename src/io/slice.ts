@@ -1,6 +1,6 @@
 import { checkRange } from '../base/check-range.js';
 import { VhdxError } from '../errors.js';
-import type { RandomAccessSource, ReadOptions } from './source.js';
+import type { RandomAccessSource, ReadOptions } from './random-access.js';
 
 /** A part of a source, as a source. */
 class SliceSource implements RandomAccessSource {

@@ -1,11 +1,11 @@
-import { checkRange } from '../base/check-range.js';
-import { VhdxError } from '../errors.js';
-import { CachedSource, type HintedReadOptions, type HintedSource } from './cached.js';
-import type { HttpBody } from './http-body.js';
-import { HttpContinuations } from './http-continuations.js';
-import { HttpRemote, type RequestOptions } from './http-remote.js';
+import { checkRange } from '../../base/check-range.js';
+import { VhdxError } from '../../errors.js';
+import { CachedSource, type HintedReadOptions, type HintedSource } from '../cached.js';
+import type { RandomAccessSource, ReadOptions } from '../random-access.js';
+import type { HttpBody } from './body.js';
+import { HttpContinuations } from './continuations.js';
+import { HttpRemote, type RequestOptions } from './remote.js';
 import { persist, type RetryPolicy } from './retry.js';
-import type { RandomAccessSource, ReadOptions } from './source.js';
 
 const KiB = 1024;
 const MiB = 1024 * KiB;

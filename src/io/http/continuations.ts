@@ -1,5 +1,5 @@
-import { untilAborted } from '../base/abort.js';
-import type { HttpBody } from './http-body.js';
+import { untilAborted } from '../../base/abort.js';
+import type { HttpBody } from './body.js';
 
 /** How long a body waits for somebody to read on, in milliseconds. */
 const PATIENCE = 5_000;

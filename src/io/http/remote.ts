@@ -1,7 +1,7 @@
-import { untilAborted } from '../base/abort.js';
-import { VhdxError } from '../errors.js';
-import { checkAnswer, checkIdentity, describeUrl, type Identity } from './http-answer.js';
-import { HttpBody, stalled } from './http-body.js';
+import { untilAborted } from '../../base/abort.js';
+import { VhdxError } from '../../errors.js';
+import { checkAnswer, checkIdentity, describeUrl, type Identity } from './answer.js';
+import { HttpBody, stalled } from './body.js';
 import { TransientError } from './retry.js';
 import { StallWatch } from './stall.js';
 

@@ -1,4 +1,4 @@
-import type { VhdxError } from '../errors.js';
+import type { VhdxError } from '../../errors.js';
 
 /** How often to try again, and how fast. */
 export interface RetryPolicy {

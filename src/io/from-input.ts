@@ -4,8 +4,8 @@ import { blobSource } from './blob.js';
 import { bufferSource } from './buffer.js';
 import type { FileHandleLike } from './file.js';
 import { guardedSource } from './guarded.js';
-import type { HttpOptions } from './http.js';
-import type { RandomAccessSource } from './source.js';
+import type { HttpOptions } from './http/source.js';
+import type { RandomAccessSource } from './random-access.js';
 
 /**
  * Everything that can be opened:
@@ -63,7 +63,7 @@ async function fromString(input: string, options: SourceOptions): Promise<Random
 
 async function fromUrl(url: URL, options: SourceOptions): Promise<RandomAccessSource> {
   if (url.protocol === 'http:' || url.protocol === 'https:') {
-    const { httpSource } = await import('./http.js'); // most pages read files
+    const { httpSource } = await import('./http/source.js'); // most pages read files
     return httpSource(url, { ...options.http, signal: options.signal });
   }
   if (url.protocol !== 'file:') throw unsupported(`a URL that begins with ${url.protocol} cannot be read`);

@@ -2,7 +2,7 @@ import { untilAborted } from '../base/abort.js';
 import { checkRange } from '../base/check-range.js';
 import { VhdxError } from '../errors.js';
 import { CachedSource } from './cached.js';
-import type { RandomAccessSource, ReadOptions } from './source.js';
+import type { RandomAccessSource, ReadOptions } from './random-access.js';
 
 const MiB = 1024 * 1024;
 

@@ -2,7 +2,7 @@ import { nodeModule } from '../base/builtin-module.js';
 import { checkRange } from '../base/check-range.js';
 import { VhdxError } from '../errors.js';
 import { deviceSize } from './device-size.js';
-import type { RandomAccessSource, ReadOptions } from './source.js';
+import type { RandomAccessSource, ReadOptions } from './random-access.js';
 
 type FileSystem = NonNullable<ReturnType<typeof nodeModule<'fs'>>>;
 

@@ -1,4 +1,4 @@
-import { VhdxError } from '../errors.js';
+import { VhdxError } from '../../errors.js';
 import { retryAfter, TransientError } from './retry.js';
 
 /** What tells whether a file on a server is still the same one. */

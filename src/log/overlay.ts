@@ -1,6 +1,6 @@
 import { checkRange } from '../base/check-range.js';
 import { InFlight } from '../base/in-flight.js';
-import type { RandomAccessSource, ReadOptions } from './source.js';
+import type { RandomAccessSource, ReadOptions } from '../io/random-access.js';
 
 /**
  * A change to a source: from `offset` on, `length` bytes are zeros or, as a log keeps a sector, are what stands

@@ -1,6 +1,6 @@
 import { checkRange } from '../base/check-range.js';
 import { VhdxError } from '../errors.js';
-import type { RandomAccessSource, ReadOptions } from './source.js';
+import type { RandomAccessSource, ReadOptions } from './random-access.js';
 
 /** A source over bytes in memory. The bytes are not copied: what is written to them later is read later. */
 class BufferSource implements RandomAccessSource {
