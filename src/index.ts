@@ -18,7 +18,6 @@ export type { Extent } from './disk/extent.js';
 export type { DiskInfo, DiskType } from './disk/info.js';
 export { checkVhdx, isVhdx, openVhdx } from './disk/open.js';
 export type { OpenOptions, ParentOption, ParentRequest } from './disk/options.js';
-export type { ReplaySummary } from './disk/replay.js';
 export type { DamagedRange } from './disk/salvage.js';
 export type { Usage, UsageOptions } from './disk/usage.js';
 export { type OperationCode, VhdxError, type VhdxErrorCode, type VhdxErrorDetails } from './errors.js';
@@ -27,4 +26,5 @@ export { type SourceOptions, sourceFrom as openSource, type VhdxInput } from './
 export type { HttpOptions } from './io/http/source.js';
 export type { RandomAccessSource, ReadOptions } from './io/random-access.js';
 export { slice } from './io/slice.js';
+export type { ReplaySummary } from './log/replay.js';
 export type { Finding, Place, RuleCode, Severity } from './rules.js';

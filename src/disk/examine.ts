@@ -15,8 +15,8 @@ import {
   type Regions,
 } from '../format/region-table.js';
 import type { RandomAccessSource, ReadOptions } from '../io/random-access.js';
+import type { ReplaySummary } from '../log/replay.js';
 import { type Finding, finding, type Report } from '../rules.js';
-import type { ReplaySummary } from './replay.js';
 import type { TranslatorImage } from './translator.js';
 
 /** How a dirty image is treated: its log replayed in memory, or the image refused. */
@@ -137,7 +137,7 @@ async function replayDirtyLog(
     report(finding('log-dirty', `the image is dirty: its log (log GUID ${header.logGuid}) must be replayed`, log));
     return false;
   }
-  const { replayLog } = await import('./replay.js'); // few images are dirty
+  const { replayLog } = await import('../log/replay.js'); // few images are dirty
   const replayed = await replayLog(core, source, header, log, report, options);
   if (!replayed) return false;
   examination.source = replayed.source;

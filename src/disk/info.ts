@@ -1,6 +1,6 @@
 import { isDirty } from '../format/header.js';
+import type { ReplaySummary } from '../log/replay.js';
 import type { CompleteExamination, Examination } from './examine.js';
-import type { ReplaySummary } from './replay.js';
 
 /** Whether blocks are all allocated from the start, allocated when written, or only where they differ from a parent. */
 export type DiskType = 'fixed' | 'dynamic' | 'differencing';

@@ -1,4 +1,4 @@
-import type { LogRing } from './log-ring.js';
+import type { LogRing } from './ring.js';
 
 /**
  * The valid entries of a log, as numbers: a log of 4 GiB can hold a million of them. They never overlap, because each

@@ -4,11 +4,11 @@ import { VhdxError } from '../errors.js';
 import type { Header } from '../format/header.js';
 import { DISPLACED_OFFSET, FIRST_LOGGED_OFFSET, LOG_SECTOR_SIZE } from '../format/log.js';
 import type { RandomAccessSource, ReadOptions } from '../io/random-access.js';
-import { flattenWrites } from '../log/flatten-writes.js';
-import { type OverlayChange, overlay } from '../log/overlay.js';
 import { finding, type Report } from '../rules.js';
-import { type LogEntry, LogRing, type PlacedDescriptor } from './log-ring.js';
-import { findActiveSequence } from './log-sequence.js';
+import { flattenWrites } from './flatten-writes.js';
+import { type OverlayChange, overlay } from './overlay.js';
+import { type LogEntry, LogRing, type PlacedDescriptor } from './ring.js';
+import { findActiveSequence } from './sequence.js';
 
 /** Changes that a log may make; a full log of 4 GiB makes fewer unless it was made to do harm. */
 const MAX_CHANGES = 2 ** 20;
