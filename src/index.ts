@@ -1,11 +1,9 @@
 export type { Progress, ProgressOptions, RangeOptions } from './base/options.js';
 export { initCore } from './core/core.js';
 export { type Bytes, Crc32c, crc32c, crc32cCombine } from './core/crc32c.js';
-export type { BlockCounts } from './disk/bat-scan.js';
 export type { CheckOptions, CheckReport, CheckStatus } from './disk/check.js';
 export { compareDisks } from './disk/compare.js';
 export { VhdxDisk } from './disk/disk.js';
-export type { ReplayMode } from './disk/examine.js';
 export {
   type ExportFormat,
   type ExportOptions,
@@ -15,12 +13,14 @@ export {
   type RandomAccessSink,
 } from './disk/export.js';
 export type { Extent } from './disk/extent.js';
-export type { DiskInfo, DiskType } from './disk/info.js';
 export { checkVhdx, isVhdx, openVhdx } from './disk/open.js';
 export type { OpenOptions, ParentOption, ParentRequest } from './disk/options.js';
 export type { DamagedRange } from './disk/salvage.js';
 export type { Usage, UsageOptions } from './disk/usage.js';
 export { type OperationCode, VhdxError, type VhdxErrorCode, type VhdxErrorDetails } from './errors.js';
+export type { BlockCounts } from './image/bat-scan.js';
+export type { ReplayMode } from './image/examine.js';
+export type { DiskInfo, DiskType } from './image/info.js';
 export type { FileHandleLike } from './io/file.js';
 export { type SourceOptions, sourceFrom as openSource, type VhdxInput } from './io/from-input.js';
 export type { HttpOptions } from './io/http/source.js';

@@ -3,7 +3,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { loadCore } from '../src/core/core.js';
-import { examine } from '../src/disk/examine.js';
+import { examine } from '../src/image/examine.js';
 import { openVhdx } from '../src/index.js';
 import { arbitraryRange } from './support/arbitrary-images.js';
 import { type BuiltImage, buildImage } from './support/build-image.js';

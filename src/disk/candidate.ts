@@ -1,5 +1,5 @@
+import type { CompleteExamination, Examination } from '../image/examine.js';
 import type { RandomAccessSource } from '../io/random-access.js';
-import type { CompleteExamination, Examination } from './examine.js';
 
 /** A file that may be a member of a chain, and what it says about itself. */
 export interface Candidate {

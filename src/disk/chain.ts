@@ -1,10 +1,10 @@
 import type { Core } from '../core/instantiate.js';
 import { VhdxError } from '../errors.js';
 import { ZERO_GUID } from '../format/guid.js';
+import { type CompleteExamination, examine } from '../image/examine.js';
 import type { RandomAccessSource } from '../io/random-access.js';
 import { type Finding, finding } from '../rules.js';
 import { type Candidate, type ChainMember, pathOf } from './candidate.js';
-import { type CompleteExamination, examine } from './examine.js';
 import type { OpenOptions } from './options.js';
 import type { ParentFinder } from './parents.js';
 

@@ -1,11 +1,11 @@
 import type { Core } from '../core/instantiate.js';
 import { VhdxError } from '../errors.js';
+import { isComplete } from '../image/examine.js';
 import type { RandomAccessSource } from '../io/random-access.js';
 import { finding, RULES, type RuleCode } from '../rules.js';
 import type { Candidate, ChainMember } from './candidate.js';
 import { Chain, parentFindings } from './chain.js';
 import { type CheckOptions, type CheckReport, checkExamined, withFinding, withParent } from './check.js';
-import { isComplete } from './examine.js';
 import type { OpenOptions } from './options.js';
 
 /** Checks an image and the chain below it, and closes them. */

@@ -1,13 +1,13 @@
 import type { ProgressOptions } from '../base/options.js';
 import type { Core } from '../core/instantiate.js';
 import { isDirty } from '../format/header.js';
+import { type BlockCounts, scanBat } from '../image/bat-scan.js';
+import { type Examination, isComplete, translatorImage } from '../image/examine.js';
+import { type DiskInfo, describe } from '../image/info.js';
 import type { ReadOptions } from '../io/random-access.js';
 import { LogRing } from '../log/ring.js';
 import { countEntries } from '../log/sequence.js';
 import { type Finding, finding, type RuleCode, type Severity } from '../rules.js';
-import { type BlockCounts, scanBat } from './bat-scan.js';
-import { type Examination, isComplete, translatorImage } from './examine.js';
-import { type DiskInfo, describe } from './info.js';
 
 /**
  * The verdict on an image:

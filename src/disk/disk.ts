@@ -2,13 +2,13 @@
 
 import { type ProgressOptions, type RangeOptions, rangeOf } from '../base/options.js';
 import type { Core } from '../core/instantiate.js';
+import type { CompleteExamination } from '../image/examine.js';
+import { type DiskInfo, type DiskType, describe } from '../image/info.js';
 import type { RandomAccessSource, ReadOptions } from '../io/random-access.js';
 import type { Finding } from '../rules.js';
 import type { CheckOptions, CheckReport } from './check.js';
 import { checksumOf } from './checksum.js';
-import type { CompleteExamination } from './examine.js';
 import type { Extent } from './extent.js';
-import { type DiskInfo, type DiskType, describe } from './info.js';
 import { Member } from './member.js';
 import { extentsOf } from './pieces.js';
 import { streamOf } from './stream.js';

@@ -2,12 +2,12 @@ import { InFlight } from '../base/in-flight.js';
 import type { ProgressOptions } from '../base/options.js';
 import type { LeasedBuffer } from '../core/buffers.js';
 import { VhdxError } from '../errors.js';
+import { fixedVhdFooter, VHD_FOOTER_SIZE, vhdDiskSize } from '../format/vhd-footer.js';
 import { readPiece } from './checksum.js';
 import type { VhdxDisk } from './disk.js';
 import { isHole, type Piece, piecesOf } from './pieces.js';
 import { coreBuffers, readAhead } from './read-ahead.js';
 import { type DamagedRange, isLocal, Salvager } from './salvage.js';
-import { fixedVhdFooter, VHD_FOOTER_SIZE, vhdDiskSize } from './vhd-footer.js';
 
 /** What a disk can be turned into: its bytes and nothing else, or the fixed VHD that Azure takes. */
 export type ExportFormat = 'raw' | 'vhd';

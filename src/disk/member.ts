@@ -4,13 +4,13 @@ import { hex } from '../base/sizes.js';
 import type { Core } from '../core/instantiate.js';
 import { VhdxError } from '../errors.js';
 import { BAT_ENTRY_SIZE, type Geometry, PayloadState } from '../format/bat.js';
+import { explainDamage, ownerOf } from '../image/bat-damage.js';
+import { type CompleteExamination, translatorImage } from '../image/examine.js';
+import { DAMAGE, Kind, type RawExtent } from '../image/raw-extent.js';
+import { Translator } from '../image/translator.js';
 import type { RandomAccessSource, ReadOptions } from '../io/random-access.js';
-import { explainDamage, ownerOf } from './bat-damage.js';
-import { type CompleteExamination, translatorImage } from './examine.js';
 import { type Extent, pushExtent } from './extent.js';
-import { DAMAGE, Kind, type RawExtent } from './raw-extent.js';
 import { toldOf } from './told-of.js';
-import { Translator } from './translator.js';
 
 /** Reads of one call that may be under way at a time. */
 const READS_IN_FLIGHT = 8;

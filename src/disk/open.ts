@@ -3,14 +3,14 @@ import { loadCore } from '../core/core.js';
 import { VhdxError } from '../errors.js';
 import { BAT_ENTRY_SIZE } from '../format/bat.js';
 import { hasVhdxSignature } from '../format/file-identifier.js';
+import { scanBat } from '../image/bat-scan.js';
+import { type Examination, isComplete, translatorImage } from '../image/examine.js';
 import { type SourceOptions, sourceFrom, type VhdxInput } from '../io/from-input.js';
 import { finding } from '../rules.js';
-import { scanBat } from './bat-scan.js';
 import { type Candidate, type ChainMember, pathOf } from './candidate.js';
 import { Chain, parentFindings } from './chain.js';
 import type { CheckOptions, CheckReport } from './check.js';
 import { VhdxDisk } from './disk.js';
-import { type Examination, isComplete, translatorImage } from './examine.js';
 import type { OpenOptions } from './options.js';
 
 /** A BAT of this many bytes or fewer is checked when the image is opened; a longer one by {@link VhdxDisk.check}. */

@@ -7,6 +7,7 @@ const LAYERS: Record<string, readonly string[]> = {
   'src/cli': ['src/index.ts'],
   'src/index.ts': [
     'src/disk',
+    'src/image',
     'src/log',
     'src/format',
     'src/core',
@@ -15,7 +16,8 @@ const LAYERS: Record<string, readonly string[]> = {
     'src/rules.ts',
     'src/base',
   ],
-  'src/disk': ['src/log', 'src/format', 'src/core', 'src/io', 'src/errors.ts', 'src/rules.ts', 'src/base'],
+  'src/disk': ['src/image', 'src/log', 'src/format', 'src/core', 'src/io', 'src/errors.ts', 'src/rules.ts', 'src/base'],
+  'src/image': ['src/log', 'src/format', 'src/core', 'src/io', 'src/errors.ts', 'src/rules.ts', 'src/base'],
   'src/log': ['src/format', 'src/core', 'src/io', 'src/errors.ts', 'src/rules.ts', 'src/base'],
   'src/format': ['src/errors.ts', 'src/rules.ts', 'src/base'],
   'src/core': ['src/errors.ts', 'src/rules.ts', 'src/base'],
