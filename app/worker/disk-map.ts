@@ -130,7 +130,7 @@ function paced(tell: () => void): Breathe {
 }
 
 /** Sums a range in the core, and extent by extent where a parent has a say. */
-async function sum(disk: VhdxDisk, bins: GrowingBins, signal: AbortSignal, breathe: Breathe): Promise<void> {
+async function sum(disk: VhdxDisk, bins: GrowingBins, signal: AbortSignal, yieldToEventLoop: Breathe): Promise<void> {
   const { offset, length, binLength } = bins;
   const wholeBins = Math.floor(length / binLength);
   for (let bin = 0; bin * binLength < length; ) {
@@ -145,7 +145,14 @@ async function sum(disk: VhdxDisk, bins: GrowingBins, signal: AbortSignal, breat
       const start = i;
       while (i < count && inherits(i)) i += 1;
       if (i > start)
-        await addExtents(disk, bins, from + start * binLength, Math.min(from + i * binLength, to), signal, breathe);
+        await addExtents(
+          disk,
+          bins,
+          from + start * binLength,
+          Math.min(from + i * binLength, to),
+          signal,
+          yieldToEventLoop,
+        );
       if (i >= count) break;
       for (const kind of ['data', 'zero', 'unmapped', 'damaged'] as const) {
         bins.bytes[(bin + i) * KINDS.length + KINDS.indexOf(kind)] = usage[kind][i] ?? 0;
@@ -154,7 +161,7 @@ async function sum(disk: VhdxDisk, bins: GrowingBins, signal: AbortSignal, breat
     }
     bins.reached = to;
     bin += count;
-    await breathe();
+    await yieldToEventLoop();
   }
 }
 
@@ -165,7 +172,7 @@ async function addExtents(
   from: number,
   to: number,
   signal: AbortSignal,
-  breathe: Breathe,
+  yieldToEventLoop: Breathe,
 ): Promise<void> {
   const { binLength, bytes } = bins;
   for await (const extent of disk.extents({ offset: from, length: to - from, signal })) {
@@ -178,7 +185,7 @@ async function addExtents(
       at = next;
     }
     bins.reached = end;
-    await breathe();
+    await yieldToEventLoop();
   }
 }
 

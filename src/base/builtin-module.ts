@@ -10,7 +10,7 @@ interface NodeModules {
  * Asked for at run time and never imported, so that a bundle for the browser has no trace of them:
  * nor of the prefix of their names, which people search bundles for.
  */
-export function nodeModule<Name extends keyof NodeModules>(name: Name): NodeModules[Name] | undefined {
+export function builtinModule<Name extends keyof NodeModules>(name: Name): NodeModules[Name] | undefined {
   // A page may carry a `process` of its own that knows nothing of modules.
   const runtime: Partial<NodeJS.Process> | undefined = globalThis.process;
   return runtime?.getBuiltinModule?.(name) as NodeModules[Name] | undefined;

@@ -21,18 +21,3 @@ export interface ProgressOptions {
   /** Called now and then; what it throws ends the work. */
   readonly onProgress?: ((progress: Progress) => void) | undefined;
 }
-
-/** The range that is meant. RangeError where it leaves the disk. */
-export function rangeOf(size: number, { offset = 0, length }: RangeOptions): { offset: number; length: number } {
-  const bytes = length ?? size - offset;
-  if (
-    Number.isSafeInteger(offset) &&
-    Number.isSafeInteger(bytes) &&
-    offset >= 0 &&
-    bytes >= 0 &&
-    bytes <= size - offset
-  ) {
-    return { offset, length: bytes };
-  }
-  throw new RangeError(`${bytes} bytes at ${offset} are not inside the ${size} bytes of the disk`);
-}

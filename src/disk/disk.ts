@@ -1,6 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 
-import { type ProgressOptions, type RangeOptions, rangeOf } from '../base/options.js';
+import { rangeOf } from '../base/byte-range.js';
+import type { ProgressOptions, RangeOptions } from '../base/options.js';
 import type { Core } from '../core/instantiate.js';
 import type { CompleteExamination } from '../image/examine.js';
 import { type DiskInfo, type DiskType, describe } from '../image/info.js';

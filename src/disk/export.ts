@@ -1,4 +1,4 @@
-import { InFlight } from '../base/in-flight.js';
+import { InFlight } from '../base/concurrency.js';
 import type { ProgressOptions } from '../base/options.js';
 import type { LeasedBuffer } from '../core/buffers.js';
 import { VhdxError } from '../errors.js';

@@ -1,6 +1,6 @@
-import { checkRange } from '../base/check-range.js';
-import { InFlight } from '../base/in-flight.js';
-import { hex } from '../base/sizes.js';
+import { checkRange } from '../base/byte-range.js';
+import { hex } from '../base/bytes.js';
+import { InFlight } from '../base/concurrency.js';
 import type { Core } from '../core/instantiate.js';
 import { VhdxError } from '../errors.js';
 import { BAT_ENTRY_SIZE, type Geometry, PayloadState } from '../format/bat.js';

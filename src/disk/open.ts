@@ -1,4 +1,4 @@
-import { MiB } from '../base/sizes.js';
+import { MiB } from '../base/units.js';
 import { loadCore } from '../core/core.js';
 import { VhdxError } from '../errors.js';
 import { BAT_ENTRY_SIZE } from '../format/bat.js';

@@ -1,4 +1,4 @@
-import { nodeModule } from '../base/builtin-module.js';
+import { builtinModule } from '../base/builtin-module.js';
 import { VhdxError } from '../errors.js';
 import { fileSource } from '../io/file.js';
 import { sourceFrom, type VhdxInput } from '../io/from-input.js';
@@ -90,7 +90,7 @@ export class ParentFinder {
 
   async #byPath(child: Child): Promise<Candidate> {
     const childPath = pathOf(child.input);
-    const paths = nodeModule('path');
+    const paths = builtinModule('path');
     const handedOver = this.#handedOver ?? [];
     if (childPath === undefined || !paths) throw missing(child, [], handedOver);
     const refusals: string[] = [];
@@ -143,7 +143,7 @@ export class ParentFinder {
     if (anywhere) return undefined;
     const outside = `${quote(place)}: ${place.path} lies outside the child's folder; ${FOLLOW}`;
     if (!isInside(place.path, folder)) return outside;
-    const fs = nodeModule('fs');
+    const fs = builtinModule('fs');
     try {
       if (fs && !isInside(fs.realpathSync(place.path), fs.realpathSync(folder))) return outside;
     } catch {
@@ -154,7 +154,7 @@ export class ParentFinder {
 }
 
 function isInside(path: string, folder: string): boolean {
-  const paths = nodeModule('path');
+  const paths = builtinModule('path');
   const way = paths?.relative(folder, path) ?? '..';
   return way !== '' && way !== '..' && !way.startsWith(`..${paths?.sep}`) && !paths?.isAbsolute(way);
 }

@@ -1,5 +1,6 @@
-import { breather } from '../base/event-loop.js';
-import { type RangeOptions, rangeOf } from '../base/options.js';
+import { rangeOf } from '../base/byte-range.js';
+import { eventLoopYielder } from '../base/concurrency.js';
+import type { RangeOptions } from '../base/options.js';
 import type { ReadOptions } from '../io/random-access.js';
 import type { RuleCode } from '../rules.js';
 import type { Extent } from './extent.js';
@@ -31,10 +32,10 @@ const SHORTEST_HOLE = 64 * 1024;
 export async function* extentsOf(disk: Member, options: RangeOptions): AsyncGenerator<Extent, void, undefined> {
   const { offset, length } = rangeOf(disk.size, options);
   const end = offset + length;
-  const breathe = breather();
+  const yieldToEventLoop = eventLoopYielder();
   let held: Extent[] = [];
   for (let at = offset; at < end; ) {
-    await breathe();
+    await yieldToEventLoop();
     at = await disk.resolve(at, end - at, held, BATCH, 0, options);
     // The last one may go on.
     const last = held.pop() as Extent;

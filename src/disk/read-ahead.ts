@@ -1,4 +1,4 @@
-import { breather } from '../base/event-loop.js';
+import { eventLoopYielder } from '../base/concurrency.js';
 import type { BufferPool, LeasedBuffer } from '../core/buffers.js';
 
 /** Where the bytes of pieces go. */
@@ -62,7 +62,7 @@ export async function* readAhead<Piece, Buffer>(
     reading.catch(() => undefined); // told when its turn comes
     jobs.push({ piece, buffer, read: reading });
   };
-  const breathe = breather();
+  const yieldToEventLoop = eventLoopYielder();
   try {
     let next = await pieces.next();
     for (;;) {
@@ -77,7 +77,7 @@ export async function* readAhead<Piece, Buffer>(
         }
         next = await pieces.next();
       }
-      await breathe();
+      await yieldToEventLoop();
       signal?.throwIfAborted();
       const job = jobs[0];
       if (!job) return;

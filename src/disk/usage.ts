@@ -1,4 +1,4 @@
-import { breather } from '../base/event-loop.js';
+import { eventLoopYielder } from '../base/concurrency.js';
 import type { ProgressOptions, RangeOptions } from '../base/options.js';
 import type { Core } from '../core/instantiate.js';
 import type { Member } from './member.js';
@@ -50,11 +50,11 @@ export async function usageOf(
   const end = offset + length;
   const { scratch } = core;
   const sums = { length: bins * CLASSES.length * 8 };
-  const breathe = breather();
+  const yieldToEventLoop = eventLoopYielder();
   try {
     for (let at = offset; at < end; ) {
       signal?.throwIfAborted();
-      await breathe();
+      await yieldToEventLoop();
       scratch.enter(sums);
       exports.addUsage(
         translator.disk,

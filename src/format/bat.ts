@@ -1,4 +1,4 @@
-import { KiB, MiB } from '../base/sizes.js';
+import { KiB, MiB, TiB } from '../base/units.js';
 
 /** Length in bytes of a sector bitmap block. */
 export const SECTOR_BITMAP_BLOCK_SIZE = 1 * MiB;
@@ -6,6 +6,9 @@ export const SECTOR_BITMAP_BLOCK_SIZE = 1 * MiB;
 export const BAT_ENTRY_SIZE = 8;
 /** Sectors that one sector bitmap block describes: a chunk. */
 const SECTORS_PER_CHUNK = 8 * 1024 * KiB;
+
+/** The largest disk, with all that belongs to it, makes a file that is far shorter than this; in bytes. */
+export const LONGEST_FILE = 128 * TiB;
 
 /** States of a payload block ([MS-VHDX] 2.5.1.1). 4 is reserved; 5 was UNMAPPED in the 0.95 draft. */
 export const PayloadState = {

@@ -1,4 +1,4 @@
-import { viewOf } from '../base/sizes.js';
+import { viewOf } from '../base/bytes.js';
 
 /** Length in bytes of what the file identifier holds. */
 export const FILE_IDENTIFIER_SIZE = 520;

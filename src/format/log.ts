@@ -1,4 +1,6 @@
-import { type FileRange, KiB, readU64 } from '../base/sizes.js';
+import type { FileRange } from '../base/byte-range.js';
+import { readU64 } from '../base/bytes.js';
+import { KiB } from '../base/units.js';
 import { readGuid } from './guid.js';
 
 /** Length in bytes of a sector of the log: everything in it is a multiple of this ([MS-VHDX] 2.3). */

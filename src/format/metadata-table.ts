@@ -1,4 +1,6 @@
-import { type FileRange, hex, KiB, MiB, viewOf } from '../base/sizes.js';
+import type { FileRange } from '../base/byte-range.js';
+import { hex, viewOf } from '../base/bytes.js';
+import { KiB, MiB } from '../base/units.js';
 import { finding, type Report } from '../rules.js';
 import { readGuid, ZERO_GUID } from './guid.js';
 

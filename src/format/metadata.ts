@@ -1,4 +1,5 @@
-import { hex, MiB, readU64, TiB, viewOf } from '../base/sizes.js';
+import { hex, readU64, viewOf } from '../base/bytes.js';
+import { MiB, TiB } from '../base/units.js';
 import { finding, type Report } from '../rules.js';
 import { readGuid } from './guid.js';
 import type { ItemName, MetadataEntry } from './metadata-table.js';

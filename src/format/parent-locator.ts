@@ -1,4 +1,4 @@
-import { viewOf } from '../base/sizes.js';
+import { viewOf } from '../base/bytes.js';
 import { finding, type Report } from '../rules.js';
 import { parseGuid, readGuid } from './guid.js';
 

@@ -1,4 +1,6 @@
-import { type FileRange, hex, KiB, MiB, overlaps, readU64, viewOf } from '../base/sizes.js';
+import { type FileRange, overlaps } from '../base/byte-range.js';
+import { hex, readU64, viewOf } from '../base/bytes.js';
+import { KiB, MiB } from '../base/units.js';
 import { finding, type Report } from '../rules.js';
 import { type Crc, crcText, structureChecksum } from './checksum.js';
 import { readGuid } from './guid.js';

@@ -1,4 +1,4 @@
-import { MiB } from '../base/sizes.js';
+import { MiB } from '../base/units.js';
 
 /** Length in bytes of the footer of a VHD. */
 export const VHD_FOOTER_SIZE = 512;

@@ -1,4 +1,4 @@
-import { hex } from '../base/sizes.js';
+import { hex } from '../base/bytes.js';
 import { bitmapEntryIndex, type Geometry } from '../format/bat.js';
 import type { RuleCode } from '../rules.js';
 

@@ -1,9 +1,10 @@
-import { breather } from '../base/event-loop.js';
+import { type FileRange, findOverlap } from '../base/byte-range.js';
+import { eventLoopYielder } from '../base/concurrency.js';
 import type { ProgressOptions } from '../base/options.js';
-import { type FileRange, findOverlap, LONGEST_FILE, MiB } from '../base/sizes.js';
+import { MiB } from '../base/units.js';
 import type { Core } from '../core/instantiate.js';
 import type { ScratchUser } from '../core/scratch-area.js';
-import { bitmapEntryIndex } from '../format/bat.js';
+import { bitmapEntryIndex, LONGEST_FILE } from '../format/bat.js';
 import type { ReadOptions } from '../io/random-access.js';
 import type { Finding, RuleCode } from '../rules.js';
 import { type BatProblem, SHARED_PLACE } from './bat-problem.js';
@@ -137,11 +138,11 @@ class Scan {
     const { geometry, source } = this.#image;
     const { exports, floats, layout } = this.#core;
     const header = layout.extentsHeader / 8;
-    const breathe = breather();
+    const yieldToEventLoop = eventLoopYielder();
     let partial = false;
     for (let index = 0; index < geometry.batEntries; ) {
       this.#options.signal?.throwIfAborted();
-      await breathe();
+      await yieldToEventLoop();
       this.#enterMap(mapFirst);
       const found = exports.scanBat(
         this.#translator.disk,

@@ -1,4 +1,6 @@
-import { type FileRange, findOverlap, hex, MiB } from '../base/sizes.js';
+import { type FileRange, findOverlap } from '../base/byte-range.js';
+import { hex } from '../base/bytes.js';
+import { MiB } from '../base/units.js';
 import { bitmapEntryIndex } from '../format/bat.js';
 import { type Finding, finding, type RuleCode } from '../rules.js';
 import { explainDamage, ownerOf } from './bat-damage.js';

@@ -1,4 +1,6 @@
-import { type FileRange, hex, KiB } from '../base/sizes.js';
+import type { FileRange } from '../base/byte-range.js';
+import { hex } from '../base/bytes.js';
+import { KiB } from '../base/units.js';
 import { sumBytes } from '../core/crc32c.js';
 import type { Core } from '../core/instantiate.js';
 import { BAT_ENTRY_SIZE, computeGeometry, type Geometry } from '../format/bat.js';

@@ -1,6 +1,6 @@
-import { untilAborted } from '../base/abort.js';
-import { breather } from '../base/event-loop.js';
-import { type FileRange, findOverlap, MiB } from '../base/sizes.js';
+import { type FileRange, findOverlap } from '../base/byte-range.js';
+import { eventLoopYielder, untilAborted } from '../base/concurrency.js';
+import { MiB } from '../base/units.js';
 import type { Core } from '../core/instantiate.js';
 import { type PageCache, pageCacheOf } from '../core/page-cache.js';
 import {
@@ -87,7 +87,7 @@ export class Translator {
   ): Promise<number> {
     const end = offset + length;
     let at = offset;
-    let breathe: ReturnType<typeof breather> | undefined;
+    let yieldToEventLoop: ReturnType<typeof eventLoopYielder> | undefined;
     while (at < end && (out.length < limit || at === offset)) {
       options?.signal?.throwIfAborted();
       const count = this.#walkBat(at, end - at);
@@ -107,8 +107,8 @@ export class Translator {
       if (missing >= 0 && at === reached && at < end) {
         await this.loadBatPage(missing, options);
         // A hole of terabytes is one extent: whoever asks for it must be able to give it up.
-        breathe ??= breather();
-        await breathe();
+        yieldToEventLoop ??= eventLoopYielder();
+        await yieldToEventLoop();
       }
     }
     return at;

@@ -1,6 +1,5 @@
-import { untilAborted } from '../base/abort.js';
-import { checkRange } from '../base/check-range.js';
-import { type Job, runJobs } from '../base/jobs.js';
+import { checkRange } from '../base/byte-range.js';
+import { type Job, runJobs, untilAborted } from '../base/concurrency.js';
 import { VhdxError } from '../errors.js';
 import type { RandomAccessSource, ReadOptions } from './random-access.js';
 import { SequenceTracker } from './sequential-reads.js';

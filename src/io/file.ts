@@ -1,10 +1,10 @@
-import { nodeModule } from '../base/builtin-module.js';
-import { checkRange } from '../base/check-range.js';
+import { builtinModule } from '../base/builtin-module.js';
+import { checkRange } from '../base/byte-range.js';
 import { VhdxError } from '../errors.js';
 import { deviceSize } from './device-size.js';
 import type { RandomAccessSource, ReadOptions } from './random-access.js';
 
-type FileSystem = NonNullable<ReturnType<typeof nodeModule<'fs'>>>;
+type FileSystem = NonNullable<ReturnType<typeof builtinModule<'fs'>>>;
 
 /** What is needed of a Node `FileHandle`: its descriptor, which is negative once the handle is closed. */
 export interface FileHandleLike {
@@ -154,8 +154,8 @@ class FileSource implements RandomAccessSource {
 export async function fileSource(
   input: string | FileHandleLike,
 ): Promise<RandomAccessSource & { readonly path?: string }> {
-  const fs = nodeModule('fs');
-  const paths = nodeModule('path');
+  const fs = builtinModule('fs');
+  const paths = builtinModule('path');
   if (fs === undefined || paths === undefined) {
     throw new VhdxError('unsupported-input', 'there is no file system here: hand over a File, a URL or the bytes');
   }

@@ -1,4 +1,4 @@
-import { nodeModule } from '../base/builtin-module.js';
+import { builtinModule } from '../base/builtin-module.js';
 import { VhdxError } from '../errors.js';
 import { blobSource } from './blob.js';
 import { bufferSource } from './buffer.js';
@@ -55,7 +55,7 @@ export async function sourceFrom(input: VhdxInput, options: SourceOptions = {}):
 async function fromString(input: string, options: SourceOptions): Promise<RandomAccessSource> {
   if (/^(https?|file):/i.test(input)) return fromUrl(parseUrl(input), options);
   if (input === '') throw unsupported('the path is empty');
-  if (nodeModule('fs') === undefined) {
+  if (builtinModule('fs') === undefined) {
     throw unsupported(`"${input}" is a path, and there is no file system here`);
   }
   return openFile(input);
@@ -67,7 +67,7 @@ async function fromUrl(url: URL, options: SourceOptions): Promise<RandomAccessSo
     return httpSource(url, { ...options.http, signal: options.signal });
   }
   if (url.protocol !== 'file:') throw unsupported(`a URL that begins with ${url.protocol} cannot be read`);
-  const urls = nodeModule('url');
+  const urls = builtinModule('url');
   if (urls === undefined) throw unsupported('a page cannot read a file: URL');
   let path: string;
   try {

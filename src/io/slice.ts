@@ -1,4 +1,4 @@
-import { checkRange } from '../base/check-range.js';
+import { checkRange } from '../base/byte-range.js';
 import { VhdxError } from '../errors.js';
 import type { RandomAccessSource, ReadOptions } from './random-access.js';
 

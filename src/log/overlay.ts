@@ -1,5 +1,5 @@
-import { checkRange } from '../base/check-range.js';
-import { InFlight } from '../base/in-flight.js';
+import { checkRange } from '../base/byte-range.js';
+import { InFlight } from '../base/concurrency.js';
 import type { RandomAccessSource, ReadOptions } from '../io/random-access.js';
 
 /**

@@ -1,6 +1,9 @@
-import { type FileRange, hex, LONGEST_FILE, MiB, overlaps } from '../base/sizes.js';
+import { type FileRange, overlaps } from '../base/byte-range.js';
+import { hex } from '../base/bytes.js';
+import { MiB } from '../base/units.js';
 import type { Core } from '../core/instantiate.js';
 import { VhdxError } from '../errors.js';
+import { LONGEST_FILE } from '../format/bat.js';
 import type { Header } from '../format/header.js';
 import { DISPLACED_OFFSET, FIRST_LOGGED_OFFSET, LOG_SECTOR_SIZE } from '../format/log.js';
 import type { RandomAccessSource, ReadOptions } from '../io/random-access.js';

@@ -1,4 +1,6 @@
-import { type FileRange, KiB, viewOf } from '../base/sizes.js';
+import type { FileRange } from '../base/byte-range.js';
+import { viewOf } from '../base/bytes.js';
+import { KiB } from '../base/units.js';
 import { sumBytes } from '../core/crc32c.js';
 import type { Core } from '../core/instantiate.js';
 import { structureChecksum } from '../format/checksum.js';
