@@ -8,7 +8,12 @@ const inRuntime: TestProjectInlineConfiguration = {
   test: {
     name: 'runtime',
     include: ['test/**/*.test.ts'],
-    exclude: ['test/{package,app}/**', 'test/**/*.page.test.ts', 'test/{build,oracle,source-page}*.node.test.ts'],
+    exclude: [
+      'test/{package,app,oracles}/**',
+      'test/**/*.page.test.ts',
+      'test/support/*.node.test.ts',
+      'test/io/page.node.test.ts',
+    ],
   },
 };
 

@@ -1,0 +1,559 @@
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { sourceFrom } from '../../src/io/from-input.js';
+import { HttpBody } from '../../src/io/http/body.js';
+import { type HttpOptions, httpSource } from '../../src/io/http/source.js';
+import type { RandomAccessSource } from '../../src/io/random-access.js';
+import { type Answer, FakeServer } from '../support/fake-server.js';
+import { hasSettled, rejection, sourceBytes, turn, wrongAt } from '../support/scripted-source.js';
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+const TiB = MiB * MiB;
+const OPENING = 512 * KiB;
+const URL_ = 'https://images.example/folder/disk%20one.vhdx';
+
+/** Opens what a server has, with pauses that no spec has to wait for. Each spec closes what it opens. */
+function opened(server: FakeServer, options: HttpOptions = {}, url = URL_): Promise<RandomAccessSource> {
+  // Whatever a spec does: when its source is closed, or did not open, no body may be left open.
+  onTestFinished(() => expect(server.open).toBe(0));
+  return httpSource(url, { fetch: server.fetch as typeof fetch, retryDelay: 1, timeout: 5_000, ...options });
+}
+
+async function read(
+  source: RandomAccessSource,
+  offset: number,
+  length: number,
+  signal?: AbortSignal,
+): Promise<Uint8Array> {
+  const target = new Uint8Array(length);
+  await source.readInto(target, offset, { signal });
+  return target;
+}
+
+describe('opening', () => {
+  test('takes one request, which brings the size and the first half MiB', async () => {
+    const server = new FakeServer(64 * TiB);
+    const source = await opened(server);
+    expect(source).toMatchObject({ size: 64 * TiB, name: 'disk one.vhdx' });
+    expect(wrongAt(await read(source, 0, 320 * KiB), 0)).toBe(-1);
+    expect(wrongAt(await read(source, OPENING - 10, 10), OPENING - 10)).toBe(-1);
+    expect(server.ranges).toEqual([[0, OPENING]]);
+    await source.close?.();
+  });
+
+  test.each([1, 1000, OPENING - 1, OPENING, OPENING + 1])('a file of %d bytes', async (size) => {
+    const source = await opened(new FakeServer(size));
+    expect(source.size).toBe(size);
+    expect(wrongAt(await read(source, 0, size), 0)).toBe(-1);
+    expect(await rejection(read(source, size, 1))).toBeInstanceOf(RangeError);
+    await source.close?.();
+  });
+
+  test('an empty file', async () => {
+    const server = new FakeServer(0);
+    server.plan.push({ status: 416, headers: { 'content-range': 'bytes */0' } });
+    const source = await opened(server);
+    expect(source.size).toBe(0);
+    await source.close?.();
+  });
+
+  test('needs few requests for what a reader reads of a huge image', async () => {
+    const server = new FakeServer(64 * TiB);
+    const source = await opened(server);
+    await read(source, 0, 64 * KiB);
+    for (const offset of [64, 128, 192, 256]) await read(source, offset * KiB, 64 * KiB);
+    await read(source, 2 * MiB, 128 * KiB); // metadata
+    await read(source, 1 * MiB, 1 * MiB); // log
+    await read(source, 3 * MiB + 256 * MiB, 64 * KiB); // a page of the BAT
+    expect(server.requests.length).toBeLessThanOrEqual(5);
+    await source.close?.();
+  });
+
+  test('takes an http(s) string or URL', async () => {
+    for (const input of [URL_, URL_.replace('https', 'HTTPS'), new URL(URL_)]) {
+      const server = new FakeServer(1000);
+      const source = await sourceFrom(input, { http: { fetch: server.fetch as typeof fetch } });
+      expect(source.size).toBe(1000);
+      expect(server.requests[0]?.url).toBe(URL_);
+      await source.close?.();
+    }
+  });
+
+  test('stops when it is given up, also where fetch knows no signals', async () => {
+    const server = new FakeServer(MiB);
+    server.plan.push({ instead: () => new Promise(() => {}) });
+    const controller = new AbortController();
+    const http = { fetch: server.fetch as typeof fetch };
+    const opening = rejection(sourceFrom(URL_, { http, signal: controller.signal }));
+    await expect.poll(() => server.requests.length).toBe(1);
+    const reason = new Error('enough');
+    controller.abort(reason);
+    expect(await opening).toBe(reason);
+  });
+});
+
+describe('what a request says', () => {
+  test('headers and credentials as told, no cache of the browser, nothing compressed', async () => {
+    const server = new FakeServer(MiB);
+    const source = await opened(server, { headers: { Authorization: 'Bearer 1' }, credentials: 'include' });
+    await read(source, 800 * KiB, 10);
+    expect(server.requests.length).toBe(2);
+    for (const { headers, init } of server.requests) {
+      expect(headers.get('authorization')).toBe('Bearer 1');
+      expect(headers.get('accept-encoding')).toBe('identity');
+      expect(init.credentials).toBe('include');
+      expect(init.cache).toBe('no-store');
+    }
+    await source.close?.();
+  });
+
+  test('a user name in the URL becomes basic authentication, and no secret gets into a message', async () => {
+    const server = new FakeServer(MiB);
+    server.plan.push({ status: 403 });
+    const error = await rejection(opened(server, {}, 'https://us%C3%A9r:pass@images.example/x.vhdx?token=secret#part'));
+    expect(server.requests[0]?.url).toBe('https://images.example/x.vhdx?token=secret');
+    // RFC 7617, 2: user-id ":" password in UTF-8, then base64
+    expect(server.requests[0]?.headers.get('authorization')).toBe('Basic dXPDqXI6cGFzcw==');
+    expect(error).toMatchObject({
+      message: 'https://images.example/x.vhdx: the server does not permit access (HTTP status 403)',
+    });
+  });
+});
+
+describe('reading in sequence', () => {
+  test.each([16 * KiB, 64 * KiB, 1 * MiB, 3 * MiB + 5])(
+    '%d bytes at a time takes a few long requests',
+    async (step) => {
+      const size = 24 * MiB;
+      const server = new FakeServer(size);
+      const source = await opened(server);
+      for (let offset = 0; offset < size; offset += step) {
+        const length = Math.min(step, size - offset);
+        expect(wrongAt(await read(source, offset, length), offset)).toBe(-1);
+      }
+      expect(server.requests.length).toBeLessThanOrEqual(12);
+      expect(server.served).toBeLessThan(1.1 * size);
+      await source.close?.();
+    },
+  );
+
+  test('several reads at a time go through one connection', async () => {
+    const size = 24 * MiB;
+    const server = new FakeServer(size);
+    const source = await opened(server);
+    let next = 0;
+    const worker = async (): Promise<void> => {
+      while (next < size) {
+        const offset = next;
+        next += MiB;
+        expect(wrongAt(await read(source, offset, MiB), offset)).toBe(-1);
+      }
+    };
+    await Promise.all([worker(), worker(), worker(), worker()]);
+    expect(server.requests.length).toBeLessThanOrEqual(12);
+    expect(server.served).toBeLessThan(1.1 * size);
+    await source.close?.();
+  });
+
+  test('a read in the midst that is given up costs the others nothing but a request', async () => {
+    const server = new FakeServer(64 * MiB);
+    const source = await opened(server);
+    for (let offset = 0; offset < 8 * MiB; offset += MiB) await read(source, offset, MiB);
+    const before = server.requests.length;
+    const controller = new AbortController();
+    const targets = [8, 9, 10].map(() => new Uint8Array(MiB));
+    const reads = targets.map((target, index) =>
+      source.readInto(target, (8 + index) * MiB, index === 1 ? { signal: controller.signal } : {}),
+    );
+    controller.abort('enough');
+    expect(await Promise.allSettled(reads)).toMatchObject([
+      { status: 'fulfilled' },
+      { status: 'rejected', reason: 'enough' },
+      { status: 'fulfilled' },
+    ]);
+    expect(wrongAt(targets[0] as Uint8Array, 8 * MiB)).toBe(-1);
+    expect(wrongAt(targets[2] as Uint8Array, 10 * MiB)).toBe(-1);
+    expect(server.requests.length).toBeLessThanOrEqual(before + 2);
+    await source.close?.();
+    expect(server.open).toBe(0);
+  });
+
+  test('at many places keeps no more than two connections waiting, and none for more than five seconds', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const server = new FakeServer(64 * MiB);
+    const source = await opened(server);
+    for (const place of [0, 16, 32, 48]) {
+      for (let step = 0; step < 3; step++) await read(source, (place + step) * MiB, MiB);
+    }
+    expect(server.open).toBe(2);
+    vi.advanceTimersByTime(4_900);
+    expect(server.open).toBe(2);
+    vi.advanceTimersByTime(200);
+    expect(server.open).toBe(0);
+    expect(wrongAt(await read(source, 52 * MiB, MiB), 52 * MiB)).toBe(-1);
+    await source.close?.();
+  });
+
+  test('closing breaks off what is open', async () => {
+    const server = new FakeServer(64 * MiB);
+    const source = await opened(server);
+    for (let offset = 0; offset < 8 * MiB; offset += MiB) await read(source, offset, MiB);
+    expect(server.open).toBe(1);
+    await source.close?.();
+    expect(server.open).toBe(0);
+    expect(server.served).toBeLessThan(9 * MiB);
+    expect(await rejection(read(source, 0, 1))).toMatchObject({ code: 'closed' });
+  });
+});
+
+describe('giving up', () => {
+  test.each([10, 2 * MiB])('a read of %d bytes rejects with the reason and leaves the target alone', async (length) => {
+    const server = new FakeServer(64 * MiB);
+    const source = await opened(server);
+    server.plan.push({ after: { bytes: 8 * KiB, event: 'stall' } });
+    const controller = new AbortController();
+    const target = new Uint8Array(length);
+    const reading = source.readInto(target, 20 * MiB, { signal: controller.signal });
+    expect(await hasSettled(reading)).toBe(false);
+    const reason = new Error('enough');
+    controller.abort(reason);
+    expect(await rejection(reading)).toBe(reason);
+    target.fill(0xee);
+    await turn();
+    expect(target.every((byte) => byte === 0xee)).toBe(true);
+    await source.close?.();
+  });
+
+  test('works with a stream that takes no notice', async () => {
+    let deliver: (result: ReadableStreamReadResult<Uint8Array>) => void = () => {};
+    const reader = {
+      read: () =>
+        new Promise((resolve) => {
+          deliver = resolve;
+        }),
+      cancel: async () => {},
+    };
+    const stream = { getReader: () => reader } as unknown as ReadableStream<Uint8Array>;
+    const body = new HttpBody(stream, 0, 10, new AbortController(), 5_000, 'it');
+    const controller = new AbortController();
+    const target = new Uint8Array(10);
+    const filling = rejection(body.fill(target, controller.signal));
+    controller.abort('enough');
+    expect(await filling).toBe('enough');
+    deliver({ done: false, value: sourceBytes(0, 10) });
+    await turn();
+    expect(target).toEqual(new Uint8Array(10));
+  });
+
+  test('works in the pause before a repetition', async () => {
+    const server = new FakeServer(64 * MiB);
+    const source = await opened(server, { retryDelay: 60_000 });
+    server.plan.push({ status: 503 });
+    const controller = new AbortController();
+    const reading = rejection(read(source, 20 * MiB, 10, controller.signal));
+    await turn();
+    controller.abort('enough');
+    expect(await reading).toBe('enough');
+    await source.close?.();
+  });
+});
+
+describe('trouble that passes', () => {
+  const passing: [string, Answer[]][] = [
+    ['HTTP status 500 twice', [{ status: 500 }, { status: 500 }]],
+    ['HTTP status 408, 429 and 503', [{ status: 408 }, { status: 429 }, { status: 503 }]],
+    ['no connection', [{ instead: () => Promise.reject(new TypeError('fetch failed')) }]],
+    ['a connection that breaks', [{ after: { bytes: 20 * KiB, event: 'break' } }]],
+    ['a connection that breaks again and again', [1, 2, 3].map(() => ({ after: { bytes: 10_000, event: 'break' } }))],
+    ['a body that ends early', [{ after: { bytes: 20 * KiB, event: 'end' } }]],
+    ['a stalled body', [{ after: { bytes: 20 * KiB, event: 'stall' } }]],
+    ['a stalled request', [{ instead: () => new Promise(() => {}) }]],
+    ['a limit of the server, which is no trouble', Array.from({ length: 20 }, () => ({ limit: 5000 }))],
+  ];
+
+  test.each(passing)('in a read: %s', async (_name, plan) => {
+    const server = new FakeServer(8 * MiB);
+    const source = await opened(server, { timeout: 50 });
+    for (const [offset, length] of [
+      [2 * MiB + 5, 1000],
+      [4 * MiB + 5, MiB],
+    ] as const) {
+      server.plan.push(...plan);
+      expect(wrongAt(await read(source, offset, length), offset)).toBe(-1);
+      server.plan.length = 0;
+    }
+    await source.close?.();
+  });
+
+  test.each(passing)('in opening: %s', async (_name, plan) => {
+    const server = new FakeServer(8 * MiB);
+    server.plan.push(...plan);
+    const source = await opened(server, { timeout: 50 });
+    expect(wrongAt(await read(source, 0, OPENING), 0)).toBe(-1);
+    await source.close?.();
+  });
+
+  test('goes on where it broke off instead of beginning anew', async () => {
+    const server = new FakeServer(8 * MiB);
+    const source = await opened(server);
+    server.plan.push({ after: { bytes: 40 * KiB, event: 'break' } });
+    await read(source, 4 * MiB, MiB);
+    expect(server.ranges.slice(1)).toEqual([
+      [4 * MiB, MiB],
+      [4 * MiB + 40 * KiB, MiB - 40 * KiB],
+    ]);
+    await source.close?.();
+  });
+
+  test.each([
+    [0, [20, 40, 80]],
+    [1, [40, 80, 160]],
+  ])('pauses that double, and differ by chance: %d', async (chance, pauses) => {
+    vi.spyOn(Math, 'random').mockReturnValue(chance);
+    const timers = vi.spyOn(globalThis, 'setTimeout');
+    onTestFinished(() => void vi.restoreAllMocks());
+    const server = new FakeServer(MiB);
+    server.plan.push({ status: 500 }, { status: 500 }, { status: 500 });
+    const source = await opened(server, { retryDelay: 40, timeout: 1_234_567 });
+    expect(timers.mock.calls.map(([, delay]) => delay).filter((delay) => (delay ?? 0) < 1_000)).toEqual(pauses);
+    await source.close?.();
+  });
+
+  test('a server that is slow, but never silent for long', async () => {
+    const server = new FakeServer(MiB);
+    const source = await opened(server, { timeout: 400 });
+    server.plan.push({ pause: 100 });
+    const begun = performance.now();
+    expect(wrongAt(await read(source, 800 * KiB, 128 * KiB), 800 * KiB)).toBe(-1);
+    expect(performance.now() - begun).toBeGreaterThan(400);
+    expect(server.requests.length).toBe(2);
+    await source.close?.();
+  });
+
+  test.each([
+    ['seconds', () => '1'],
+    ['a date', () => new Date(Date.now() + 2000).toUTCString()],
+  ])('waits as long as Retry-After wants, in %s', async (_name, value) => {
+    const server = new FakeServer(MiB);
+    server.plan.push({ status: 429, headers: { 'retry-after': value() } });
+    const begun = performance.now();
+    await opened(server);
+    expect(performance.now() - begun).toBeGreaterThanOrEqual(950);
+  });
+
+  test('the cache keeps no failure', async () => {
+    const server = new FakeServer(8 * MiB);
+    const source = await opened(server, { retries: 0 });
+    server.plan.push({ status: 500 });
+    expect(await rejection(read(source, 4 * MiB, 10))).toMatchObject({ code: 'read-failed' });
+    expect(wrongAt(await read(source, 4 * MiB, 10), 4 * MiB)).toBe(-1);
+    await source.close?.();
+  });
+});
+
+describe('trouble that does not pass', () => {
+  const where = 'https://images.example/folder/disk%20one.vhdx';
+  const times = (count: number, answer: Answer): Answer[] => Array.from({ length: count }, () => answer);
+  const cases: [string, Answer, number, string, string | RegExp][] = [
+    ['404', { status: 404 }, 1, 'read-failed', 'there is no such file on the server (HTTP status 404)'],
+    ['403', { status: 403 }, 1, 'read-failed', 'the server does not permit access (HTTP status 403)'],
+    ['401', { status: 401 }, 1, 'read-failed', 'the server wants a sign-in (HTTP status 401)'],
+    ['418', { status: 418 }, 1, 'read-failed', 'the server refuses (HTTP status 418)'],
+    ['500 for good', { status: 500 }, 4, 'read-failed', 'the server failed (HTTP status 500)'],
+    [
+      'a web page',
+      { status: 200, headers: { 'content-type': 'text/html; charset=utf-8' } },
+      1,
+      'read-failed',
+      'the server sends a web page, not a disk image; is this the address of the file itself?',
+    ],
+    [
+      'no ranges',
+      { status: 200 },
+      1,
+      'read-failed',
+      'the server sends whole files only (it knows no range requests); download the file and open it from there',
+    ],
+    ['no Content-Range', { headers: { 'content-range': null } }, 1, 'read-failed', /Content-Range/],
+    [
+      'no size',
+      { headers: { 'content-range': 'bytes 0-524287/*' } },
+      1,
+      'read-failed',
+      'the server does not say how long the file is (Content-Range: bytes 0-524287/*)',
+    ],
+    [
+      'another part',
+      { headers: { 'content-range': 'bytes 5-524287/8388608' } },
+      1,
+      'read-failed',
+      /sends another part/,
+    ],
+    [
+      'a longer part',
+      { headers: { 'content-range': 'bytes 0-600000/8388608' } },
+      1,
+      'read-failed',
+      /sends another part/,
+    ],
+    ['a part outside', { headers: { 'content-range': 'bytes 0-524287/500' } }, 1, 'read-failed', /sends another part/],
+    ['nonsense', { headers: { 'content-range': 'items 0-5/6' } }, 1, 'read-failed', /sends another part/],
+    [
+      'a compressed part',
+      { headers: { 'content-encoding': 'gzip' } },
+      1,
+      'read-failed',
+      'the server compresses what it sends (Content-Encoding: gzip), so offsets mean nothing',
+    ],
+    [
+      'another Content-Length',
+      { headers: { 'content-length': '5' } },
+      1,
+      'read-failed',
+      'the server announces 5 bytes for a part of 524288 bytes',
+    ],
+    ['a longer body', { excess: 1 }, 1, 'read-failed', 'the server sent more bytes than it announced'],
+    [
+      'a shorter body',
+      { after: { bytes: 100, event: 'end' } },
+      4,
+      'short-read',
+      'the server sent 523888 bytes less than it announced',
+    ],
+    ['a body that breaks', { after: { bytes: 100, event: 'break' } }, 4, 'read-failed', 'the connection broke'],
+    [
+      'a stalled body',
+      { after: { bytes: 100, event: 'stall' } },
+      4,
+      'read-failed',
+      'the server has not sent anything for 0.1 seconds',
+    ],
+    [
+      'a stalled request',
+      { instead: () => new Promise(() => {}) },
+      4,
+      'read-failed',
+      'the server has not sent anything for 0.1 seconds',
+    ],
+    [
+      'no connection',
+      { instead: () => Promise.reject(new TypeError('fetch failed')) },
+      4,
+      'read-failed',
+      /the server could not be reached/,
+    ],
+    [
+      'a redirect without end',
+      {
+        instead: () => {
+          throw new TypeError('fetch failed', { cause: new Error('redirect count exceeded') });
+        },
+      },
+      1,
+      'read-failed',
+      'the address leads on to others without end',
+    ],
+  ];
+
+  test.each(cases)('in opening: %s', async (_name, answer, requests, code, message) => {
+    const server = new FakeServer(8 * MiB);
+    server.plan.push(...times(10, answer));
+    const error = await rejection(opened(server, { timeout: 100 }));
+    expect(error).toMatchObject({ name: 'VhdxError', code });
+    if (typeof message === 'string') expect((error as Error).message).toBe(`${where}: ${message}`);
+    else expect((error as Error).message).toMatch(message);
+    expect(server.requests.length).toBe(requests);
+  });
+
+  test('as often as it was told to try, and no more', async () => {
+    const server = new FakeServer(8 * MiB);
+    server.plan.push(...times(10, { status: 502 }));
+    await rejection(opened(server, { retries: 1 }));
+    expect(server.requests.length).toBe(2);
+  });
+});
+
+describe('a file that changes on the server', () => {
+  const changes: [string, (server: FakeServer) => void, string][] = [
+    [
+      'length',
+      (server) => {
+        server.size += 1;
+      },
+      'its length was 8388608 and is 8388609 now',
+    ],
+    [
+      'ETag',
+      (server) => {
+        server.etag = '"two"';
+      },
+      'its ETag was "one" and is "two" now',
+    ],
+    [
+      'ETag that is gone',
+      (server) => {
+        server.etag = null;
+      },
+      'its ETag was "one" and is absent now',
+    ],
+  ];
+
+  test.each(changes)(
+    'by its %s is an error of its own, and what came before stays what it was',
+    async (_name, change, what) => {
+      const server = new FakeServer(8 * MiB);
+      const source = await opened(server);
+      await read(source, 2 * MiB, 10);
+      change(server);
+      for (const length of [10, MiB]) {
+        expect(await rejection(read(source, 4 * MiB, length))).toMatchObject({
+          code: 'source-changed',
+          message: `${URL_}: the file on the server was changed while in use (${what}); open it again`,
+        });
+      }
+      expect(wrongAt(await read(source, 2 * MiB, 10), 2 * MiB)).toBe(-1);
+      await source.close?.();
+    },
+  );
+
+  test('between an attempt and its repetition is noticed', async () => {
+    const server = new FakeServer(8 * MiB);
+    const source = await opened(server);
+    server.plan.push({ after: { bytes: 100, event: 'break' } }, { headers: { etag: '"two"' } });
+    expect(await rejection(read(source, 4 * MiB, MiB))).toMatchObject({ code: 'source-changed' });
+    await source.close?.();
+  });
+
+  test.each([412, 416])('so that it answers %d', async (status) => {
+    const server = new FakeServer(8 * MiB);
+    const source = await opened(server);
+    server.plan.push({ status });
+    expect(await rejection(read(source, 4 * MiB, 10))).toMatchObject({ code: 'source-changed' });
+    await source.close?.();
+  });
+
+  const MONDAY = 'Mon, 06 Jan 2025 10:00:00 GMT';
+  const TUESDAY = 'Tue, 07 Jan 2025 10:00:00 GMT';
+  const versions: [string, string | null, string | null, string | null, string | null, boolean][] = [
+    ['a date without a tag', null, MONDAY, null, TUESDAY, true],
+    ['the same date without a tag', null, MONDAY, null, MONDAY, false],
+    ['neither tag nor date', null, null, null, null, false],
+    ['a strong tag that stays, whatever the date', '"a"', MONDAY, '"a"', TUESDAY, false],
+    ['a weak tag that stays, with another date', 'W/"a"', MONDAY, 'W/"a"', TUESDAY, true],
+    ['a tag that a proxy weakens, with the same date', '"a"', MONDAY, 'W/"a"', MONDAY, false],
+    ['a tag that a proxy weakens, with another date', '"a"', MONDAY, 'W/"a"', TUESDAY, true],
+    ['another weak tag', 'W/"a"', MONDAY, 'W/"b"', MONDAY, true],
+  ];
+
+  test.each(versions)('is told by %s', async (_name, etag, lastModified, etagNow, lastModifiedNow, changed) => {
+    const server = new FakeServer(8 * MiB);
+    Object.assign(server, { etag, lastModified });
+    const source = await opened(server);
+    Object.assign(server, { etag: etagNow, lastModified: lastModifiedNow });
+    const reading = read(source, 4 * MiB, 10);
+    if (changed) expect(await rejection(reading)).toMatchObject({ code: 'source-changed' });
+    else expect(await reading).toEqual(sourceBytes(4 * MiB, 10));
+    await source.close?.();
+  });
+});
