@@ -7,8 +7,8 @@ import { tool } from './tools.js';
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
 const PAGE = `<!doctype html><input type="file"><script type="module">
-  import * as blob from '/src/source/blob.ts';
-  import * as http from '/src/source/http.ts';
+  import * as blob from '/src/io/blob.ts';
+  import * as http from '/src/io/http/source.ts';
   globalThis.sources = { ...blob, ...http };
 </script>`;
 
