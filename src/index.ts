@@ -10,9 +10,7 @@ export {
   exportDisk,
   exportSize,
   exportStream,
-  type RandomAccessSink,
 } from './disk/export.js';
-export type { Extent } from './disk/extent.js';
 export { checkVhdx, isVhdx, openVhdx } from './disk/open.js';
 export type { OpenOptions, ParentOption, ParentRequest } from './disk/options.js';
 export type { DamagedRange } from './disk/salvage.js';
@@ -24,7 +22,13 @@ export type { DiskInfo, DiskType } from './image/info.js';
 export type { FileHandleLike } from './io/file.js';
 export { type SourceOptions, sourceFrom as openSource, type VhdxInput } from './io/from-input.js';
 export type { HttpOptions } from './io/http/source.js';
-export type { RandomAccessSource, ReadOptions } from './io/random-access.js';
+export type {
+  Extent,
+  RandomAccessFile,
+  RandomAccessSink,
+  RandomAccessSource,
+  ReadOptions,
+} from './io/random-access.js';
 export { slice } from './io/slice.js';
 export type { ReplaySummary } from './log/replay.js';
 export type { Finding, Place, RuleCode, Severity } from './rules.js';

@@ -3,6 +3,7 @@ import type { ProgressOptions } from '../base/options.js';
 import type { LeasedBuffer } from '../core/buffers.js';
 import { VhdxError } from '../errors.js';
 import { fixedVhdFooter, VHD_FOOTER_SIZE, vhdDiskSize } from '../format/vhd-footer.js';
+import type { RandomAccessSink } from '../io/random-access.js';
 import { readPiece } from './checksum.js';
 import type { VhdxDisk } from './disk.js';
 import { isHole, type Piece, piecesOf } from './pieces.js';
@@ -11,18 +12,6 @@ import { type DamagedRange, isLocal, Salvager } from './salvage.js';
 
 /** What a disk can be turned into: its bytes and nothing else, or the fixed VHD that Azure takes. */
 export type ExportFormat = 'raw' | 'vhd';
-
-/** Something that can be written at any place, such as a file. */
-export interface RandomAccessSink {
-  /** Gives it a length in bytes; what is new reads as zeros. Called with 0 first, then with the length of the whole. */
-  truncate(size: number): Promise<void>;
-  /**
-   * Writes bytes, which are the caller's again when the promise settles. Offsets only ever grow from call to call, and
-   * the next call may come before the promise of the last one settles: what cannot write at several places at a time
-   * puts them into a queue.
-   */
-  write(bytes: Uint8Array<ArrayBuffer>, offset: number): Promise<void>;
-}
 
 /** Options of {@link exportDisk}. */
 export interface ExportOptions extends ProgressOptions {

@@ -1,27 +1,4 @@
-import type { RuleCode } from '../rules.js';
-
-/** A range of a virtual disk and where its bytes are. Offsets and lengths in bytes. */
-export interface Extent {
-  /** First byte, on the virtual disk. */
-  readonly offset: number;
-  /** How many bytes it has. */
-  readonly length: number;
-  /**
-   * What is there.
-   *
-   * - `data`: the bytes stand in a file;
-   * - `zero`: zeros, because the image says so;
-   * - `unmapped`: zeros, because nothing was ever stored there or it was given back;
-   * - `damaged`: nobody can say; a read of it rejects with the same `code`.
-   */
-  readonly kind: 'data' | 'zero' | 'unmapped' | 'damaged';
-  /** Which member of the chain it comes from: 0 for the disk itself, 1 for its parent, and so on. */
-  readonly depth: number;
-  /** Of `data`: where its first byte lies in the file of that member. */
-  readonly fileOffset?: number;
-  /** Of `damaged`: which rule is broken. */
-  readonly code?: RuleCode;
-}
+import type { Extent } from '../io/random-access.js';
 
 /** Appends an extent, or lengthens the last one where this one continues it. */
 export function pushExtent(out: Extent[], extent: Extent): void {

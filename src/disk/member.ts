@@ -8,8 +8,8 @@ import { explainDamage, ownerOf } from '../image/bat-damage.js';
 import { type CompleteExamination, translatorImage } from '../image/examine.js';
 import { DAMAGE, Kind, type RawExtent } from '../image/raw-extent.js';
 import { Translator } from '../image/translator.js';
-import type { RandomAccessSource, ReadOptions } from '../io/random-access.js';
-import { type Extent, pushExtent } from './extent.js';
+import type { Extent, RandomAccessSource, ReadOptions } from '../io/random-access.js';
+import { pushExtent } from './extent.js';
 import { toldOf } from './told-of.js';
 
 /** Reads of one call that may be under way at a time. */

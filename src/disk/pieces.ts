@@ -1,9 +1,8 @@
 import { rangeOf } from '../base/byte-range.js';
 import { eventLoopYielder } from '../base/concurrency.js';
 import type { RangeOptions } from '../base/options.js';
-import type { ReadOptions } from '../io/random-access.js';
+import type { Extent, ReadOptions } from '../io/random-access.js';
 import type { RuleCode } from '../rules.js';
-import type { Extent } from './extent.js';
 import type { Member } from './member.js';
 
 /** A range of the virtual disk that is worth reading, or one that holds nothing but zeros and need not be read. */

@@ -151,9 +151,7 @@ class FileSource implements RandomAccessSource {
  * @throws VhdxError `read-failed` when it cannot be opened or is not something with bytes at offsets;
  *   `unsupported-input` where there is no file system
  */
-export async function fileSource(
-  input: string | FileHandleLike,
-): Promise<RandomAccessSource & { readonly path?: string }> {
+export async function fileSource(input: string | FileHandleLike): Promise<RandomAccessSource> {
   const fs = builtinModule('fs');
   const paths = builtinModule('path');
   if (fs === undefined || paths === undefined) {
