@@ -1,13 +1,17 @@
 import type { Finding, RuleCode } from './rules.js';
 
-/** Codes of errors that are not about a rule of the format. */
-export type OperationCode =
-  | 'read-failed' // the input did not deliver the bytes
-  | 'short-read' // the input ended before the bytes that it said it had
-  | 'source-changed' // the input is not the one that was opened any more
-  | 'closed' // the disk was closed
-  | 'unsupported-input' // what was handed over is nothing that can be read
-  | 'wasm-unavailable'; // the core could not be started
+/** Codes of errors that are about an operation, and not about a rule of the format. */
+const OPERATION_CODES = [
+  'read-failed', // the input did not deliver the bytes
+  'short-read', // the input ended before the bytes that it said it had
+  'source-changed', // the input is not the one that was opened any more
+  'closed', // the disk was closed
+  'unsupported-input', // what was handed over is nothing that can be read
+  'wasm-unavailable', // the core could not be started
+] as const;
+
+/** Code of an error that is about an operation, and not about a rule of the format. */
+export type OperationCode = (typeof OPERATION_CODES)[number];
 
 /** What went wrong, for programs: the broken rule, or the failed operation. */
 export type VhdxErrorCode = RuleCode | OperationCode;
@@ -42,6 +46,11 @@ export class VhdxError extends Error {
     if (details.structure !== undefined) this.structure = details.structure;
     if (details.offset !== undefined) this.offset = details.offset;
     if (details.file !== undefined) this.file = details.file;
+  }
+
+  /** Whether it is about a rule of the format: the file is malformed there. Otherwise an operation failed, and the file may be sound. */
+  get isAboutFormat(): boolean {
+    return !(OPERATION_CODES as readonly VhdxErrorCode[]).includes(this.code);
   }
 
   /** The error that says what a finding says. */

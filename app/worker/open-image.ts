@@ -35,16 +35,6 @@ const MiB = 1024 * 1024;
 const PIECE = 4 * MiB;
 /** Largest file that is gathered for a download, where the browser lets no page write files. */
 const LARGEST_DOWNLOAD = 256 * 1024 * MiB;
-/** Errors that say that the input failed, and not that a place of the disk is damaged. */
-const INPUT_FAILED: readonly string[] = [
-  'read-failed',
-  'short-read',
-  'source-changed',
-  'closed',
-  'unsupported-input',
-  'wasm-unavailable',
-];
-
 /** How one call is followed and ended. */
 export interface Call<Tell> {
   readonly signal: AbortSignal;
@@ -100,7 +90,7 @@ export class OpenImage {
     } catch (error) {
       signal.throwIfAborted();
       // Of what cannot even be read there is nothing to show.
-      if (!(error instanceof VhdxError) || INPUT_FAILED.includes(error.code)) throw error;
+      if (!(error instanceof VhdxError && error.isAboutFormat)) throw error;
       return new OpenImage({ candidates, subject, chain: [], problem: problemOf(error) }, inputs, undefined);
     }
   }
@@ -141,7 +131,7 @@ export class OpenImage {
       try {
         return await disk.read(offset, length, { signal });
       } catch (error) {
-        if (error instanceof VhdxError && !INPUT_FAILED.includes(error.code)) return undefined;
+        if (error instanceof VhdxError && error.isAboutFormat) return undefined;
         throw error;
       }
     };

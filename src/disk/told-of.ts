@@ -1,8 +1,7 @@
 import { VhdxError } from '../errors.js';
-import { RULES } from '../rules.js';
 
 /** An error of a read of one of several files, with the file's name where it is about its format and has no name yet. */
 export function toldOf(file: string | undefined, error: unknown): unknown {
-  const isNameless = error instanceof VhdxError && error.code in RULES && error.file === undefined;
+  const isNameless = error instanceof VhdxError && error.isAboutFormat && error.file === undefined;
   return isNameless && file !== undefined ? error.inFile(file) : error;
 }
