@@ -1,4 +1,4 @@
-import type { Finding, RuleCode } from './rules.js';
+import type { Facts, Finding, RuleCode } from './rules.js';
 
 /** Codes of errors that are about an operation, and not about a rule of the format. */
 const OPERATION_CODES = [
@@ -22,6 +22,8 @@ export interface VhdxErrorDetails {
   readonly structure?: string | undefined;
   /** Offset in the file, in bytes. */
   readonly offset?: number | undefined;
+  /** What the message says, as numbers. */
+  readonly facts?: Facts | undefined;
   /** Name of the file that it is about, where there are several. */
   readonly file?: string | undefined;
   /** The error behind this one. */
@@ -37,6 +39,8 @@ export class VhdxError extends Error {
   readonly structure?: string;
   /** Offset in the file, in bytes. */
   readonly offset?: number;
+  /** What the message says, as numbers, if it concerns a part of the disk. */
+  readonly facts?: Facts;
   /** Name of the file whose format it is about, where that is a parent, or one of two that are compared. */
   readonly file?: string;
 
@@ -45,6 +49,7 @@ export class VhdxError extends Error {
     this.code = code;
     if (details.structure !== undefined) this.structure = details.structure;
     if (details.offset !== undefined) this.offset = details.offset;
+    if (details.facts !== undefined) this.facts = details.facts;
     if (details.file !== undefined) this.file = details.file;
   }
 
@@ -61,7 +66,7 @@ export class VhdxError extends Error {
 
   /** The same, told of one of several files. */
   inFile(file: string): VhdxError {
-    const { code, message, structure, offset } = this;
-    return new VhdxError(code, `${file}: ${message}`, { structure, offset, file, cause: this });
+    const { code, message, structure, offset, facts } = this;
+    return new VhdxError(code, `${file}: ${message}`, { structure, offset, facts, file, cause: this });
   }
 }

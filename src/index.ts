@@ -31,4 +31,4 @@ export type {
 } from './io/random-access.js';
 export { slice } from './io/slice.js';
 export type { ReplaySummary } from './log/replay.js';
-export type { Finding, Place, RuleCode, Severity } from './rules.js';
+export type { Facts, Finding, Place, RuleCode, Severity } from './rules.js';

@@ -246,12 +246,26 @@ export const RULES = {
 /** The code of a rule, as findings and errors carry it. */
 export type RuleCode = keyof typeof RULES;
 
-/** Where a fault is: a structure by the specification's name, and the file offset in bytes where that is known. */
+/** What a finding or an error is about, for programs: what its sentence says, as numbers. */
+export interface Facts {
+  /** Number of the BAT entry. */
+  readonly batEntry?: number;
+  /** Number of the payload block. */
+  readonly block?: number;
+  /** Number of the chunk whose sector bitmap block it is. */
+  readonly chunk?: number;
+  /** The range of the virtual disk that is concerned, in bytes. */
+  readonly range?: { readonly offset: number; readonly length: number };
+}
+
+/** The place of a fault: a structure by the specification's name, the file offset in bytes if it is known, and facts. */
 export interface Place {
   /** The structure, by the specification's own name, such as `region table 1` or `BAT entry 129`. */
   readonly structure: string;
   /** Offset in the file, in bytes. */
   readonly offset?: number;
+  /** The same place in numbers, for what concerns a part of the disk. */
+  readonly facts?: Facts;
 }
 
 /** Something wrong, odd or worth knowing about an image. Plain data that survives `JSON.stringify`. */
@@ -276,8 +290,9 @@ export function finding(
   severity: Severity = RULES[code].severity,
 ): Finding {
   const { spec, meaning } = RULES[code];
-  const at = place.offset === undefined ? {} : { offset: place.offset };
-  return { severity, code, message, structure: place.structure, ...at, spec, meaning };
+  const { structure, offset, facts } = place;
+  const where = { structure, ...(offset !== undefined && { offset }), ...(facts !== undefined && { facts }) };
+  return { severity, code, message, ...where, spec, meaning };
 }
 
 /** Receives findings while structures are parsed. */
