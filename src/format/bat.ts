@@ -21,6 +21,34 @@ export const PayloadState = {
   PartiallyPresent: 7,
 } as const;
 
+/** An entry of the BAT ([MS-VHDX] 2.5.1). */
+export interface BatEntry {
+  /** 0 to 7: of a payload block one of {@link PayloadState}, of a sector bitmap block 0 or 6. */
+  readonly state: number;
+  /** Where the block begins, in bytes from the start of the file; a multiple of 1 MiB below 2^64, and so exact. */
+  readonly offset: number;
+  /** The 17 reserved bits. */
+  readonly reserved: number;
+}
+
+/** Reads the BAT entry at `at`. */
+export function readBatEntry(view: DataView, at: number): BatEntry {
+  const low = view.getUint32(at, true);
+  const high = view.getUint32(at + 4, true);
+  return { state: low & 7, offset: high * 2 ** 32 + (low >>> 20) * MiB, reserved: (low >>> 3) & 0x1ffff };
+}
+
+/** Writes a BAT entry at `at`; the reserved bits are zero unless they are given. */
+export function writeBatEntry(
+  view: DataView,
+  at: number,
+  { state, offset, reserved = 0 }: Omit<BatEntry, 'reserved'> & Partial<BatEntry>,
+): void {
+  const inWord = offset % 2 ** 32;
+  view.setUint32(at, inWord + (reserved << 3) + state, true);
+  view.setUint32(at + 4, (offset - inWord) / 2 ** 32, true);
+}
+
 /** How a disk is laid out over its BAT ([MS-VHDX] 2.5). */
 export interface Geometry {
   /** Virtual size in bytes. */

@@ -1,3 +1,5 @@
+import { viewOf } from '../base/bytes.js';
+
 /** Computes a CRC-32C, continuing from `initial` (0 for a new one). */
 export type Crc = (bytes: Uint8Array, initial?: number) => number;
 
@@ -11,6 +13,11 @@ const ZEROS = new Uint8Array(4);
 export function structureChecksum(bytes: Uint8Array, crc: Crc): number {
   const head = crc(bytes.subarray(0, FIELD));
   return crc(bytes.subarray(FIELD + 4), crc(ZEROS, head));
+}
+
+/** Puts the checksum of a structure into its own checksum field, the four bytes at offset 4. */
+export function setStructureChecksum(bytes: Uint8Array, crc: Crc): void {
+  viewOf(bytes).setUint32(FIELD, structureChecksum(bytes, crc), true);
 }
 
 /** A CRC as messages show it: eight hexadecimal digits. */

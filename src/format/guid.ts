@@ -11,6 +11,29 @@ export function readGuid(view: DataView, offset: number): string {
   return `${dword}-${word(offset + 4)}-${word(offset + 6)}-${tail.slice(0, 4)}-${tail.slice(4)}`;
 }
 
+/** Writes a GUID in this library's form as its 16 bytes, the first three fields little-endian. */
+export function writeGuid(view: DataView, offset: number, guid: string): void {
+  const digits = guid.replaceAll('-', '');
+  const field = (from: number, length: number) => Number.parseInt(digits.slice(from, from + length), 16);
+  view.setUint32(offset, field(0, 8), true);
+  view.setUint16(offset + 4, field(8, 4), true);
+  view.setUint16(offset + 6, field(12, 4), true);
+  for (let i = 0; i < 8; i++) view.setUint8(offset + 8 + i, field(16 + 2 * i, 2));
+}
+
+/** Fills bytes with random values, as `crypto.getRandomValues` does. Specs pass their own. */
+export type FillRandom = (bytes: Uint8Array<ArrayBuffer>) => void;
+
+/** A new random GUID (RFC 9562, version 4), which is never {@link ZERO_GUID}. */
+export function randomGuid(fillRandom: FillRandom = (bytes) => void crypto.getRandomValues(bytes)): string {
+  const bytes = new Uint8Array(16);
+  fillRandom(bytes);
+  const view = new DataView(bytes.buffer);
+  view.setUint16(6, (view.getUint16(6, true) & 0x0fff) | 0x4000, true); // version 4
+  view.setUint8(8, (view.getUint8(8) & 0x3f) | 0x80); // variant 10
+  return readGuid(view, 0);
+}
+
 /** A GUID written by people or programs (with or without braces, any case) in this library's form, or undefined. */
 export function parseGuid(text: string): string | undefined {
   const match = /^\s*\{?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\}?\s*$/i.exec(text);

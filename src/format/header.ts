@@ -2,15 +2,17 @@ import type { FileRange } from '../base/byte-range.js';
 import { hex, readU64, viewOf } from '../base/bytes.js';
 import { KiB, MiB } from '../base/units.js';
 import { finding, type Report } from '../rules.js';
-import { type Crc, crcText, structureChecksum } from './checksum.js';
-import { readGuid, ZERO_GUID } from './guid.js';
+import { type Crc, crcText, setStructureChecksum, structureChecksum } from './checksum.js';
+import { readGuid, writeGuid, ZERO_GUID } from './guid.js';
 
 /** Length in bytes of the header section at the start of the file ([MS-VHDX] 2.2). */
 export const HEADER_SECTION_SIZE = 1 * MiB;
 /** Length in bytes of a header. */
-const HEADER_SIZE = 4 * KiB;
+export const HEADER_SIZE = 4 * KiB;
 /** File offsets of the two headers. */
-const HEADER_OFFSETS = [64 * KiB, 128 * KiB] as const;
+export const HEADER_OFFSETS = [64 * KiB, 128 * KiB] as const;
+
+const HEAD = 0x64616568; // "head"
 
 /** One of the two headers ([MS-VHDX] 2.2.2). */
 export interface Header {
@@ -30,20 +32,27 @@ export interface Header {
   readonly logOffset: number;
 }
 
-/** Parses a header; undefined, and a finding, where this copy is not valid. */
-function parseHeader(bytes: Uint8Array, copy: 1 | 2, crc: Crc, report: Report): Header | undefined {
-  const view = viewOf(bytes);
-  const place = { structure: `header ${copy}`, offset: HEADER_OFFSETS[copy - 1] as number };
-  if (view.getUint32(0, true) !== 0x64616568) {
-    report(finding('header-signature', 'does not begin with "head"', place));
-    return undefined;
-  }
-  const stored = view.getUint32(4, true);
-  const computed = structureChecksum(bytes, crc);
-  if (stored !== computed) {
-    report(finding('header-checksum', `checksum is ${crcText(stored)}, computed ${crcText(computed)}`, place));
-    return undefined;
-  }
+/** One of the two headers as the file has it, valid or not. */
+export interface HeaderSlot {
+  readonly copy: 1 | 2;
+  /** In bytes from the start of the file. */
+  readonly offset: number;
+  /** Its {@link HEADER_SIZE} bytes. */
+  readonly bytes: Uint8Array;
+  /** The rule that makes it invalid; undefined for a valid one. */
+  readonly fault?: 'header-signature' | 'header-checksum';
+  /** Its fields; of an invalid header they are what happens to be there. */
+  readonly header: Header;
+}
+
+/** Both headers of a file. */
+export interface Headers {
+  readonly slots: readonly [HeaderSlot, HeaderSlot];
+  /** The header that counts; undefined, and a fatal finding, if there is none or its version is unknown. */
+  readonly current?: Header;
+}
+
+function readFields(view: DataView, copy: 1 | 2): Header {
   return {
     copy,
     sequenceNumber: view.getBigUint64(8, true),
@@ -58,23 +67,64 @@ function parseHeader(bytes: Uint8Array, copy: 1 | 2, crc: Crc, report: Report): 
 }
 
 /**
- * Parses both headers and returns the current one: the valid one with the higher sequence number. Equal numbers are
- * legal where the headers are identical, as Disk2vhd writes them. `section` holds the first 320 KiB of the file.
+ * A header as bytes ([MS-VHDX] 2.2.2), with its checksum.
+ *
+ * @param base what the reserved bytes are taken from; zeros if it is not given
  */
-export function parseHeaders(section: Uint8Array, crc: Crc, report: Report): Header | undefined {
-  const bytes = HEADER_OFFSETS.map((offset) => section.subarray(offset, offset + HEADER_SIZE)) as [
-    Uint8Array,
-    Uint8Array,
-  ];
-  const first = parseHeader(bytes[0], 1, crc, report);
-  const second = parseHeader(bytes[1], 2, crc, report);
+export function encodeHeader(header: Omit<Header, 'copy'>, crc: Crc, base?: Uint8Array): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(HEADER_SIZE);
+  if (base) bytes.set(base);
+  const view = viewOf(bytes);
+  view.setUint32(0, HEAD, true);
+  view.setBigUint64(8, header.sequenceNumber, true);
+  writeGuid(view, 16, header.fileWriteGuid);
+  writeGuid(view, 32, header.dataWriteGuid);
+  writeGuid(view, 48, header.logGuid);
+  view.setUint16(64, header.logVersion, true);
+  view.setUint16(66, header.version, true);
+  view.setUint32(68, header.logLength, true);
+  view.setBigUint64(72, BigInt(header.logOffset), true);
+  setStructureChecksum(bytes, crc);
+  return bytes;
+}
+
+function parseSlot(section: Uint8Array, copy: 1 | 2, crc: Crc, report: Report): HeaderSlot {
+  const offset = HEADER_OFFSETS[copy - 1] as number;
+  const bytes = section.slice(offset, offset + HEADER_SIZE);
+  const view = viewOf(bytes);
+  const slot = { copy, offset, bytes, header: readFields(view, copy) };
+  const place = { structure: `header ${copy}`, offset };
+  if (view.getUint32(0, true) !== HEAD) {
+    report(finding('header-signature', 'does not begin with "head"', place));
+    return { ...slot, fault: 'header-signature' };
+  }
+  const stored = view.getUint32(4, true);
+  const computed = structureChecksum(bytes, crc);
+  if (stored === computed) return slot;
+  report(finding('header-checksum', `checksum is ${crcText(stored)}, computed ${crcText(computed)}`, place));
+  return { ...slot, fault: 'header-checksum' };
+}
+
+/** Parses both headers and finds the current one. `section` holds the first 320 KiB of the file. */
+export function parseHeaders(section: Uint8Array, crc: Crc, report: Report): Headers {
+  const slots = [parseSlot(section, 1, crc, report), parseSlot(section, 2, crc, report)] as const;
+  const current = currentHeader(slots, report);
+  return { slots, ...(current && { current }) };
+}
+
+/**
+ * The valid header with the higher sequence number. Equal numbers are legal if the headers are identical, as Disk2vhd
+ * writes them.
+ */
+function currentHeader(slots: Headers['slots'], report: Report): Header | undefined {
+  const [first, second] = slots.map(({ fault, header }) => (fault ? undefined : header));
   if (!first && !second) {
     report(finding('header-none-valid', 'neither copy is valid', { structure: 'headers', offset: HEADER_OFFSETS[0] }));
     return undefined;
   }
   if (!first || !second) return supported(first ?? (second as Header), report);
   if (first.sequenceNumber === second.sequenceNumber) {
-    const same = bytes[0].every((byte, i) => byte === bytes[1][i]);
+    const same = slots[0].bytes.every((byte, i) => byte === slots[1].bytes[i]);
     if (same) return supported(first, report);
     const message = `both copies carry sequence number ${first.sequenceNumber} and differ`;
     report(finding('header-sequence-tie', message, { structure: 'headers', offset: HEADER_OFFSETS[0] }));

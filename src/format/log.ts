@@ -1,7 +1,8 @@
 import type { FileRange } from '../base/byte-range.js';
-import { readU64 } from '../base/bytes.js';
+import { readU64, viewOf } from '../base/bytes.js';
 import { KiB } from '../base/units.js';
-import { readGuid } from './guid.js';
+import { type Crc, setStructureChecksum } from './checksum.js';
+import { readGuid, writeGuid } from './guid.js';
 
 /** Length in bytes of a sector of the log: everything in it is a multiple of this ([MS-VHDX] 2.3). */
 export const LOG_SECTOR_SIZE = 4 * KiB;
@@ -13,6 +14,10 @@ export const FIRST_LOGGED_OFFSET = 192 * KiB;
  * last 4 (TrailingBytes), then its first 8 (LeadingBytes).
  */
 export const DISPLACED_OFFSET = 4;
+/** Length in bytes of TrailingBytes. */
+export const TRAILING_BYTES = 4;
+/** Length in bytes of LeadingBytes. */
+export const LEADING_BYTES = 8;
 
 const ENTRY_HEADER_SIZE = 64;
 /** Length in bytes of a descriptor. */
@@ -73,7 +78,7 @@ export function parseLogEntryHeader(
   if (length === 0 || length % LOG_SECTOR_SIZE !== 0 || length / LOG_SECTOR_SIZE > ringSectors) return undefined;
   if (tail % LOG_SECTOR_SIZE !== 0 || tail / LOG_SECTOR_SIZE >= ringSectors) return undefined;
   if (sequenceNumber === 0n || readGuid(view, at + 32) !== logGuid) return undefined;
-  const descriptorSectors = Math.ceil((ENTRY_HEADER_SIZE + descriptorCount * DESCRIPTOR_SIZE) / LOG_SECTOR_SIZE);
+  const descriptorSectors = descriptorSectorsOf(descriptorCount);
   if (descriptorSectors * LOG_SECTOR_SIZE > length) return undefined;
   return {
     structure: `log entry ${sequenceNumber}`,
@@ -135,4 +140,73 @@ export function isDataSector(view: DataView, at: number, entry: LogEntryHeader):
   const high = BigInt(view.getUint32(at + 4, true));
   const low = BigInt(view.getUint32(at + LOG_SECTOR_SIZE - 4, true));
   return ((high << 32n) | low) === entry.sequenceNumber;
+}
+
+/** What an entry writes when it is replayed: the 4 KiB of a sector, or zeros. Offsets and lengths in bytes. */
+export type LogWrite =
+  | { readonly offset: number; readonly bytes: Uint8Array }
+  | { readonly offset: number; readonly length: number };
+
+/** A log entry to be written. Its tail is in log sectors, as in {@link LogEntryHeader}. */
+export interface NewLogEntry
+  extends Pick<LogEntryHeader, 'tail' | 'sequenceNumber' | 'flushedFileOffset' | 'lastFileOffset'> {
+  readonly logGuid: string;
+  readonly writes: readonly LogWrite[];
+}
+
+/** Length in bytes of an entry with so many descriptors, of which so many have a data sector. */
+export function logEntryLength(descriptors: number, dataSectors: number): number {
+  return (descriptorSectorsOf(descriptors) + dataSectors) * LOG_SECTOR_SIZE;
+}
+
+function descriptorSectorsOf(descriptors: number): number {
+  return Math.ceil((ENTRY_HEADER_SIZE + descriptors * DESCRIPTOR_SIZE) / LOG_SECTOR_SIZE);
+}
+
+/** A log entry as bytes ([MS-VHDX] 2.3.1), with its checksum: descriptors in the order of the writes, then data sectors. */
+export function encodeLogEntry(entry: NewLogEntry, crc: Crc): Uint8Array<ArrayBuffer> {
+  const { sequenceNumber, writes } = entry;
+  const dataSectors = writes.reduce((count, write) => count + ('bytes' in write ? 1 : 0), 0);
+  const bytes = new Uint8Array(logEntryLength(writes.length, dataSectors));
+  const view = viewOf(bytes);
+  view.setUint32(0, LOGE, true);
+  view.setUint32(8, bytes.length, true);
+  view.setUint32(12, entry.tail * LOG_SECTOR_SIZE, true);
+  view.setBigUint64(16, sequenceNumber, true);
+  view.setUint32(24, writes.length, true);
+  writeGuid(view, 32, entry.logGuid);
+  view.setBigUint64(48, BigInt(entry.flushedFileOffset), true);
+  view.setBigUint64(56, BigInt(entry.lastFileOffset), true);
+  let sector = descriptorSectorsOf(writes.length) * LOG_SECTOR_SIZE;
+  for (const [i, write] of writes.entries()) {
+    const at = ENTRY_HEADER_SIZE + i * DESCRIPTOR_SIZE;
+    view.setBigUint64(at + 16, BigInt(write.offset), true);
+    view.setBigUint64(at + 24, sequenceNumber, true);
+    if ('bytes' in write) {
+      view.setUint32(at, DESC, true);
+      bytes.set(write.bytes.subarray(LOG_SECTOR_SIZE - TRAILING_BYTES, LOG_SECTOR_SIZE), at + DISPLACED_OFFSET);
+      bytes.set(write.bytes.subarray(0, LEADING_BYTES), at + DISPLACED_OFFSET + TRAILING_BYTES);
+      bytes.set(write.bytes.subarray(0, LOG_SECTOR_SIZE), sector);
+      view.setUint32(sector, DATA, true);
+      view.setUint32(sector + 4, Number(sequenceNumber >> 32n), true);
+      view.setUint32(sector + LOG_SECTOR_SIZE - 4, Number(sequenceNumber & 0xffffffffn), true);
+      sector += LOG_SECTOR_SIZE;
+    } else {
+      view.setUint32(at, ZERO, true);
+      view.setBigUint64(at + 8, BigInt(write.length), true);
+    }
+  }
+  setStructureChecksum(bytes, crc);
+  return bytes;
+}
+
+/**
+ * Puts the bytes that signature and sequence number displaced back into a data sector, in place.
+ *
+ * @param sector the 4 KiB of a data sector
+ * @param displaced the 12 bytes at {@link DISPLACED_OFFSET} of its descriptor
+ */
+export function restoreDataSector(sector: Uint8Array, displaced: Uint8Array): void {
+  sector.set(displaced.subarray(TRAILING_BYTES, TRAILING_BYTES + LEADING_BYTES), 0);
+  sector.set(displaced.subarray(0, TRAILING_BYTES), LOG_SECTOR_SIZE - TRAILING_BYTES);
 }

@@ -2,18 +2,35 @@ import type { FileRange } from '../base/byte-range.js';
 import { hex, viewOf } from '../base/bytes.js';
 import { KiB, MiB } from '../base/units.js';
 import { finding, type Report } from '../rules.js';
-import { readGuid, ZERO_GUID } from './guid.js';
+import { readGuid, writeGuid, ZERO_GUID } from './guid.js';
 
 /** Length in bytes of the metadata table at the start of the metadata region. */
 export const METADATA_TABLE_SIZE = 64 * KiB;
 
+const HEADER_LENGTH = 32;
+const ENTRY_LENGTH = 32;
 const MAX_ENTRIES = 2047;
 const MAX_USER_ENTRIES = 1024;
+const META = 0x6174656d; // "metadata" in two words
+const DATA = 0x61746164;
 const IS_USER = 1;
 const IS_VIRTUAL_DISK = 2;
 const IS_REQUIRED = 4;
 
-/** An entry of the metadata table ([MS-VHDX] 2.6.1.2). */
+/** An entry of a metadata table as the file has it ([MS-VHDX] 2.6.1.2). */
+export interface MetadataTableEntry {
+  readonly itemId: string;
+  /** In bytes from the start of the metadata region. */
+  readonly offset: number;
+  /** In bytes. */
+  readonly length: number;
+  /** IsUser, IsVirtualDisk and IsRequired are bits 0, 1 and 2; the others are reserved. */
+  readonly flags: number;
+  /** The reserved word at its end. */
+  readonly reserved: number;
+}
+
+/** An item of the metadata table that can be read ([MS-VHDX] 2.6.1.2). */
 export interface MetadataEntry extends FileRange {
   readonly itemId: string;
   readonly isUser: boolean;
@@ -64,6 +81,55 @@ const KNOWN = new Map<string, KnownItem>([
   ['10e1ae8a-4b7e-4169-a40f-cd70de928393', { name: 'PMEM Label Storage Area' }],
 ]);
 
+/** The GUID of an item that this reader knows, and the flags that the specification wants its entry to carry. */
+export function knownItem(name: ItemName): { readonly itemId: string; readonly flags: number } {
+  for (const [itemId, known] of KNOWN) if (known.name === name) return { itemId, flags: known.flags ?? 0 };
+  throw new RangeError(`no item is called ${name}`);
+}
+
+/** The entries that a metadata table counts, in their order, as they are; nothing is checked but that they fit. */
+export function readMetadataTableEntries(bytes: Uint8Array): MetadataTableEntry[] {
+  const view = viewOf(bytes);
+  const count = Math.min(view.getUint16(10, true), MAX_ENTRIES);
+  return Array.from({ length: count }, (_, i) => {
+    const at = HEADER_LENGTH + ENTRY_LENGTH * i;
+    return {
+      itemId: readGuid(view, at),
+      offset: view.getUint32(at + 16, true),
+      length: view.getUint32(at + 20, true),
+      flags: view.getUint32(at + 24, true),
+      reserved: view.getUint32(at + 28, true),
+    };
+  });
+}
+
+/**
+ * A metadata table with these entries as bytes ([MS-VHDX] 2.6.1); it has no checksum. A present table is changed by
+ * encoding its own entries, changed, over its own bytes: everything else stays as it is.
+ *
+ * @param base the present table, from which all other bytes are taken; zeros if it is not given
+ */
+export function encodeMetadataTable(
+  entries: readonly MetadataTableEntry[],
+  base?: Uint8Array,
+): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(METADATA_TABLE_SIZE);
+  if (base) bytes.set(base);
+  const view = viewOf(bytes);
+  view.setUint32(0, META, true);
+  view.setUint32(4, DATA, true);
+  view.setUint16(10, entries.length, true);
+  for (const [i, { itemId, offset, length, flags, reserved }] of entries.entries()) {
+    const at = HEADER_LENGTH + ENTRY_LENGTH * i;
+    writeGuid(view, at, itemId);
+    view.setUint32(at + 16, offset, true);
+    view.setUint32(at + 20, length, true);
+    view.setUint32(at + 24, flags, true);
+    view.setUint32(at + 28, reserved, true);
+  }
+  return bytes;
+}
+
 /**
  * Parses the metadata table ([MS-VHDX] 2.6.1). `bytes` holds its 64 KiB, `region` is where the metadata region lies.
  * Returns the entries whose items can be read; what stands behind the last counted entry is ignored.
@@ -71,7 +137,7 @@ const KNOWN = new Map<string, KnownItem>([
 export function parseMetadataTable(bytes: Uint8Array, region: FileRange, report: Report): MetadataEntry[] | undefined {
   const view = viewOf(bytes);
   const place = { structure: 'metadata table', offset: region.offset };
-  if (view.getUint32(0, true) !== 0x6174656d || view.getUint32(4, true) !== 0x61746164) {
+  if (view.getUint32(0, true) !== META || view.getUint32(4, true) !== DATA) {
     report(finding('metadata-signature', 'does not begin with "metadata"', place));
     return undefined;
   }
@@ -90,10 +156,13 @@ export function parseMetadataTable(bytes: Uint8Array, region: FileRange, report:
   }
   const entries: MetadataEntry[] = [];
   const seen = new Set<string>();
-  for (let i = 0; i < count; i++) {
-    const entry = parseEntry(view, 32 + 32 * i, i, region, report);
-    const at = { structure: `metadata table entry ${i} (${entry?.structure})`, offset: region.offset + 32 + 32 * i };
+  for (const [i, tableEntry] of readMetadataTableEntries(bytes).entries()) {
+    const entry = parseEntry(tableEntry, i, region, report);
     if (!entry) continue;
+    const at = {
+      structure: `metadata table entry ${i} (${entry.structure})`,
+      offset: region.offset + HEADER_LENGTH + ENTRY_LENGTH * i,
+    };
     const identity = `${entry.itemId} ${entry.isUser}`;
     if (seen.has(identity)) {
       report(finding('metadata-duplicate', 'this item is listed twice', at));
@@ -111,21 +180,19 @@ export function parseMetadataTable(bytes: Uint8Array, region: FileRange, report:
 }
 
 function parseEntry(
-  view: DataView,
-  at: number,
+  { itemId, offset, length, flags, reserved }: MetadataTableEntry,
   index: number,
   region: FileRange,
   report: Report,
 ): MetadataEntry | undefined {
-  const itemId = readGuid(view, at);
-  const flags = view.getUint32(at + 24, true);
   const isUser = (flags & IS_USER) !== 0;
   const known = isUser ? undefined : KNOWN.get(itemId);
   const label = known?.name ?? `${isUser ? 'user ' : ''}item ${itemId}`;
-  const place = { structure: `metadata table entry ${index} (${label})`, offset: region.offset + at };
-  const offset = view.getUint32(at + 16, true);
-  const length = view.getUint32(at + 20, true);
-  if (flags > 7 || view.getUint32(at + 28, true) !== 0) {
+  const place = {
+    structure: `metadata table entry ${index} (${label})`,
+    offset: region.offset + HEADER_LENGTH + ENTRY_LENGTH * index,
+  };
+  if (flags > 7 || reserved !== 0) {
     report(finding('metadata-entry-reserved', 'reserved bits are not zero', place));
   }
   if (itemId === ZERO_GUID) {

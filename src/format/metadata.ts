@@ -1,8 +1,15 @@
 import { hex, readU64, viewOf } from '../base/bytes.js';
 import { MiB, TiB } from '../base/units.js';
 import { finding, type Report } from '../rules.js';
-import { readGuid } from './guid.js';
-import type { ItemName, MetadataEntry } from './metadata-table.js';
+import { readGuid, writeGuid } from './guid.js';
+import {
+  encodeMetadataTable,
+  type ItemName,
+  knownItem,
+  METADATA_TABLE_SIZE,
+  type MetadataEntry,
+  type MetadataTableEntry,
+} from './metadata-table.js';
 import type { ParentLocator } from './parent-locator.js';
 
 /** Largest possible virtual disk, in bytes. */
@@ -131,4 +138,73 @@ function parseVirtualSize(item: Item | undefined, logical: number | undefined, r
     report(finding('virtual-disk-size-alignment', message, item.place));
   }
   return size;
+}
+
+/** A metadata item to be written: the value of an entry of the table, which says the rest. */
+export interface MetadataItem extends Pick<MetadataTableEntry, 'itemId' | 'flags'> {
+  readonly bytes: Uint8Array;
+}
+
+/** The bytes of a File Parameters item ([MS-VHDX] 2.6.2.1). `reserved` are the other 30 bits of its flags, in place. */
+export function encodeFileParameters(
+  file: Pick<DiskMetadata, 'blockSize' | 'leaveBlocksAllocated' | 'hasParent'>,
+  reserved = 0,
+): Uint8Array<ArrayBuffer> {
+  return encodeItem(8, (view) => {
+    view.setUint32(0, file.blockSize, true);
+    view.setUint32(4, ((reserved & ~3) | (file.leaveBlocksAllocated ? 1 : 0) | (file.hasParent ? 2 : 0)) >>> 0, true);
+  });
+}
+
+/** The bytes of a Virtual Disk Size item ([MS-VHDX] 2.6.2.2), in bytes. */
+export function encodeVirtualDiskSize(virtualSize: number): Uint8Array<ArrayBuffer> {
+  return encodeItem(8, (view) => view.setBigUint64(0, BigInt(virtualSize), true));
+}
+
+/** The bytes of a Virtual Disk ID item ([MS-VHDX] 2.6.2.3). */
+export function encodeVirtualDiskId(id: string): Uint8Array<ArrayBuffer> {
+  return encodeItem(16, (view) => writeGuid(view, 0, id));
+}
+
+/** The bytes of a Logical or Physical Sector Size item ([MS-VHDX] 2.6.2.4, 2.6.2.5), in bytes. */
+export function encodeSectorSize(size: number): Uint8Array<ArrayBuffer> {
+  return encodeItem(4, (view) => view.setUint32(0, size, true));
+}
+
+function encodeItem(length: number, fill: (view: DataView) => void): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(length);
+  fill(viewOf(bytes));
+  return bytes;
+}
+
+/**
+ * The items of a disk in the order in which Windows writes them.
+ *
+ * @param locator the bytes of the Parent Locator item of a differencing disk
+ */
+export function encodeMetadataItems(disk: DiskMetadata, locator?: Uint8Array): MetadataItem[] {
+  const { virtualDiskId } = disk;
+  const item = (name: ItemName, bytes: Uint8Array): MetadataItem => ({ ...knownItem(name), bytes });
+  return [
+    item('File Parameters', encodeFileParameters(disk)),
+    item('Virtual Disk Size', encodeVirtualDiskSize(disk.virtualSize)),
+    item('Logical Sector Size', encodeSectorSize(disk.logicalSectorSize)),
+    item('Physical Sector Size', encodeSectorSize(disk.physicalSectorSize)),
+    ...(virtualDiskId === undefined ? [] : [item('Virtual Disk ID', encodeVirtualDiskId(virtualDiskId))]),
+    ...(locator ? [item('Parent Locator', locator)] : []),
+  ];
+}
+
+/** The start of a new metadata region: its table, and directly after it the items, one after another. */
+export function encodeMetadata(items: readonly MetadataItem[]): Uint8Array<ArrayBuffer> {
+  let end = METADATA_TABLE_SIZE;
+  const entries = items.map(({ itemId, flags, bytes: { length } }): MetadataTableEntry => {
+    const offset = length === 0 ? 0 : end;
+    end += length;
+    return { itemId, offset, length, flags, reserved: 0 };
+  });
+  const region = new Uint8Array(end);
+  region.set(encodeMetadataTable(entries));
+  for (const [i, { bytes }] of items.entries()) region.set(bytes, entries[i]?.offset);
+  return region;
 }

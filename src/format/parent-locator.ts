@@ -1,6 +1,6 @@
 import { viewOf } from '../base/bytes.js';
 import { finding, type Report } from '../rules.js';
-import { parseGuid, readGuid } from './guid.js';
+import { parseGuid, readGuid, writeGuid } from './guid.js';
 
 const VHDX_LOCATOR_TYPE = 'b04aefb7-d19e-4a81-b789-25b8e9445913';
 const HEADER_SIZE = 20;
@@ -76,6 +76,40 @@ export function parseParentLocator(bytes: Uint8Array, offset: number, report: Re
     );
   }
   return { entries: Object.fromEntries(entries), linkages };
+}
+
+/**
+ * A Parent Locator item as bytes ([MS-VHDX] 2.6.2.6): the table, then each key and its value, as UTF-16LE without NUL.
+ *
+ * @param entries keys and values in their order
+ * @throws RangeError if a text is empty or has more than 65,534 bytes
+ */
+export function encodeParentLocator(entries: Iterable<readonly [key: string, value: string]>): Uint8Array<ArrayBuffer> {
+  const pairs = [...entries];
+  const texts = pairs.flat();
+  if (texts.some((text) => text.length === 0 || text.length > 0x7fff)) {
+    throw new RangeError('a key or value of a parent locator has 1 to 32,767 UTF-16 units');
+  }
+  const length = texts.reduce((sum, text) => sum + 2 * text.length, HEADER_SIZE + ENTRY_SIZE * pairs.length);
+  const bytes = new Uint8Array(length);
+  const view = viewOf(bytes);
+  writeGuid(view, 0, VHDX_LOCATOR_TYPE);
+  view.setUint16(18, pairs.length, true);
+  let next = HEADER_SIZE + ENTRY_SIZE * pairs.length;
+  const append = (text: string) => {
+    const at = next;
+    for (let i = 0; i < text.length; i++) view.setUint16(at + 2 * i, text.charCodeAt(i), true);
+    next += 2 * text.length;
+    return at;
+  };
+  for (const [i, [key, value]] of pairs.entries()) {
+    const at = HEADER_SIZE + ENTRY_SIZE * i;
+    view.setUint32(at, append(key), true);
+    view.setUint32(at + 4, append(value), true);
+    view.setUint16(at + 8, 2 * key.length, true);
+    view.setUint16(at + 10, 2 * value.length, true);
+  }
+  return bytes;
 }
 
 interface LocatorText {

@@ -2,8 +2,8 @@ import { type FileRange, overlaps } from '../base/byte-range.js';
 import { hex, readU64, viewOf } from '../base/bytes.js';
 import { KiB, MiB } from '../base/units.js';
 import { finding, type Report } from '../rules.js';
-import { type Crc, crcText, structureChecksum } from './checksum.js';
-import { readGuid } from './guid.js';
+import { type Crc, crcText, setStructureChecksum, structureChecksum } from './checksum.js';
+import { readGuid, writeGuid } from './guid.js';
 
 /** Length in bytes of a region table. */
 export const REGION_TABLE_SIZE = 64 * KiB;
@@ -11,12 +11,39 @@ export const REGION_TABLE_SIZE = 64 * KiB;
 export const REGION_TABLE_OFFSETS = [192 * KiB, 256 * KiB] as const;
 
 const MAX_ENTRIES = 2047;
-const BAT_GUID = '2dc27766-f623-4200-9d64-115e9bfd4a08';
-const METADATA_GUID = '8b7ca206-4790-4b9a-b8fe-575f050f886e';
+const REGI = 0x69676572; // "regi"
+const HEADER_LENGTH = 16;
+const ENTRY_LENGTH = 32;
+/** The GUID of the BAT region. */
+export const BAT_GUID = '2dc27766-f623-4200-9d64-115e9bfd4a08';
+/** The GUID of the metadata region. */
+export const METADATA_GUID = '8b7ca206-4790-4b9a-b8fe-575f050f886e';
 const KNOWN = new Map([
   [BAT_GUID, 'BAT region'],
   [METADATA_GUID, 'metadata region'],
 ]);
+
+/** An entry of a region table as the file has it ([MS-VHDX] 2.2.3.2). */
+export interface RegionTableEntry {
+  readonly guid: string;
+  /** In bytes from the start of the file. */
+  readonly offset: number;
+  /** In bytes. */
+  readonly length: number;
+  /** Bit 0 says that the region is required; the others are reserved. */
+  readonly flags: number;
+}
+
+/** One of the two copies of the region table as the file has it, valid or not. */
+export interface RegionTableCopy {
+  readonly copy: 1 | 2;
+  /** In bytes from the start of the file. */
+  readonly offset: number;
+  /** Its {@link REGION_TABLE_SIZE} bytes. */
+  readonly bytes: Uint8Array;
+  /** The rule that makes it invalid; undefined for a valid one. */
+  readonly fault?: 'region-table-signature' | 'region-table-checksum';
+}
 
 /** A region: a part of the file that the region table names. */
 export interface Region extends FileRange {
@@ -30,6 +57,53 @@ export interface Regions {
   readonly metadata: Region;
   /** All regions, those that this reader does not know too. */
   readonly all: readonly Region[];
+  /** Both copies of the table. */
+  readonly copies: readonly [RegionTableCopy, RegionTableCopy];
+}
+
+/** What the region tables say, as far as it can be understood. */
+export type ParsedRegions = Partial<Regions> & Pick<Regions, 'copies'>;
+
+/** The entries that a region table counts, in their order, as they are; nothing is checked but that they fit. */
+export function readRegionTableEntries(bytes: Uint8Array): RegionTableEntry[] {
+  const view = viewOf(bytes);
+  const count = Math.min(view.getUint32(8, true), MAX_ENTRIES);
+  return Array.from({ length: count }, (_, i) => {
+    const at = HEADER_LENGTH + ENTRY_LENGTH * i;
+    return {
+      guid: readGuid(view, at),
+      offset: readU64(view, at + 16),
+      length: view.getUint32(at + 24, true),
+      flags: view.getUint32(at + 28, true),
+    };
+  });
+}
+
+/**
+ * A region table with these entries as bytes ([MS-VHDX] 2.2.3), with its checksum. A present table is changed by
+ * encoding its own entries, changed, over its own bytes: everything else stays as it is.
+ *
+ * @param base the present table, from which all other bytes are taken; zeros if it is not given
+ */
+export function encodeRegionTable(
+  entries: readonly RegionTableEntry[],
+  crc: Crc,
+  base?: Uint8Array,
+): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(REGION_TABLE_SIZE);
+  if (base) bytes.set(base);
+  const view = viewOf(bytes);
+  view.setUint32(0, REGI, true);
+  view.setUint32(8, entries.length, true);
+  for (const [i, { guid, offset, length, flags }] of entries.entries()) {
+    const at = HEADER_LENGTH + ENTRY_LENGTH * i;
+    writeGuid(view, at, guid);
+    view.setBigUint64(at + 16, BigInt(offset), true);
+    view.setUint32(at + 24, length, true);
+    view.setUint32(at + 28, flags, true);
+  }
+  setStructureChecksum(bytes, crc);
+  return bytes;
 }
 
 /**
@@ -42,11 +116,9 @@ export function parseRegionTables(
   log: FileRange | undefined,
   crc: Crc,
   report: Report,
-): Partial<Regions> {
-  const copies = REGION_TABLE_OFFSETS.map((offset) => section.subarray(offset, offset + REGION_TABLE_SIZE));
-  const valid = copies.map((bytes, i) => isValidCopy(bytes, i, crc, report));
-  const chosen = valid.indexOf(true);
-  const table = copies[chosen];
+): ParsedRegions {
+  const copies = [parseCopy(section, 1, crc, report), parseCopy(section, 2, crc, report)] as const;
+  const table = copies.find(({ fault }) => fault === undefined);
   if (!table) {
     report(
       finding('region-table-none-valid', 'neither copy is valid', {
@@ -54,35 +126,35 @@ export function parseRegionTables(
         offset: REGION_TABLE_OFFSETS[0],
       }),
     );
-    return {};
+    return { copies };
   }
-  if (valid.every(Boolean) && copies[0]?.some((byte, i) => byte !== copies[1]?.[i])) {
+  const [first, second] = copies;
+  if (!first.fault && !second.fault && first.bytes.some((byte, i) => byte !== second.bytes[i])) {
     const place = { structure: 'region table 2', offset: REGION_TABLE_OFFSETS[1] };
     report(finding('region-tables-differ', 'differs from region table 1, and both are valid', place));
   }
-  const all = parseEntries(table, chosen, report);
-  return checkRegions(all, fileSize, log, report);
+  const all = parseEntries(table, report);
+  return { copies, ...checkRegions(all, fileSize, log, report) };
 }
 
-function isValidCopy(bytes: Uint8Array, index: number, crc: Crc, report: Report): boolean {
-  const place = { structure: `region table ${index + 1}`, offset: REGION_TABLE_OFFSETS[index] as number };
+function parseCopy(section: Uint8Array, copy: 1 | 2, crc: Crc, report: Report): RegionTableCopy {
+  const offset = REGION_TABLE_OFFSETS[copy - 1] as number;
+  const bytes = section.subarray(offset, offset + REGION_TABLE_SIZE);
+  const place = { structure: `region table ${copy}`, offset };
   const view = viewOf(bytes);
-  if (view.getUint32(0, true) !== 0x69676572) {
+  if (view.getUint32(0, true) !== REGI) {
     report(finding('region-table-signature', 'does not begin with "regi"', place));
-    return false;
+    return { copy, offset, bytes, fault: 'region-table-signature' };
   }
   const stored = view.getUint32(4, true);
   const computed = structureChecksum(bytes, crc);
-  if (stored !== computed) {
-    report(finding('region-table-checksum', `checksum is ${crcText(stored)}, computed ${crcText(computed)}`, place));
-    return false;
-  }
-  return true;
+  if (stored === computed) return { copy, offset, bytes };
+  report(finding('region-table-checksum', `checksum is ${crcText(stored)}, computed ${crcText(computed)}`, place));
+  return { copy, offset, bytes, fault: 'region-table-checksum' };
 }
 
-function parseEntries(bytes: Uint8Array, index: number, report: Report): Region[] {
-  const table = `region table ${index + 1}`;
-  const base = REGION_TABLE_OFFSETS[index] as number;
+function parseEntries({ copy, offset: base, bytes }: RegionTableCopy, report: Report): Region[] {
+  const table = `region table ${copy}`;
   const view = viewOf(bytes);
   const count = view.getUint32(8, true);
   if (count > MAX_ENTRIES) {
@@ -99,19 +171,13 @@ function parseEntries(bytes: Uint8Array, index: number, report: Report): Region[
   }
   const regions: Region[] = [];
   const seen = new Set<string>();
-  for (let i = 0; i < count; i++) {
-    const at = 16 + 32 * i;
-    const guid = readGuid(view, at);
-    const flags = view.getUint32(at + 28, true);
+  for (const [i, { guid, offset, length, flags }] of readRegionTableEntries(bytes).entries()) {
     const known = KNOWN.get(guid);
-    const entry = { structure: `${table} entry ${i} (${known ?? guid})`, offset: base + at };
-    const region = {
-      structure: known ?? `region ${guid}`,
-      guid,
-      offset: readU64(view, at + 16),
-      length: view.getUint32(at + 24, true),
-      required: (flags & 1) !== 0,
+    const entry = {
+      structure: `${table} entry ${i} (${known ?? guid})`,
+      offset: base + HEADER_LENGTH + ENTRY_LENGTH * i,
     };
+    const region = { structure: known ?? `region ${guid}`, guid, offset, length, required: (flags & 1) !== 0 };
     if (flags > 1) report(finding('region-flags', `flags are ${hex(flags)}, only bit 0 has a meaning`, entry));
     if (seen.has(guid)) {
       report(finding('region-duplicate', 'this region is listed twice', entry, known ? 'fatal' : 'warning'));
@@ -133,7 +199,12 @@ function parseEntries(bytes: Uint8Array, index: number, report: Report): Region[
   return regions;
 }
 
-function checkRegions(all: Region[], fileSize: number, log: FileRange | undefined, report: Report): Partial<Regions> {
+function checkRegions(
+  all: Region[],
+  fileSize: number,
+  log: FileRange | undefined,
+  report: Report,
+): Omit<Partial<Regions>, 'copies'> {
   for (const region of all) {
     const end = region.offset + region.length;
     if (end <= fileSize) continue;

@@ -6,10 +6,18 @@ import type { Core } from '../core/instantiate.js';
 import { BAT_ENTRY_SIZE, computeGeometry, type Geometry } from '../format/bat.js';
 import type { Crc } from '../format/checksum.js';
 import { FILE_IDENTIFIER_SIZE, hasVhdxSignature, readCreator } from '../format/file-identifier.js';
-import { checkLogPlace, HEADER_SECTION_SIZE, type Header, isDirty, parseHeaders } from '../format/header.js';
+import {
+  checkLogPlace,
+  HEADER_SECTION_SIZE,
+  type Header,
+  type Headers,
+  isDirty,
+  parseHeaders,
+} from '../format/header.js';
 import { type DiskMetadata, NEEDED_ITEMS, parseMetadata } from '../format/metadata.js';
 import { METADATA_TABLE_SIZE, type MetadataEntry, parseMetadataTable } from '../format/metadata-table.js';
 import {
+  type ParsedRegions,
   parseRegionTables,
   REGION_TABLE_OFFSETS,
   REGION_TABLE_SIZE,
@@ -36,10 +44,15 @@ export interface Examination {
   /** The file as it is after replay; the input itself where there was nothing to replay. */
   source: RandomAccessSource;
   creator?: string;
+  /** Both copies, as the file has them. */
+  headers?: Headers;
+  /** The current one. */
   header?: Header;
   log?: FileRange;
   replay?: ReplaySummary;
-  regions?: Partial<Regions>;
+  regions?: ParsedRegions;
+  /** The 64 KiB of the metadata table. */
+  metadataTable?: Uint8Array;
   metadataEntries?: readonly MetadataEntry[];
   metadata?: DiskMetadata;
   geometry?: Geometry;
@@ -81,7 +94,8 @@ export async function examine(
     report(finding('file-too-small', message, { structure: 'header section', offset: 0 }));
     return examination;
   }
-  const header = parseHeaders(section, crc, report);
+  examination.headers = parseHeaders(section, crc, report);
+  const header = examination.headers.current;
   if (!header) return examination;
   examination.header = header;
   const log = checkLogPlace(header, source.size, report);
@@ -164,7 +178,8 @@ async function examineMetadata(
   const { source } = examination;
   const start = new Uint8Array(Math.min(METADATA_READ_SIZE, region.length));
   await source.readInto(start, region.offset, options);
-  const entries = parseMetadataTable(start.subarray(0, METADATA_TABLE_SIZE), region, report);
+  examination.metadataTable = start.subarray(0, METADATA_TABLE_SIZE);
+  const entries = parseMetadataTable(examination.metadataTable, region, report);
   if (!entries) return;
   examination.metadataEntries = entries;
   const items = new Map<MetadataEntry, Uint8Array>();
