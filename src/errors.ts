@@ -1,4 +1,5 @@
-import type { Facts, Finding, RuleCode } from './rules.js';
+import { printableText } from './base/printable-text.js';
+import type { Facts, Finding, Place, RuleCode } from './rules.js';
 
 /** Codes of errors that are about an operation, and not about a rule of the format. */
 const OPERATION_CODES = [
@@ -16,6 +17,24 @@ export type OperationCode = (typeof OPERATION_CODES)[number];
 /** What went wrong, for programs: the broken rule, or the failed operation. */
 export type VhdxErrorCode = RuleCode | OperationCode;
 
+/** A way on that the caller may choose, for programs that name it in words of their own. */
+export type Hint =
+  | 'parent' // say where the parent is
+  | 'follow-parents' // follow the paths in the image to wherever they lead
+  | 'ignore-parent-mismatch'; // read a parent that is not known to be the right one
+
+/** Longest reason, in UTF-16 units; longer ones are cut. */
+const MAX_REASON = 2000;
+/** Most attempts that a message lists. */
+const MAX_ATTEMPTS = 20;
+
+/** What each hint is called in this library. */
+const ADVICE: Readonly<Record<Hint, string>> = {
+  parent: 'name its file or its folder with the option parent',
+  'follow-parents': "followParents: 'anywhere' opens files outside the image's folder",
+  'ignore-parent-mismatch': 'ignoreParentMismatch reads it all the same, and may give garbage',
+};
+
 /** Details that a {@link VhdxError} carries. */
 export interface VhdxErrorDetails {
   /** The structure concerned, by the specification's own name. */
@@ -26,31 +45,70 @@ export interface VhdxErrorDetails {
   readonly facts?: Facts | undefined;
   /** Name of the file that it is about, where there are several. */
   readonly file?: string | undefined;
+  /** Absolute path of that file, where it has one. */
+  readonly path?: string | undefined;
+  /** Which member of a chain it is about: 0 for the image itself, 1 for its parent, and so on. */
+  readonly depth?: number | undefined;
+  /** What was tried without success, a line each. */
+  readonly attempts?: readonly string[] | undefined;
+  /** Ways on that the caller may choose. */
+  readonly hints?: readonly Hint[] | undefined;
+  /** The finding that the error reports. */
+  readonly finding?: Finding | undefined;
   /** The error behind this one. */
   readonly cause?: unknown;
 }
 
-/** The one error class of this library. The message names what is wrong, the structure and the place. */
+/**
+ * The one error class of this library. The message names what is wrong, the structure and the place. It never holds a
+ * control character but the line feeds before its attempts, whatever the image or the server says.
+ */
 export class VhdxError extends Error {
   override readonly name = 'VhdxError';
   /** What went wrong, for programs. */
   readonly code: VhdxErrorCode;
+  /** What is wrong, in one sentence: the message without the file, the attempts and the advice. */
+  readonly reason: string;
   /** The structure concerned, by the specification's own name, such as `region table 1`. */
   readonly structure?: string;
   /** Offset in the file, in bytes. */
   readonly offset?: number;
   /** What the message says, as numbers, if it concerns a part of the disk. */
   readonly facts?: Facts;
-  /** Name of the file whose format it is about, where that is a parent, or one of two that are compared. */
+  /** Name of the file that it is about, where that is a parent, or one of two that are compared. */
   readonly file?: string;
+  /** Absolute path of that file, where it has one. */
+  readonly path?: string;
+  /** Which member of a chain it is about, where that is known: 0 for the image itself, 1 for its parent, and so on. */
+  readonly depth?: number;
+  /** What was tried without success, such as each place where a parent was looked for; they end the message, a line each. */
+  readonly attempts?: readonly string[];
+  /** Ways on that the caller may choose. The message names them by the options of this library. */
+  readonly hints?: readonly Hint[];
+  /** The finding that the error reports, where it is about the format. */
+  readonly finding?: Finding;
 
-  constructor(code: VhdxErrorCode, message: string, details: VhdxErrorDetails = {}) {
-    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+  constructor(code: VhdxErrorCode, reason: string, details: VhdxErrorDetails = {}) {
+    const { structure, offset, facts, file, path, depth, attempts, hints, finding, cause } = details;
+    const lines = (attempts ?? []).slice(0, MAX_ATTEMPTS).map((line) => printableText(line));
+    const sentence = printableText(reason, MAX_REASON);
+    const whose = file === undefined ? '' : `${printableText(file)}: `;
+    const advice = (hints ?? []).map((hint) => `\n  ${ADVICE[hint]}`).join('');
+    super(
+      `${whose}${sentence}${lines.map((line) => `\n  ${line}`).join('')}${advice}`,
+      cause === undefined ? {} : { cause },
+    );
     this.code = code;
-    if (details.structure !== undefined) this.structure = details.structure;
-    if (details.offset !== undefined) this.offset = details.offset;
-    if (details.facts !== undefined) this.facts = details.facts;
-    if (details.file !== undefined) this.file = details.file;
+    this.reason = sentence;
+    if (structure !== undefined) this.structure = structure;
+    if (offset !== undefined) this.offset = offset;
+    if (facts !== undefined) this.facts = facts;
+    if (file !== undefined) this.file = file;
+    if (path !== undefined) this.path = path;
+    if (depth !== undefined) this.depth = depth;
+    if (lines.length > 0) this.attempts = lines;
+    if (hints !== undefined && hints.length > 0) this.hints = hints;
+    if (finding !== undefined) this.finding = finding;
   }
 
   /** Whether it is about a rule of the format: the file is malformed there. Otherwise an operation failed, and the file may be sound. */
@@ -58,15 +116,25 @@ export class VhdxError extends Error {
     return !(OPERATION_CODES as readonly VhdxErrorCode[]).includes(this.code);
   }
 
-  /** The error that says what a finding says. */
-  static from(finding: Finding, cause?: unknown): VhdxError {
-    const place = finding.offset === undefined ? '' : ` (at 0x${finding.offset.toString(16)})`;
-    return new VhdxError(finding.code, `${finding.structure}: ${finding.message}${place}`, { ...finding, cause });
+  /** The error that reports a finding. */
+  static from(finding: Finding, details: Omit<VhdxErrorDetails, 'finding' | keyof Place> = {}): VhdxError {
+    const { code, structure, message, offset, facts } = finding;
+    const place = offset === undefined ? '' : ` (at 0x${offset.toString(16)})`;
+    return new VhdxError(code, `${structure}: ${message}${place}`, { ...details, structure, offset, facts, finding });
   }
 
-  /** The same, told of one of several files. */
-  inFile(file: string): VhdxError {
-    const { code, message, structure, offset, facts } = this;
-    return new VhdxError(code, `${file}: ${message}`, { structure, offset, facts, file, cause: this });
+  /** The same error as one about one of several files, unless it names a file already. */
+  inFile(file: string | undefined): VhdxError {
+    return this.file !== undefined || file === undefined ? this : this.#with({ ...this, file });
+  }
+
+  /** The same error as a child reports it that met it in its parent: about the parent, or about a member below that. */
+  inParent({ name, path }: { readonly name?: string; readonly path?: string }): VhdxError {
+    const place = this.file === undefined ? { file: name ?? 'the parent', path } : {};
+    return this.#with({ ...this, ...place, depth: (this.depth ?? 0) + 1 });
+  }
+
+  #with(details: VhdxErrorDetails): VhdxError {
+    return new VhdxError(this.code, this.reason, { ...details, cause: this.cause ?? this });
   }
 }

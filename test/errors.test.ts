@@ -14,4 +14,43 @@ describe('an error', () => {
       expect(error).toMatchObject({ code, isAboutFormat: false });
     }
   });
+
+  test('keeps its reason, what was tried and the advice apart, and has all of them in its message', () => {
+    const error = new VhdxError('parent-missing', 'the parent was not found', {
+      file: 'middle.avhdx',
+      attempts: ['relative_path .\\base.vhdx: no such file', 'same folder base.vhdx: no such file'],
+      hints: ['parent', 'follow-parents'],
+    });
+    expect(error.reason).toBe('the parent was not found');
+    expect(error.message.split('\n')).toEqual([
+      'middle.avhdx: the parent was not found',
+      '  relative_path .\\base.vhdx: no such file',
+      '  same folder base.vhdx: no such file',
+      expect.stringContaining('option parent'),
+      expect.stringContaining("followParents: 'anywhere'"),
+    ]);
+  });
+
+  test('holds no control character of a text that came from outside, and no text without an end', () => {
+    const text = `a\u001b[2Jb\nvhdx: forged\u202e${'x'.repeat(5_000_000)}`;
+    const error = new VhdxError('parent-missing', text, { file: text, attempts: [text] });
+    expect(error.message).not.toContain('\u001b');
+    expect(error.message).not.toContain('\u202e');
+    expect(error.message.split('\n')).toHaveLength(2);
+    expect(error.message.length).toBeLessThan(4000);
+    expect(error.reason).toContain('a\\u001b[2Jb\\u000avhdx: forged\\u202ex');
+  });
+
+  test('that a child met in its parent names the parent, however far down', () => {
+    const error = new VhdxError('bat-past-end', 'BAT entry 3: reaches past the end of the file');
+    const above = error.inParent({ name: 'base.vhdx', path: '/vm/base.vhdx' }).inParent({ name: 'middle.avhdx' });
+    expect(above).toMatchObject({
+      file: 'base.vhdx',
+      path: '/vm/base.vhdx',
+      depth: 2,
+      reason: error.reason,
+      cause: error,
+    });
+    expect(above.message).toBe('base.vhdx: BAT entry 3: reaches past the end of the file');
+  });
 });

@@ -2,11 +2,11 @@ import type { ProgressOptions } from '../base/options.js';
 import type { LeasedBuffer } from '../core/buffers.js';
 import { loadCore } from '../core/core.js';
 import type { Core } from '../core/instantiate.js';
+import { VhdxError } from '../errors.js';
 import type { RandomAccessSource } from '../io/random-access.js';
 import { VhdxDisk } from './disk.js';
 import { type Piece, piecesOf } from './pieces.js';
 import { coreBuffers, readAhead } from './read-ahead.js';
-import { toldOf } from './told-of.js';
 
 /** A range, and which of the two sides hold something there. */
 interface Segment {
@@ -38,7 +38,7 @@ export async function compareDisks(
       try {
         await source.readInto(bytes, offset, { signal });
       } catch (error) {
-        throw toldOf(source.name, error);
+        throw error instanceof VhdxError ? error.inFile(source.name) : error;
       }
     });
     // Both have ended before one of them is told to have failed.

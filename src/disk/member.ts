@@ -10,7 +10,6 @@ import { DAMAGE, Kind, type RawExtent } from '../image/raw-extent.js';
 import { Translator } from '../image/translator.js';
 import type { Extent, RandomAccessSource, ReadOptions } from '../io/random-access.js';
 import { pushExtent } from './extent.js';
-import { toldOf } from './told-of.js';
 
 /** Reads of one call that may be under way at a time. */
 const READS_IN_FLIGHT = 8;
@@ -142,7 +141,7 @@ export class Member {
     try {
       await parent.readInto(part, offset, options);
     } catch (error) {
-      throw toldOf(parent.#source.name, error);
+      throw error instanceof VhdxError ? error.inParent(parent.#source) : error;
     }
   }
 
