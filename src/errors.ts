@@ -7,7 +7,12 @@ const OPERATION_CODES = [
   'short-read', // the input ended before the bytes that it said it had
   'source-changed', // the input is not the one that was opened any more
   'closed', // the disk was closed
-  'unsupported-input', // what was handed over is nothing that can be read
+  'read-only', // the file was opened for reading, or the system does not allow writing
+  'exists', // there is a file of that name already
+  'no-space', // the device, the quota or the file system has no room for it
+  'write-failed', // the output did not take the bytes
+  'locked', // another process has the file open for writing
+  'unsupported-input', // what was handed over cannot be read here
   'wasm-unavailable', // the core could not be started
 ] as const;
 

@@ -19,9 +19,9 @@ export { type OperationCode, VhdxError, type VhdxErrorCode, type VhdxErrorDetail
 export type { BlockCounts } from './image/bat-scan.js';
 export type { ReplayMode } from './image/examine.js';
 export type { DiskInfo, DiskType } from './image/info.js';
-export type { FileHandleLike } from './io/file.js';
-export { type SourceOptions, sourceFrom as openSource, type VhdxInput } from './io/from-input.js';
+export type { FileHandleLike, OpenFileOptions } from './io/file.js';
 export type { HttpOptions } from './io/http/source.js';
+export { openFile, openSource, type SourceOptions, type VhdxInput } from './io/open.js';
 export type {
   Extent,
   RandomAccessFile,

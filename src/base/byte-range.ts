@@ -38,30 +38,57 @@ export function findOverlap<Range extends FileRange>(
 }
 
 /**
- * Refuses a read that leaves its source, so that no source has to think about it twice.
+ * Refuses a range that leaves what it is a range of, so that no source has to think about it twice.
  *
- * @param size length of the source in bytes
+ * @param size length of the whole in bytes
  * @param offset first byte wanted
  * @param length number of bytes wanted
- * @throws RangeError when the offset is not a whole number or the range is not wholly inside the source
+ * @throws RangeError when offset or length is not a whole number or the range is not wholly inside
  */
 export function checkRange(size: number, offset: number, length: number): void {
   // Not `offset + length > size`: a sum may be rounded, a difference of two safe integers is not.
-  if (Number.isSafeInteger(offset) && offset >= 0 && length >= 0 && length <= size - offset) return;
+  const whole = Number.isSafeInteger(offset) && Number.isSafeInteger(length);
+  if (whole && offset >= 0 && length >= 0 && length <= size - offset) return;
   throw new RangeError(`${length} bytes at ${offset} are not inside the ${size} bytes that there are`);
 }
 
-/** The range that is meant. RangeError where it leaves the disk. */
+/**
+ * Checks what a source is asked for: a `Uint8Array` to fill, and a range that it has.
+ *
+ * @returns the number of bytes to read
+ * @throws TypeError when `target` is something else, RangeError when the range leaves the source
+ */
+export function checkRead(size: number, target: Uint8Array, offset: number): number {
+  checkBytes(target);
+  checkRange(size, offset, target.byteLength);
+  return target.byteLength;
+}
+
+/**
+ * Checks what a file is given to write: a `Uint8Array`, and an offset that a file can have.
+ *
+ * @throws TypeError when `bytes` is something else, RangeError for the offset
+ */
+export function checkWrite(bytes: Uint8Array, offset: number): void {
+  checkBytes(bytes);
+  checkRange(Number.MAX_SAFE_INTEGER, offset, bytes.byteLength);
+}
+
+/** A view with larger elements has another length than its number of bytes: none but `Uint8Array` is unambiguous. */
+function checkBytes(bytes: unknown): void {
+  // The second for those of another frame or realm.
+  if (bytes instanceof Uint8Array || Object.prototype.toString.call(bytes) === '[object Uint8Array]') return;
+  const kind = Object.prototype.toString.call(bytes).slice(8, -1);
+  throw new TypeError(`the bytes must be a Uint8Array, not ${kind}`);
+}
+
+/**
+ * The range that options ask for; all of it if they do not say.
+ *
+ * @throws RangeError when it leaves the disk
+ */
 export function rangeOf(size: number, { offset = 0, length }: RangeOptions): { offset: number; length: number } {
   const bytes = length ?? size - offset;
-  if (
-    Number.isSafeInteger(offset) &&
-    Number.isSafeInteger(bytes) &&
-    offset >= 0 &&
-    bytes >= 0 &&
-    bytes <= size - offset
-  ) {
-    return { offset, length: bytes };
-  }
-  throw new RangeError(`${bytes} bytes at ${offset} are not inside the ${size} bytes of the disk`);
+  checkRange(size, offset, bytes);
+  return { offset, length: bytes };
 }

@@ -5,7 +5,7 @@ import { BAT_ENTRY_SIZE } from '../format/bat.js';
 import { hasVhdxSignature } from '../format/file-identifier.js';
 import { scanBat } from '../image/bat-scan.js';
 import { type Examination, isComplete, translatorImage } from '../image/examine.js';
-import { type SourceOptions, sourceFrom, type VhdxInput } from '../io/from-input.js';
+import { openSource, type SourceOptions, type VhdxInput } from '../io/open.js';
 import { finding } from '../rules.js';
 import { type Candidate, type ChainMember, pathOf } from './candidate.js';
 import { Chain, parentFindings } from './chain.js';
@@ -27,7 +27,7 @@ const MAX_BAT_CHECKED_AT_OPEN = 1 * MiB;
 export async function openVhdx(input: VhdxInput, options: OpenOptions = {}): Promise<VhdxDisk> {
   const chain = new Chain(await loadCore(), options);
   try {
-    return await openMember(chain, await chain.examine(await sourceFrom(input, options)));
+    return await openMember(chain, await chain.examine(await openSource(input, options)));
   } finally {
     await chain.close();
   }
@@ -35,7 +35,7 @@ export async function openVhdx(input: VhdxInput, options: OpenOptions = {}): Pro
 
 /** Tells whether an input begins with the signature of a VHDX file; nothing else is looked at. */
 export async function isVhdx(input: VhdxInput, options: SourceOptions = {}): Promise<boolean> {
-  const source = await sourceFrom(input, options);
+  const source = await openSource(input, options);
   try {
     const start = new Uint8Array(Math.min(8, source.size));
     await source.readInto(start, 0, options);
@@ -53,7 +53,7 @@ export async function isVhdx(input: VhdxInput, options: SourceOptions = {}): Pro
  */
 export async function checkVhdx(input: VhdxInput, options: OpenOptions & CheckOptions = {}): Promise<CheckReport> {
   const [core, { checkChain }] = await Promise.all([loadCore(), import('./check-chain.js')]);
-  return checkChain(core, await sourceFrom(input, options), options);
+  return checkChain(core, await openSource(input, options), options);
 }
 
 /** Opens a member of a chain and those below it; closes its file where that fails. */

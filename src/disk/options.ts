@@ -1,6 +1,6 @@
 import type { ReplayMode } from '../image/examine.js';
-import type { VhdxInput } from '../io/from-input.js';
 import type { HttpOptions } from '../io/http/source.js';
+import type { VhdxInput } from '../io/open.js';
 
 /** What a differencing image wants of whoever looks for its parent. */
 export interface ParentRequest {

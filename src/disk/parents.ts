@@ -1,7 +1,7 @@
 import { builtinModule } from '../base/builtin-module.js';
 import { VhdxError } from '../errors.js';
 import { fileSource } from '../io/file.js';
-import { sourceFrom, type VhdxInput } from '../io/from-input.js';
+import { openSource, type VhdxInput } from '../io/open.js';
 import type { RandomAccessSource } from '../io/random-access.js';
 import { finding } from '../rules.js';
 import { type Candidate, type ChainMember, pathOf } from './candidate.js';
@@ -54,7 +54,7 @@ export class ParentFinder {
   }
 
   async #open(input: VhdxInput): Promise<Candidate> {
-    return this.#examine(await sourceFrom(input, this.#options));
+    return this.#examine(await openSource(input, this.#options));
   }
 
   async #byHand(child: Child, input: VhdxInput): Promise<Candidate> {

@@ -1,4 +1,4 @@
-import { checkRange } from '../base/byte-range.js';
+import { checkRead } from '../base/byte-range.js';
 import { untilAborted } from '../base/concurrency.js';
 import { VhdxError } from '../errors.js';
 import { CachedSource } from './cached.js';
@@ -25,7 +25,7 @@ class BlobSource implements RandomAccessSource {
   async readInto(target: Uint8Array, offset: number, options?: ReadOptions): Promise<void> {
     const signal = options?.signal;
     signal?.throwIfAborted();
-    checkRange(this.size, offset, target.byteLength);
+    checkRead(this.size, target, offset);
     for (let done = 0; done < target.byteLength; ) {
       if (this.#closed) throw new VhdxError('closed', 'the file was closed');
       const length = Math.min(PIECE, target.byteLength - done);

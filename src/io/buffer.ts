@@ -1,4 +1,4 @@
-import { checkRange } from '../base/byte-range.js';
+import { checkRead } from '../base/byte-range.js';
 import { VhdxError } from '../errors.js';
 import type { RandomAccessSource, ReadOptions } from './random-access.js';
 
@@ -16,7 +16,7 @@ class BufferSource implements RandomAccessSource {
   async readInto(target: Uint8Array, offset: number, options?: ReadOptions): Promise<void> {
     options?.signal?.throwIfAborted();
     if (this.#closed) throw new VhdxError('closed', 'the buffer was closed');
-    checkRange(this.size, offset, target.byteLength);
+    checkRead(this.size, target, offset);
     // A buffer that was transferred to a worker has no bytes any more; one that was resized may have others.
     if (this.#bytes.byteLength !== this.size) {
       throw new VhdxError('source-changed', 'the buffer was transferred or resized while it was being read');

@@ -1,4 +1,4 @@
-import { checkRange } from '../base/byte-range.js';
+import { checkRead } from '../base/byte-range.js';
 import { type Job, runJobs, untilAborted } from '../base/concurrency.js';
 import { VhdxError } from '../errors.js';
 import type { RandomAccessSource, ReadOptions } from './random-access.js';
@@ -86,7 +86,7 @@ export class CachedSource implements RandomAccessSource {
     const signal = options?.signal;
     signal?.throwIfAborted();
     if (this.#closed) throw this.#closedError();
-    checkRange(this.size, offset, target.byteLength);
+    checkRead(this.size, target, offset);
 
     const jobs: Job[] = [];
     const ahead = this.#sequences.follow(offset, target.byteLength);

@@ -1,10 +1,8 @@
 import { builtinModule } from '../base/builtin-module.js';
-import { checkRange } from '../base/byte-range.js';
 import { VhdxError } from '../errors.js';
-import { deviceSize } from './device-size.js';
-import type { RandomAccessSource, ReadOptions } from './random-access.js';
-
-type FileSystem = NonNullable<ReturnType<typeof builtinModule<'fs'>>>;
+import { call, DescriptorFile, type FileSystem } from './descriptor-file.js';
+import type { RandomAccessFile, RandomAccessSource } from './random-access.js';
+import { readFailed, systemCode, writeFailed } from './system-error.js';
 
 /** What is needed of a Node `FileHandle`: its descriptor, which is negative once the handle is closed. */
 export interface FileHandleLike {
@@ -14,137 +12,18 @@ export interface FileHandleLike {
   read(...parameters: never[]): unknown;
 }
 
-/** Most that one call of the operating system is asked for, in bytes; Linux delivers less than 2 GiB at a time. */
-const PIECE = 1024 * 1024 * 1024;
-
-/** What the codes of the operating system mean, for people. */
-const REASONS: Readonly<Record<string, string>> = {
-  ENOENT: 'no such file',
-  ENOTDIR: 'no such file: a part of the path is not a folder',
-  EISDIR: 'is a folder, not a file',
-  EACCES: 'permission denied',
-  EPERM: 'permission denied',
-  EBUSY: 'in use by another program',
-  ELOOP: 'symbolic links that go round in a circle',
-  ENAMETOOLONG: 'the name is too long',
-  EMFILE: 'too many open files',
-  ENFILE: 'too many open files',
-  EIO: 'the device did not deliver (input/output error)',
-};
-
-function readFailed(who: string, cause: unknown, offset?: number): VhdxError {
-  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
-  const reason = REASONS[code] ?? (cause instanceof Error ? cause.message : String(cause));
-  return new VhdxError('read-failed', `${who}: ${reason}`, { offset, cause });
+/** How to open a file. */
+export interface OpenFileOptions {
+  /** Whether it is going to be changed. */
+  readonly write?: boolean | undefined;
+  /** Makes a new file, which can be written; the error `exists` if there is something of that name. */
+  readonly create?: boolean | undefined;
 }
 
-/** Calls a function of the fs module in its callback form, which is the fast one and the one that gives bare descriptors. */
-function call<T>(start: (done: (error: Error | null, value: T) => void) => void): Promise<T> {
-  return new Promise((resolve, reject) => {
-    start((error, value) => (error ? reject(error) : resolve(value)));
-  });
-}
+type Stats = InstanceType<FileSystem['Stats']>;
 
 /**
- * A source over an open file. Reads go to the thread pool by the callback form of `fs.read`, straight into the target;
- * nothing lies between but the promise, because at 16 reads in flight a read takes three microseconds.
- */
-class FileSource implements RandomAccessSource {
-  readonly size: number;
-  readonly name?: string;
-  /** Absolute path; undefined when a handle was handed over. */
-  readonly path?: string;
-  readonly #fs: FileSystem;
-  readonly #handle: { readonly fd: number };
-  readonly #owned: boolean;
-  #pending = 0;
-  #closed = false;
-  #closing: Promise<void> | undefined;
-  #drained: (() => void) | undefined;
-
-  constructor(fs: FileSystem, handle: { readonly fd: number }, size: number, place?: { path: string; name: string }) {
-    this.#fs = fs;
-    this.#handle = handle;
-    this.#owned = place !== undefined;
-    this.size = size;
-    if (place !== undefined) {
-      this.path = place.path;
-      this.name = place.name;
-    }
-  }
-
-  readInto(target: Uint8Array, offset: number, options?: ReadOptions): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const length = target.byteLength;
-      const signal = options?.signal;
-      signal?.throwIfAborted();
-      if (this.#closed) throw new VhdxError('closed', `${this.#who} was closed`);
-      checkRange(this.size, offset, length);
-      if (length === 0) return resolve();
-
-      const fd = this.#handle.fd;
-      if (fd < 0) throw new VhdxError('closed', `${this.#who}: the file handle was closed by its owner`);
-      // A running read cannot be called back and writes into the target until it ends. So the promise does not settle
-      // before it, not even for an abort: the target may be given to another read as soon as it does.
-      let done = 0;
-      const onRead = (error: Error | null, count: number): void => {
-        done += count;
-        if (!error && done === length && this.#handle.fd === fd && !signal?.aborted) {
-          this.#settled();
-          resolve();
-          return;
-        }
-        try {
-          if (signal?.aborted) throw signal.reason;
-          if (error) throw readFailed(this.#who, error, offset + done);
-          if (this.#handle.fd !== fd)
-            throw new VhdxError('closed', `${this.#who}: the file handle was closed by its owner`);
-          if (count === 0) throw this.#truncated(offset + done);
-          this.#fs.read(fd, target, done, Math.min(length - done, PIECE), offset + done, onRead);
-        } catch (failure) {
-          this.#settled();
-          reject(failure);
-        }
-      };
-      this.#fs.read(fd, target, 0, Math.min(length, PIECE), offset, onRead);
-      this.#pending++;
-    });
-  }
-
-  /** Closes the file as soon as the running reads have ended, unless it was handed over as a handle. */
-  close(): Promise<void> {
-    this.#closed = true;
-    this.#closing ??= this.#close();
-    return this.#closing;
-  }
-
-  async #close(): Promise<void> {
-    // The number of a closed descriptor goes to the next file opened; a read still on its way would read that one.
-    if (this.#pending > 0) await new Promise<void>((resolve) => (this.#drained = resolve));
-    if (!this.#owned) return;
-    await call<void>((done) => this.#fs.close(this.#handle.fd, (error) => done(error ?? null)));
-  }
-
-  #settled(): void {
-    this.#pending--;
-    if (this.#pending === 0) this.#drained?.();
-  }
-
-  #truncated(offset: number): VhdxError {
-    return new VhdxError(
-      'short-read',
-      `${this.#who} ends at byte ${offset} and had ${this.size} bytes when it was opened: it was cut off while in use`,
-      { offset },
-    );
-  }
-
-  get #who(): string {
-    return this.path ?? 'the file';
-  }
-}
-
-/**
- * Opens a file or a block device, or reads through a Node `FileHandle`; in Node, Bun and Deno.
+ * Opens a file or a block device for reading, or reads through a Node `FileHandle`; in Node, Bun and Deno.
  * A file opened here is closed by `close()`; a handle that was handed over stays open and stays the caller's.
  *
  * @param input path, or an open handle
@@ -152,39 +31,87 @@ class FileSource implements RandomAccessSource {
  *   `unsupported-input` where there is no file system
  */
 export async function fileSource(input: string | FileHandleLike): Promise<RandomAccessSource> {
-  const fs = builtinModule('fs');
-  const paths = builtinModule('path');
-  if (fs === undefined || paths === undefined) {
-    throw new VhdxError('unsupported-input', 'there is no file system here: hand over a File, a URL or the bytes');
-  }
-  if (typeof input !== 'string') return new FileSource(fs, input, await sizeOf(fs, input.fd, 'the file'));
+  if (typeof input === 'string') return openPath(input);
+  const { fs } = fileSystem();
+  const size = await sizeOf(fs, input.fd, 'the file');
+  return new DescriptorFile({ fs, handle: input, size, writable: false });
+}
 
+/**
+ * Opens or makes a file by its path; in Node, Bun and Deno.
+ *
+ * @throws VhdxError `read-failed` when there is no such file or it is not something with bytes at offsets; to write,
+ *   also `read-only`, `exists`, `no-space`, `write-failed`; `unsupported-input` where there is no file system
+ */
+export async function openPath(input: string, options: OpenFileOptions = {}): Promise<RandomAccessFile> {
+  const { fs, paths } = fileSystem();
   const path = paths.resolve(input);
-  let fd: number;
+  const writable = options.write === true || options.create === true;
+  const fd = options.create === true ? await create(fs, path) : await openExisting(fs, path, writable);
   try {
-    // Before opening: to open a pipe would wait, perhaps for ever, for somebody to write to it.
-    refuseOddities(await call((done) => fs.stat(path, done)), path);
-    fd = await call((done) => fs.open(path, 'r', done));
-  } catch (cause) {
-    throw cause instanceof VhdxError ? cause : readFailed(path, cause);
-  }
-  try {
-    return new FileSource(fs, { fd }, await sizeOf(fs, fd, path), { path, name: paths.basename(path) });
+    if (options.create === true) await syncFolder(fs, paths.dirname(path));
+    const size = await sizeOf(fs, fd, path);
+    return new DescriptorFile({ fs, handle: { fd }, size, place: { path, name: paths.basename(path) }, writable });
   } catch (error) {
     await call<void>((done) => fs.close(fd, (failure) => done(failure ?? null)));
+    if (options.create === true) await call<void>((done) => fs.unlink(path, (failure) => done(failure)));
     throw error;
   }
 }
 
-type Stats = InstanceType<FileSystem['Stats']>;
+function fileSystem() {
+  const fs = builtinModule('fs');
+  const paths = builtinModule('path');
+  if (fs !== undefined && paths !== undefined) return { fs, paths };
+  throw new VhdxError('unsupported-input', 'there is no file system here: hand over a File, a URL or the bytes');
+}
+
+async function openExisting(fs: FileSystem, path: string, writable: boolean): Promise<number> {
+  try {
+    // Before opening: to open a pipe would wait, perhaps for ever, for a writer.
+    refuseOddities(await call((done) => fs.stat(path, done)), path);
+  } catch (cause) {
+    throw cause instanceof VhdxError ? cause : readFailed(path, cause);
+  }
+  try {
+    return await call((done) => fs.open(path, writable ? 'r+' : 'r', done));
+  } catch (cause) {
+    throw writable ? writeFailed(path, cause) : readFailed(path, cause);
+  }
+}
+
+async function create(fs: FileSystem, path: string): Promise<number> {
+  try {
+    return await call((done) => fs.open(path, 'wx+', done));
+  } catch (cause) {
+    throw writeFailed(path, cause, undefined, systemCode(cause) === 'ENOENT' ? 'the folder does not exist' : undefined);
+  }
+}
+
+/** What systems and file systems answer that cannot sync a folder, Windows among them. */
+const NO_FOLDER_SYNC = new Set(['EINVAL', 'ENOTSUP', 'EISDIR', 'EPERM', 'EACCES', 'EBADF']);
+
+/** Makes the names in a folder durable, if the system can: without that a power cut may lose a file that was flushed. */
+async function syncFolder(fs: FileSystem, folder: string): Promise<void> {
+  let fd: number | undefined;
+  try {
+    const opened = await call<number>((done) => fs.open(folder, 'r', done));
+    fd = opened;
+    await call<void>((done) => fs.fsync(opened, (error) => done(error)));
+  } catch (cause) {
+    if (!NO_FOLDER_SYNC.has(systemCode(cause))) throw writeFailed(folder, cause);
+  } finally {
+    if (fd !== undefined) fs.close(fd, () => {});
+  }
+}
 
 function refuseOddities(stats: Stats, who: string): void {
   if (stats.isFile() || stats.isBlockDevice()) return;
-  if (stats.isDirectory()) throw new VhdxError('read-failed', `${who}: ${REASONS.EISDIR}`);
+  if (stats.isDirectory()) throw new VhdxError('read-failed', `${who}: is a folder, not a file`);
   throw new VhdxError('read-failed', `${who}: is not a file but a pipe, a socket or a terminal`);
 }
 
-/** Length in bytes of what a descriptor stands for. */
+/** Length in bytes of what a descriptor is open on. */
 async function sizeOf(fs: FileSystem, fd: number, who: string): Promise<number> {
   try {
     const stats = await call<Stats>((done) => fs.fstat(fd, done));
@@ -199,4 +126,34 @@ async function sizeOf(fs: FileSystem, fd: number, who: string): Promise<number> 
     throw cause instanceof VhdxError ? cause : readFailed(who, cause);
   }
   throw new VhdxError('read-failed', `${who}: the device has no end`);
+}
+
+/** Unit of the search for a device's end, in bytes: no device has larger sectors. */
+const STEP = 4096;
+
+/** Far more than any device has, in steps. A device that still delivers here has no end. */
+const LIMIT = 2 ** 53 / STEP / 2;
+
+/**
+ * Finds the length of something that does not report it, such as a block device, by reading at ever larger offsets:
+ * first doubling the offset, then halving the interval in which the end must be.
+ *
+ * @param readAt reads up to 4096 bytes at an offset and returns how many there were; none past the end
+ * @returns the length in bytes; `Infinity` for something without an end
+ */
+export async function deviceSize(readAt: (offset: number) => Promise<number>): Promise<number> {
+  if ((await readAt(0)) === 0) return 0;
+  let present = 0; // the last step known to hold bytes
+  let absent = 1; // a step known, or about to be known, to hold none
+  while ((await readAt(absent * STEP)) > 0) {
+    present = absent;
+    absent *= 2;
+    if (absent > LIMIT) return Infinity;
+  }
+  while (absent - present > 1) {
+    const middle = Math.floor((present + absent) / 2);
+    if ((await readAt(middle * STEP)) > 0) present = middle;
+    else absent = middle;
+  }
+  return present * STEP + (await readAt(present * STEP));
 }

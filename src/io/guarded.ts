@@ -1,4 +1,4 @@
-import { checkRange } from '../base/byte-range.js';
+import { checkRead } from '../base/byte-range.js';
 import { VhdxError } from '../errors.js';
 import type { RandomAccessSource, ReadOptions } from './random-access.js';
 
@@ -29,7 +29,7 @@ class GuardedSource implements RandomAccessSource {
   async readInto(target: Uint8Array, offset: number, options?: ReadOptions): Promise<void> {
     options?.signal?.throwIfAborted();
     if (this.#closed) throw new VhdxError('closed', 'the source was closed');
-    checkRange(this.size, offset, target.byteLength);
+    checkRead(this.size, target, offset);
     if (this.#source.size !== this.size) {
       const now = String(this.#source.size);
       throw new VhdxError('source-changed', `the source had ${this.size} bytes when it was opened and has ${now} now`);

@@ -1,4 +1,4 @@
-import { checkRange } from '../base/byte-range.js';
+import { checkRange, checkRead } from '../base/byte-range.js';
 import { VhdxError } from '../errors.js';
 import type { RandomAccessSource, ReadOptions } from './random-access.js';
 
@@ -19,7 +19,7 @@ class SliceSource implements RandomAccessSource {
 
   async readInto(target: Uint8Array, offset: number, options?: ReadOptions): Promise<void> {
     if (this.#closed) throw new VhdxError('closed', 'the slice was closed');
-    checkRange(this.size, offset, target.byteLength);
+    checkRead(this.size, target, offset);
     await this.#source.readInto(target, this.#start + offset, options);
   }
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { deviceSize } from '../../src/io/device-size.js';
+import { deviceSize } from '../../src/io/file.js';
 
 const TiB = 2 ** 40;
 

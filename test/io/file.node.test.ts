@@ -4,7 +4,7 @@ import { join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { fileSource } from '../../src/io/file.js';
-import { sourceFrom } from '../../src/io/from-input.js';
+import { openSource } from '../../src/io/open.js';
 import { hasSettled, rejection, sourceBytes, wrongAt } from '../support/scripted-source.js';
 import { run, tempDir } from '../support/tools.js';
 
@@ -61,7 +61,7 @@ describe('opening', () => {
     const path = await testFile();
     const url = pathToFileURL(path);
     for (const input of [path, url, url.href]) {
-      const source = await sourceFrom(input);
+      const source = await openSource(input);
       const target = new Uint8Array(1000);
       await source.readInto(target, 5000);
       expect(wrongAt(target, 5000)).toBe(-1);
@@ -240,7 +240,7 @@ describe('reading', () => {
     });
     expect(await rejection(source.readInto(new Uint8Array(10), 512))).toMatchObject({
       code: 'read-failed',
-      message: `${path}: the device did not deliver (input/output error)`,
+      message: `${path}: the device failed (input/output error)`,
       offset: 512,
       cause: { code: 'EIO' },
     });
@@ -315,7 +315,7 @@ describe('a file handle that was handed over', () => {
   test('is read, and stays open', async () => {
     const handle = await open(await testFile());
     onTestFinished(() => handle.close());
-    const source = await sourceFrom(handle);
+    const source = await openSource(handle);
     const target = new Uint8Array(5000);
     await source.readInto(target, 100);
     expect(source.size).toBe(MiB);
@@ -327,7 +327,7 @@ describe('a file handle that was handed over', () => {
 
   test('that its owner closes, even during a read, never gives the bytes of another file', async () => {
     const handle = await open(await testFile());
-    const source = await sourceFrom(handle);
+    const source = await openSource(handle);
     const held = holdReads();
     const reading = rejection(source.readInto(new Uint8Array(10), 0));
     await handle.close();
@@ -344,6 +344,6 @@ test('a SharedArrayBuffer is read like any other', async () => {
   const shared = new SharedArrayBuffer(1000);
   new Uint8Array(shared).set(sourceBytes(0, 1000));
   const target = new Uint8Array(1000);
-  await (await sourceFrom(shared)).readInto(target, 0);
+  await (await openSource(shared)).readInto(target, 0);
   expect(wrongAt(target, 0)).toBe(-1);
 });

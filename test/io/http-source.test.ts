@@ -1,7 +1,7 @@
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { sourceFrom } from '../../src/io/from-input.js';
 import { HttpBody } from '../../src/io/http/body.js';
 import { type HttpOptions, httpSource } from '../../src/io/http/source.js';
+import { openSource } from '../../src/io/open.js';
 import type { RandomAccessSource } from '../../src/io/random-access.js';
 import { type Answer, FakeServer } from '../support/fake-server.js';
 import { hasSettled, rejection, sourceBytes, turn, wrongAt } from '../support/scripted-source.js';
@@ -72,7 +72,7 @@ describe('opening', () => {
   test('takes an http(s) string or URL', async () => {
     for (const input of [URL_, URL_.replace('https', 'HTTPS'), new URL(URL_)]) {
       const server = new FakeServer(1000);
-      const source = await sourceFrom(input, { http: { fetch: server.fetch as typeof fetch } });
+      const source = await openSource(input, { http: { fetch: server.fetch as typeof fetch } });
       expect(source.size).toBe(1000);
       expect(server.requests[0]?.url).toBe(URL_);
       await source.close?.();
@@ -84,7 +84,7 @@ describe('opening', () => {
     server.plan.push({ instead: () => new Promise(() => {}) });
     const controller = new AbortController();
     const http = { fetch: server.fetch as typeof fetch };
-    const opening = rejection(sourceFrom(URL_, { http, signal: controller.signal }));
+    const opening = rejection(openSource(URL_, { http, signal: controller.signal }));
     await expect.poll(() => server.requests.length).toBe(1);
     const reason = new Error('enough');
     controller.abort(reason);

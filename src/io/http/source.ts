@@ -1,4 +1,4 @@
-import { checkRange } from '../../base/byte-range.js';
+import { checkRead } from '../../base/byte-range.js';
 import { VhdxError } from '../../errors.js';
 import { CachedSource, type HintedReadOptions, type HintedSource } from '../cached.js';
 import type { RandomAccessSource, ReadOptions } from '../random-access.js';
@@ -57,8 +57,7 @@ class HttpSource implements HintedSource {
     const signal = options?.signal;
     signal?.throwIfAborted();
     if (this.#closed) throw new VhdxError('closed', `${this.name} was closed`);
-    const length = target.byteLength;
-    checkRange(this.size, offset, length);
+    const length = checkRead(this.size, target, offset);
     if (length === 0) return;
 
     const end = offset + length;

@@ -1,5 +1,5 @@
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { sourceFrom, type VhdxInput } from '../../src/io/from-input.js';
+import { openSource, type VhdxInput } from '../../src/io/open.js';
 import type { RandomAccessSource } from '../../src/io/random-access.js';
 import { hasSettled, rejection, ScriptedSource, sourceBytes, wrongAt } from '../support/scripted-source.js';
 
@@ -37,7 +37,7 @@ describe('what can be handed over', () => {
   ];
 
   test.each(inputs)('%s', async (_name, input) => {
-    const source = await sourceFrom(input());
+    const source = await openSource(input());
     expect(source.size).toBe(1000);
     expect(wrongAt(await first(source, 1000), 0)).toBe(-1);
   });
@@ -53,29 +53,29 @@ describe('what can be handed over', () => {
     ['Object', { fd: 5 }],
     ['Response', new Response('x')],
   ])('not %s', async (kind, input) => {
-    expect(await rejection(sourceFrom(input as unknown as VhdxInput))).toMatchObject({
+    expect(await rejection(openSource(input as unknown as VhdxInput))).toMatchObject({
       name: 'VhdxError',
       code: 'unsupported-input',
-      message: expect.stringMatching(new RegExp(`^${kind} is nothing that can be read: hand over a File`)),
+      message: expect.stringMatching(new RegExp(`^${kind} cannot be read: hand over a File`)),
     });
   });
 
   test.each(['ftp://host/disk.vhdx', 'data:,disk', 'about:blank'])('not the URL %s', async (url) => {
-    expect(await rejection(sourceFrom(new URL(url)))).toMatchObject({
+    expect(await rejection(openSource(new URL(url)))).toMatchObject({
       code: 'unsupported-input',
       message: expect.stringContaining('a URL that begins with'),
     });
   });
 
   test.each(['http://', 'https://[', 'HTTP://:1'])('not %s, which is no valid URL', async (url) => {
-    expect(await rejection(sourceFrom(url))).toMatchObject({
+    expect(await rejection(openSource(url))).toMatchObject({
       code: 'unsupported-input',
       message: expect.stringContaining('is not a valid URL'),
     });
   });
 
   test('not an empty path', async () => {
-    expect(await rejection(sourceFrom(''))).toMatchObject({ code: 'unsupported-input' });
+    expect(await rejection(openSource(''))).toMatchObject({ code: 'unsupported-input' });
   });
 
   test.each(['disk.vhdx', '/disk.vhdx', 'C:\\disk.vhdx'])(
@@ -86,16 +86,16 @@ describe('what can be handed over', () => {
         vi.spyOn(process, 'getBuiltinModule').mockReturnValue(undefined);
         onTestFinished(() => void vi.restoreAllMocks());
       }
-      expect(await rejection(sourceFrom(path))).toMatchObject({
+      expect(await rejection(openSource(path))).toMatchObject({
         code: 'unsupported-input',
         message: expect.stringMatching(/is a path, and there is no file system here: hand over a File, an http/),
       });
-      expect(await rejection(sourceFrom(new URL('file:///disk.vhdx')))).toMatchObject({ code: 'unsupported-input' });
+      expect(await rejection(openSource(new URL('file:///disk.vhdx')))).toMatchObject({ code: 'unsupported-input' });
     },
   );
 
   test('nothing, when it was given up before', async () => {
-    expect(await rejection(sourceFrom(bytes, { signal: AbortSignal.abort('enough') }))).toBe('enough');
+    expect(await rejection(openSource(bytes, { signal: AbortSignal.abort('enough') }))).toBe('enough');
   });
 });
 
@@ -104,13 +104,13 @@ describe('a source that was handed over', () => {
     'has no size if it says %s',
     async (size) => {
       const source = { size, readInto: async () => {} } as unknown as RandomAccessSource;
-      expect(await rejection(sourceFrom(source))).toMatchObject({ code: 'unsupported-input' });
+      expect(await rejection(openSource(source))).toMatchObject({ code: 'unsupported-input' });
     },
   );
 
   test('is never asked for what it does not have', async () => {
     const inner = new ScriptedSource(1000);
-    const source = await sourceFrom(inner);
+    const source = await openSource(inner);
     for (const [offset, length] of [
       [1000, 1],
       [999, 2],
@@ -124,7 +124,7 @@ describe('a source that was handed over', () => {
 
   test('must not change its size', async () => {
     const inner = { size: 1000, readInto: async () => {} };
-    const source = await sourceFrom(inner);
+    const source = await openSource(inner);
     inner.size = 999;
     expect(source.size).toBe(1000);
     expect(await rejection(source.readInto(new Uint8Array(1), 0))).toMatchObject({ code: 'source-changed' });
@@ -132,7 +132,7 @@ describe('a source that was handed over', () => {
 
   test('rejects when it throws, with its own error', async () => {
     const own = new TypeError('mine');
-    const source = await sourceFrom({
+    const source = await openSource({
       size: 1000,
       readInto: () => {
         throw own;
@@ -143,7 +143,7 @@ describe('a source that was handed over', () => {
 
   test('gets the signal, and rejects for it once it has left the target alone', async () => {
     const inner = new ScriptedSource(1000, { manual: true });
-    const source = await sourceFrom(inner);
+    const source = await openSource(inner);
     const controller = new AbortController();
     const reading = rejection(source.readInto(new Uint8Array(10), 0, { signal: controller.signal }));
     controller.abort('enough');
@@ -155,7 +155,7 @@ describe('a source that was handed over', () => {
 
   test('stays open when what was made of it is closed', async () => {
     const inner = new ScriptedSource(1000);
-    const source = await sourceFrom(inner);
+    const source = await openSource(inner);
     await source.close?.();
     expect(inner.closed).toBe(0);
     expect(await rejection(source.readInto(new Uint8Array(1), 0))).toMatchObject({ code: 'closed' });

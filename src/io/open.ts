@@ -2,10 +2,10 @@ import { builtinModule } from '../base/builtin-module.js';
 import { VhdxError } from '../errors.js';
 import { blobSource } from './blob.js';
 import { bufferSource } from './buffer.js';
-import type { FileHandleLike } from './file.js';
+import type { FileHandleLike, OpenFileOptions } from './file.js';
 import { guardedSource } from './guarded.js';
 import type { HttpOptions } from './http/source.js';
-import type { RandomAccessSource } from './random-access.js';
+import type { RandomAccessFile, RandomAccessSource } from './random-access.js';
 
 /**
  * Everything that can be opened:
@@ -23,18 +23,18 @@ export type VhdxInput = string | URL | Blob | ArrayBufferLike | ArrayBufferView 
 export interface SourceOptions {
   /** How to talk to the server of a remote image. */
   readonly http?: HttpOptions | undefined;
-  /** Gives the opening up. */
+  /** Aborts the opening. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Makes a source of whatever was handed over. Closing it closes what was opened here and leaves open what was handed
- * over open: file handles and sources.
+ * Makes a source of any input. Closing it closes what was opened here and leaves open what was handed over open: file
+ * handles and sources.
  *
- * @throws VhdxError `unsupported-input` for what is nothing that can be read in this place; `read-failed` when the
- *   file or the server does not deliver
+ * @throws VhdxError `unsupported-input` for what cannot be read in this runtime; `read-failed` when the file or the
+ *   server does not deliver
  */
-export async function sourceFrom(input: VhdxInput, options: SourceOptions = {}): Promise<RandomAccessSource> {
+export async function openSource(input: VhdxInput, options: SourceOptions = {}): Promise<RandomAccessSource> {
   options.signal?.throwIfAborted();
   if (typeof input === 'string') return fromString(input, options);
   // By kind and not by class: what comes from another frame or realm is an instance of that one's classes.
@@ -45,11 +45,22 @@ export async function sourceFrom(input: VhdxInput, options: SourceOptions = {}):
   if (typeof input === 'object' && input !== null) {
     if ('readInto' in input && typeof input.readInto === 'function') return guardedSource(input);
     if ('arrayBuffer' in input && 'slice' in input && 'size' in input) return blobSource(input);
-    if ('fd' in input && typeof input.fd === 'number' && typeof input.read === 'function') return openFile(input);
+    if ('fd' in input && typeof input.fd === 'number' && typeof input.read === 'function') return fromFile(input);
   }
-  throw unsupported(
-    `${input === null ? 'null' : typeof input === 'object' ? kind : typeof input} is nothing that can be read`,
-  );
+  throw unsupported(`${input === null ? 'null' : typeof input === 'object' ? kind : typeof input} cannot be read`);
+}
+
+/**
+ * Opens a file of Node, Bun or Deno by its path, to be read, or with `write` to be changed in place. `create` makes a
+ * new file, whose name is durable when the promise settles. Writes go to the system as they come, several at a time;
+ * `flush()` waits until the device has them; `close()` does not flush.
+ *
+ * @throws VhdxError `read-failed` when there is no such file, `exists` when there is and it was to be created,
+ *   `read-only`, `no-space`, `write-failed`; `unsupported-input` in a page
+ */
+export async function openFile(path: string, options: OpenFileOptions = {}): Promise<RandomAccessFile> {
+  const { openPath } = await import('./file.js');
+  return openPath(path, options);
 }
 
 async function fromString(input: string, options: SourceOptions): Promise<RandomAccessSource> {
@@ -58,7 +69,7 @@ async function fromString(input: string, options: SourceOptions): Promise<Random
   if (builtinModule('fs') === undefined) {
     throw unsupported(`"${input}" is a path, and there is no file system here`);
   }
-  return openFile(input);
+  return fromFile(input);
 }
 
 async function fromUrl(url: URL, options: SourceOptions): Promise<RandomAccessSource> {
@@ -75,10 +86,10 @@ async function fromUrl(url: URL, options: SourceOptions): Promise<RandomAccessSo
   } catch (cause) {
     throw unsupported(`${url.href} names no file on this machine`, cause);
   }
-  return openFile(path);
+  return fromFile(path);
 }
 
-async function openFile(input: string | FileHandleLike): Promise<RandomAccessSource> {
+async function fromFile(input: string | FileHandleLike): Promise<RandomAccessSource> {
   const { fileSource } = await import('./file.js'); // a page never reads one by its path
   return fileSource(input);
 }

@@ -1,0 +1,53 @@
+import { type OperationCode, VhdxError } from '../errors.js';
+
+/** What the codes of the operating system mean, for people. */
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: 'no such file',
+  ENOTDIR: 'no such file: a part of the path is not a folder',
+  EISDIR: 'is a folder, not a file',
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  EROFS: 'the file system is read-only',
+  EBUSY: 'in use by another program',
+  ETXTBSY: 'in use by another program',
+  EEXIST: 'exists already',
+  ELOOP: 'symbolic links that go round in a circle',
+  ENAMETOOLONG: 'the name is too long',
+  EMFILE: 'too many open files',
+  ENFILE: 'too many open files',
+  ENOSPC: 'no space left on the device',
+  EDQUOT: 'the disk quota is used up',
+  EFBIG: 'the file system does not allow a file of this size',
+  EIO: 'the device failed (input/output error)',
+};
+
+/** Codes of the operating system that have a code of their own here when something is written. */
+const WRITE_CODES: Readonly<Record<string, OperationCode>> = {
+  EEXIST: 'exists',
+  EACCES: 'read-only',
+  EPERM: 'read-only',
+  EROFS: 'read-only',
+  ENOSPC: 'no-space',
+  EDQUOT: 'no-space',
+  EFBIG: 'no-space',
+};
+
+/** The code of an error of the operating system, such as `ENOENT`; empty if it has none. */
+export function systemCode(cause: unknown): string {
+  return cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+}
+
+/** The error `read-failed` for an error of the operating system. */
+export function readFailed(who: string, cause: unknown, offset?: number): VhdxError {
+  return new VhdxError('read-failed', `${who}: ${reasonOf(cause)}`, { offset, cause });
+}
+
+/** The error for a write that the operating system refused: `exists`, `read-only`, `no-space` or `write-failed`. */
+export function writeFailed(who: string, cause: unknown, offset?: number, reason = reasonOf(cause)): VhdxError {
+  const code = WRITE_CODES[systemCode(cause)] ?? 'write-failed';
+  return new VhdxError(code, `${who}: ${reason}`, { offset, cause });
+}
+
+function reasonOf(cause: unknown): string {
+  return REASONS[systemCode(cause)] ?? (cause instanceof Error ? cause.message : String(cause));
+}
