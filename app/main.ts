@@ -1,19 +1,27 @@
 import { Client } from './client.js';
 import { byId, el } from './dom.js';
-import { watchIntake } from './intake.js';
+import { watchInputs } from './inputs.js';
 import { BytesPanel } from './panels/bytes.js';
 import { checksumPanel } from './panels/checksum.js';
-import { contentsPanel } from './panels/contents.js';
-import { type Context, sentenceOf } from './panels/context.js';
 import { findingsPanel } from './panels/findings.js';
 import { MapPanel } from './panels/map.js';
 import { overviewPanel } from './panels/overview.js';
+import { type Context, sentenceOf } from './panels/panel.js';
+import { partitionsPanel } from './panels/partitions.js';
 import { savePanel } from './panels/save.js';
 import type { Input, Opened } from './protocol.js';
 
 const client = new Client();
 const bytes = new BytesPanel();
-const panels = [overviewPanel(), new MapPanel(), findingsPanel(), contentsPanel(), bytes, checksumPanel(), savePanel()];
+const panels = [
+  overviewPanel(),
+  new MapPanel(),
+  findingsPanel(),
+  partitionsPanel(),
+  bytes,
+  checksumPanel(),
+  savePanel(),
+];
 
 const announcer = byId('announcer', HTMLParagraphElement);
 const alarm = byId('alarm', HTMLParagraphElement);
@@ -106,7 +114,7 @@ function show(opened: Opened, signal: AbortSignal): void {
   subjectField.hidden = opened.candidates.length < 2;
   disk.hidden = false;
   // Of an image that does not open there is only the file.
-  for (const id of ['panel-map', 'panel-contents', 'panel-save']) byId(id, HTMLElement).hidden = info === undefined;
+  for (const id of ['panel-map', 'panel-partitions', 'panel-save']) byId(id, HTMLElement).hidden = info === undefined;
   for (const panel of panels) panel.show(context);
   // Who goes through the files with the keys goes on doing so.
   if (document.activeElement !== subject) diskName.focus({ preventScroll: true });
@@ -116,7 +124,7 @@ byId('opening-cancel', HTMLButtonElement).addEventListener('click', () => {
   current.abort(new DOMException('given up', 'AbortError'));
 });
 subject.addEventListener('change', () => void open(inputs, Number(subject.value)));
-watchIntake({
+watchInputs({
   onFiles: (files, isMore) => void open(isMore ? [...inputs, ...files] : files),
   onAddress: (address) => void open([address]),
 });

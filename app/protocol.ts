@@ -1,21 +1,21 @@
 import type { CheckStatus, DiskInfo, ExportFormat, Finding, Progress, RuleCode, Severity } from '../src/index.js';
-import type { Contents } from './contents/table.js';
+import type { PartitionTable } from '../src/volumes/index.js';
 
-/** What a person hands over: a file of theirs, or the address of one. */
+/** What a person opens: a file, or the address of one. */
 export type Input = File | string;
 
 /** What went wrong, in words for people. */
 export interface Problem {
-  /** The library's code where it has one; for programs and for the curious. */
+  /** The library's code if it has one; for programs and for the curious. */
   readonly code: string;
   /** One sentence. */
   readonly sentence: string;
 }
 
-/** One of the files that were handed over. */
+/** One of the files that were opened together. */
 export interface Candidate {
   readonly name: string;
-  /** What the file says about itself; undefined where it does not open. */
+  /** What the file says about itself; undefined if it does not open. */
   readonly info?: DiskInfo;
 }
 
@@ -25,35 +25,35 @@ export interface ChainMember {
   readonly info: DiskInfo;
 }
 
-/** What opening came to. */
+/** The result of opening files. */
 export interface Opened {
   readonly candidates: readonly Candidate[];
   /** Which of the candidates is shown. */
   readonly subject: number;
-  /** Empty where the image does not open. */
+  /** Empty if the image does not open. */
   readonly chain: readonly ChainMember[];
   /** Why the image does not open. */
   readonly problem?: Problem;
-  /** What is missing of a chain, and how to come by it. */
+  /** What is missing of a chain, and which file to add. */
   readonly missing?: string;
 }
 
-/** Findings of one kind in one file of the chain. The places themselves stay in the worker until they are wanted. */
+/** Findings of one code in one file of the chain. The places themselves stay in the worker until they are shown. */
 export interface FindingGroup {
   readonly key: number;
-  /** The file; undefined where there is only one. */
+  /** The file; undefined if there is only one. */
   readonly file?: string;
   readonly code: RuleCode;
   readonly severity: Severity;
   readonly spec: string;
   readonly meaning: string;
-  /** How many there are, those that are only counted among them. */
+  /** How many there are, including those that are only counted. */
   readonly count: number;
   /** How many are listed. */
   readonly listed: number;
 }
 
-/** What a check came to. */
+/** The result of a check. */
 export interface CheckSummary {
   readonly status: CheckStatus;
   readonly counts: Readonly<Record<Severity, number>>;
@@ -63,7 +63,7 @@ export interface CheckSummary {
 /** What the bytes of a disk are, in the order in which {@link MapBins} has them. */
 export const KINDS = ['data', 'parent', 'zero', 'unmapped', 'absent', 'damaged'] as const;
 
-/** One of {@link KINDS}: `absent` is what lies in a parent that is not at hand. */
+/** One of {@link KINDS}: `absent` is what is stored in a parent that is not available. */
 export type Kind = (typeof KINDS)[number];
 
 /** A range of the disk cut into bins, and how many bytes of each kind each bin holds. */
@@ -74,7 +74,7 @@ export interface MapBins {
   readonly binLength: number;
   /** Bin by bin, a number of bytes for each of {@link KINDS}. */
   readonly bytes: Float64Array;
-  /** Up to where the sums are final; behind it they are still to come. */
+  /** Up to this offset the sums are final. */
   readonly reached: number;
 }
 
@@ -82,38 +82,42 @@ export interface MapBins {
 export interface BytesView {
   readonly offset: number;
   readonly bytes: Uint8Array;
-  /** How many bytes there are of what they belong to. */
+  /** How many bytes the disk or the file has. */
   readonly size: number;
   /** Where the bytes come from, in a sentence. */
   readonly origin: string;
 }
 
-/** How far some long work has come. */
-export interface Work {
-  /** Bytes of the disk or file that are behind. */
+/** The progress of a long job. */
+export interface JobProgress {
+  /** Bytes of the disk or file that are done. */
   readonly done: number;
   readonly total: number;
-  /** Bytes that had to be read and are; holes cost nothing. */
+  /** Bytes that were read of those that must be; holes are not read. */
   readonly read: number;
   readonly toRead: number;
 }
 
-/** What was saved: a blob to download where there was no place to write to. */
+/** What was saved: with a blob to download if the browser could not write a file. */
 export interface Saved {
   readonly name: string;
   readonly blob?: Blob;
 }
 
-/** What the page can ask of the worker: what it gives, what it is told meanwhile, and what it gets. */
+/** The methods of the worker that the page can call: their parameters, the progress that they report, and their result. */
 export interface Methods {
-  open: { take: { inputs: readonly Input[]; subject?: number }; tell: never; give: Opened };
-  check: { take: null; tell: Progress; give: CheckSummary };
-  findings: { take: { group: number; from: number; to: number }; tell: never; give: readonly Finding[] };
-  map: { take: { offset: number; length: number; binLength: number }; tell: MapBins; give: MapBins };
-  contents: { take: null; tell: never; give: Contents };
-  bytes: { take: { of: 'disk' | 'file'; offset: number; length: number }; tell: never; give: BytesView };
-  checksum: { take: { of: 'disk' | 'file' }; tell: Work; give: number };
-  save: { take: { format: ExportFormat; target: FileSystemFileHandle | null }; tell: Work; give: Saved };
+  open: { parameters: { inputs: readonly Input[]; subject?: number }; progress: never; result: Opened };
+  check: { parameters: null; progress: Progress; result: CheckSummary };
+  findings: { parameters: { group: number; from: number; to: number }; progress: never; result: readonly Finding[] };
+  map: { parameters: { offset: number; length: number; binLength: number }; progress: MapBins; result: MapBins };
+  partitions: { parameters: null; progress: never; result: PartitionTable };
+  bytes: { parameters: { of: 'disk' | 'file'; offset: number; length: number }; progress: never; result: BytesView };
+  checksum: { parameters: { of: 'disk' | 'file' }; progress: JobProgress; result: number };
+  save: {
+    parameters: { format: ExportFormat; target: FileSystemFileHandle | null };
+    progress: JobProgress;
+    result: Saved;
+  };
 }
 
 /** The name of a method. */
@@ -121,13 +125,13 @@ export type Method = keyof Methods;
 
 /** What the page sends. */
 export type Request = { readonly id: number } & (
-  | { readonly [M in Method]: { readonly method: M; readonly take: Methods[M]['take'] } }[Method]
+  | { readonly [M in Method]: { readonly method: M; readonly parameters: Methods[M]['parameters'] } }[Method]
   | { readonly cancel: true }
 );
 
 /** What the worker sends. */
 export type Answer = { readonly id: number } & (
-  | { readonly tell: unknown }
-  | { readonly give: unknown }
+  | { readonly progress: unknown }
+  | { readonly result: unknown }
   | { readonly problem: Problem }
 );

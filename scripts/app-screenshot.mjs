@@ -25,7 +25,7 @@ try {
   await page.locator('.partitions').waitFor();
   mkdirSync(path('docs'), { recursive: true });
   const bottom = await page
-    .locator('#panel-contents')
+    .locator('#panel-partitions')
     .evaluate((panel) => panel.getBoundingClientRect().bottom + globalThis.scrollY);
   const clip = { x: 0, y: 0, width: 1120, height: Math.ceil(bottom) + 16 };
   await page.screenshot({ path: target, fullPage: true, clip });

@@ -1,13 +1,13 @@
 import { byId, reachable } from '../dom.js';
 import { countText, hexText, sizeText } from '../wording.js';
-import { type Context, type Panel, sentenceOf } from './context.js';
-import { dumpText } from './dump.js';
-import { parsePlace } from './place.js';
+import { type Context, type Panel, sentenceOf } from './panel.js';
 
 type Subject = 'disk' | 'file';
 
 /** Bytes of a file that are shown at a time; of a disk it is one of its sectors. */
 const FILE_SECTOR = 512;
+
+const UNITS: Readonly<Record<string, number>> = { '': 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3, t: 1024 ** 4 };
 
 /** The panel that shows any sector of the disk, or of its file, in hexadecimal. */
 export class BytesPanel implements Panel {
@@ -84,12 +84,12 @@ export class BytesPanel implements Panel {
   }
 
   #goTo(text: string): void {
-    const offset = parsePlace(text, this.#sector);
+    const offset = parseOffset(text, this.#sector);
     if (offset === undefined)
-      this.#refuse(`“${text}” is no place: give a sector number, an offset like 0x1be, or a size like 3 GiB.`);
+      this.#refuse(`“${text}” is not an offset: give a sector number, an offset like 0x1be, or a size like 3 GiB.`);
     else if (offset >= this.#size)
       this.#refuse(
-        `There are ${sizeText(this.#size)} (${countText(Math.ceil(this.#size / this.#sector))} sectors); ${text} lies behind that.`,
+        `There are ${sizeText(this.#size)} (${countText(Math.ceil(this.#size / this.#sector))} sectors); ${text} is past the end.`,
       );
     else {
       this.#place.value = text;
@@ -146,4 +146,34 @@ export class BytesPanel implements Panel {
     this.#text.textContent = shown ? dumpText(shown.bytes, shown.offset, this.#narrow.matches ? 8 : 16) : '';
     this.#dump.scrollTop = 0;
   }
+}
+
+/**
+ * Reads an offset that was typed, in bytes: a plain number is a sector, `0x1f` a byte offset, `3 GiB` or `3G` a size.
+ * Undefined if it is none of these.
+ */
+export function parseOffset(text: string, sectorSize: number): number | undefined {
+  const bare = text.trim().replaceAll(/[,_]/g, '');
+  if (/^\d+$/.test(bare)) return Number(bare) * sectorSize;
+  if (/^0x[0-9a-f]+$/i.test(bare)) return Number(bare);
+  const [, number, unit] = /^(\d+(?:\.\d+)?)\s*([kmgt])(?:i?b)?$/i.exec(bare) ?? [];
+  if (number === undefined || unit === undefined) return undefined;
+  return Math.floor(Number(number) * (UNITS[unit.toLowerCase()] ?? 1));
+}
+
+/** Bytes in hexadecimal and as text, in the manner of `hexdump -C`, `perLine` of them in a line. */
+export function dumpText(bytes: Uint8Array, offset: number, perLine: number): string {
+  const lines: string[] = [];
+  const width = Math.max(8, (offset + bytes.length).toString(16).length);
+  for (let at = 0; at < bytes.length; at += perLine) {
+    const line = bytes.subarray(at, at + perLine);
+    const hex = Array.from(
+      line,
+      (byte, i) => `${i % 8 === 0 && i > 0 ? ' ' : ''}${byte.toString(16).padStart(2, '0')}`,
+    ).join(' ');
+    const text = Array.from(line, (byte) => (byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : '.')).join('');
+    const full = 3 * perLine - 1 + Math.floor((perLine - 1) / 8);
+    lines.push(`${(offset + at).toString(16).padStart(width, '0')}  ${hex.padEnd(full)}  ${text}`);
+  }
+  return lines.join('\n');
 }

@@ -1,8 +1,7 @@
 import { byId } from '../dom.js';
 import { sizeText } from '../wording.js';
-import type { Context, Panel } from './context.js';
-import { base64OfChecksum, hexOfChecksum, parseChecksum } from './expected-checksum.js';
-import { WorkView } from './work.js';
+import { JobView } from './job.js';
+import type { Context, Panel } from './panel.js';
 
 type Subject = 'disk' | 'file';
 
@@ -40,11 +39,11 @@ export function checksumPanel(): Panel {
     judge();
   };
 
-  const work = new WorkView(byId('checksum-work', HTMLDivElement), 'Compute', () => {
+  const work = new JobView(byId('checksum-work', HTMLDivElement), 'Compute', () => {
     const of = chosen();
     const asked = context;
     if (!asked) return undefined;
-    return async (signal, onTell) => {
+    return async (signal, onProgress) => {
       const begun = performance.now();
       let bytes = 0;
       const sum = await asked.client.call(
@@ -52,9 +51,9 @@ export function checksumPanel(): Panel {
         { of },
         {
           signal: AbortSignal.any([signal, asked.signal]),
-          onTell: (progress) => {
+          onProgress: (progress) => {
             bytes = progress.toRead;
-            onTell(progress);
+            onProgress(progress);
           },
         },
       );
@@ -102,4 +101,31 @@ function comparison(
   if (sum === undefined) return ['waiting', `Expected: ${hexOfChecksum(wanted)}. Not computed yet.`];
   if (sum === wanted) return ['match', `✓ They match: ${hexOfChecksum(sum)}.`];
   return ['mismatch', `✕ They do not match: expected ${hexOfChecksum(wanted)}, computed ${hexOfChecksum(sum)}.`];
+}
+
+/** A CRC-32C as eight hexadecimal digits. */
+export function hexOfChecksum(crc: number): string {
+  return crc.toString(16).padStart(8, '0');
+}
+
+/** A CRC-32C as object stores show it: base64 of its four bytes, the most significant first. */
+export function base64OfChecksum(crc: number): string {
+  return btoa(String.fromCharCode(crc >>> 24, (crc >>> 16) & 0xff, (crc >>> 8) & 0xff, crc & 0xff));
+}
+
+/**
+ * Reads a pasted CRC-32C: eight hexadecimal digits, with or without `0x`, or base64, with or without the `crc32c=` that
+ * `x-goog-hash` puts before it. Undefined if it is neither.
+ */
+export function parseChecksum(text: string): number | undefined {
+  const bare = text
+    .trim()
+    .replace(/^crc32c\s*[=:]\s*/i, '')
+    .replace(/^["'](.*)["']$/, '$1');
+  const [, hex] = /^(?:0x)?([0-9a-f]{8})$/i.exec(bare) ?? [];
+  if (hex !== undefined) return Number.parseInt(hex, 16);
+  // Four bytes are six characters; the last holds four bits of them only.
+  if (!/^[a-z0-9+/]{5}[AQgw](==)?$/i.test(bare) || !/^[AQgw]$/.test(bare.charAt(5))) return undefined;
+  const bytes = atob(bare.slice(0, 6));
+  return new DataView(Uint8Array.from(bytes, (char) => char.charCodeAt(0)).buffer).getUint32(0);
 }

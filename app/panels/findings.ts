@@ -2,7 +2,7 @@ import type { CheckStatus, Finding, Severity } from '../../src/index.js';
 import { byId, el, reachable } from '../dom.js';
 import type { CheckSummary, FindingGroup } from '../protocol.js';
 import { countText, hexText, plural, sentence, shareText } from '../wording.js';
-import { type Context, type Panel, sentenceOf } from './context.js';
+import { type Context, type Panel, sentenceOf } from './panel.js';
 import { virtualList } from './virtual-list.js';
 
 /** What a verdict says; the marks are for people who do not tell the colours apart. */
@@ -66,9 +66,9 @@ export function findingsPanel(): Panel {
       state.textContent = 'Checking everything that can be checked without reading the data…';
       list.replaceChildren();
       const { client, signal } = context;
-      const onTell = ({ done, total }: { done: number; total: number }) =>
+      const onProgress = ({ done, total }: { done: number; total: number }) =>
         tell('pending', '…', `Checking, ${shareText(done, total)}`);
-      client.call('check', null, { signal, onTell }).then(
+      client.call('check', null, { signal, onProgress }).then(
         (summary) => render(summary, context),
         (error) => {
           const reason = sentenceOf(error);

@@ -51,7 +51,7 @@ export function paintCells({ pen, palette }: Brush, view: MapView, bins: MapBins
 /** Paints a strip in which each column is a bin. */
 export function paintStrip(brush: Brush, bins: MapBins, width: number, height: number): void {
   const count = bins.bytes.length / KINDS.length;
-  // The last bin may reach behind the end of the disk.
+  // The last bin may reach past the end of the disk.
   const perBin = (width * bins.binLength) / bins.length;
   for (let bin = 0; bin < count; bin++) {
     if (bins.offset + bin * bins.binLength >= bins.reached) break;
@@ -87,4 +87,14 @@ function paintStack({ pen, palette }: Brush, bytes: Float64Array, { x, y, width,
     pen.fillRect(x, top, width, bottom - top);
     bottom = top;
   }
+}
+
+/** Takes the colours from the style sheet, by way of an element that has them. */
+export function readPalette(probe: HTMLElement): Palette {
+  const colourOf = (kind: string): string => {
+    probe.dataset['kind'] = kind;
+    return getComputedStyle(probe).backgroundColor;
+  };
+  const kinds = Object.fromEntries(KINDS.map((kind) => [kind, colourOf(kind)])) as Record<Kind, string>;
+  return { kinds, cursor: colourOf('cursor'), pending: colourOf('pending') };
 }

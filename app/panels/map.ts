@@ -1,8 +1,8 @@
 import { byId, el, reachable } from '../dom.js';
 import type { Kind, MapBins } from '../protocol.js';
 import { rangeText, sizeText } from '../wording.js';
-import { type Context, type Panel, sentenceOf } from './context.js';
-import { type Palette, paintCells, paintCursor, prepare } from './map-paint.js';
+import { cellText, legendItems } from './map-legend.js';
+import { type Palette, paintCells, paintCursor, prepare, readPalette } from './map-paint.js';
 import { MapStrip } from './map-strip.js';
 import {
   binLengthFor,
@@ -15,7 +15,7 @@ import {
   ZOOM,
   zoomedView,
 } from './map-view.js';
-import { cellText, legendItems, readPalette } from './map-words.js';
+import { type Context, type Panel, sentenceOf } from './panel.js';
 
 /** The panel with the picture of what lies where. */
 export class MapPanel implements Panel {
@@ -130,7 +130,7 @@ export class MapPanel implements Panel {
       this.#paint();
       this.#describe();
     };
-    context.client.call('map', { offset, length, binLength }, { signal, onTell: take }).then(take, (error) => {
+    context.client.call('map', { offset, length, binLength }, { signal, onProgress: take }).then(take, (error) => {
       const sentence = sentenceOf(error);
       if (sentence !== undefined) this.#say(`The map could not be completed. ${sentence}`);
     });
@@ -144,7 +144,7 @@ export class MapPanel implements Panel {
     const binLength = binLengthFor(size, Math.max(64, Math.floor(width)), sectorSize);
     // Its failures are those of the map itself, which tells of them.
     context.client
-      .call('map', { offset: 0, length: size, binLength }, { signal: context.signal, onTell: take })
+      .call('map', { offset: 0, length: size, binLength }, { signal: context.signal, onProgress: take })
       .then(take, () => undefined);
   }
 

@@ -1,8 +1,8 @@
 import type { DiskInfo } from '../../src/index.js';
 import { byId, el } from '../dom.js';
 import { countText, exactSizeText, plural, sizeText } from '../wording.js';
-import type { Context, Panel } from './context.js';
 import { factSections } from './facts.js';
+import type { Context, Panel } from './panel.js';
 
 /** The types in the words of Hyper-V Manager. */
 const TYPES: Readonly<Record<DiskInfo['type'], string>> = {

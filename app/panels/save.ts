@@ -1,8 +1,8 @@
 import type { ExportFormat } from '../../src/index.js';
 import { byId, el, isAbort } from '../dom.js';
 import { exactSizeText, sizeText } from '../wording.js';
-import type { Context, Panel } from './context.js';
-import { WorkView } from './work.js';
+import { JobView } from './job.js';
+import type { Context, Panel } from './panel.js';
 
 /** Opens the browser's dialog for saving; only some browsers have it. */
 type SavePicker = (options: { suggestedName: string }) => Promise<FileSystemFileHandle>;
@@ -18,7 +18,7 @@ export function savePanel(): Panel {
 
   const chosen = (): ExportFormat => (choices.find(({ checked }) => checked)?.value === 'vhd' ? 'vhd' : 'raw');
 
-  const work = new WorkView(byId('save-work', HTMLDivElement), 'Save…', async () => {
+  const work = new JobView(byId('save-work', HTMLDivElement), 'Save…', async () => {
     const asked = context;
     if (!asked) return undefined;
     const format = chosen();
@@ -26,11 +26,11 @@ export function savePanel(): Panel {
     // Asked for in the click itself: browsers show the dialog at no other time.
     const target = await pickTarget(name);
     if (target === 'declined') return undefined;
-    return async (signal, onTell) => {
+    return async (signal, onProgress) => {
       const saved = await asked.client.call(
         'save',
         { format, target },
-        { signal: AbortSignal.any([signal, asked.signal]), onTell },
+        { signal: AbortSignal.any([signal, asked.signal]), onProgress },
       );
       if (!saved.blob) return `Saved as ${saved.name}.`;
       download(saved.blob, saved.name);

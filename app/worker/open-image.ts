@@ -8,37 +8,36 @@ import {
   type VhdxDisk,
   VhdxError,
 } from '../../src/index.js';
-import { readContents } from '../contents/contents.js';
-import type { Contents } from '../contents/table.js';
+import { type PartitionTable, readPartitionTable } from '../../src/volumes/index.js';
 import type {
   BytesView,
   Candidate,
   ChainMember,
   CheckSummary,
   Input,
+  JobProgress,
   MapBins,
   Methods,
   Opened,
   Saved,
-  Work,
 } from '../protocol.js';
+import { viewDisk, viewFile } from './bytes-view.js';
 import { chooseSubject, missingParent, nameOf, survey } from './chain.js';
 import { DiskMap } from './disk-map.js';
-import { FindingsBook } from './findings-book.js';
-import { describeOrigin } from './origin.js';
+import { GroupedFindings } from './grouped-findings.js';
+import { ReadProgress, throttled } from './job-progress.js';
 import { problemOf } from './problem.js';
 import { BlobSink, type ClosableSink, fileSink } from './sinks.js';
-import { atPace, Workload } from './workload.js';
 
 const MiB = 1024 * 1024;
 /** Bytes of a file that are read while as many are summed. */
 const PIECE = 4 * MiB;
-/** Largest file that is gathered for a download, where the browser lets no page write files. */
+/** Largest file that is gathered for a download, if the browser does not let pages write files. */
 const LARGEST_DOWNLOAD = 256 * 1024 * MiB;
-/** How one call is followed and ended. */
-export interface Call<Tell> {
+/** How one call is cancelled, and where it reports its progress. */
+export interface Call<Progress> {
   readonly signal: AbortSignal;
-  readonly tell: (tell: Tell) => void;
+  readonly onProgress: (progress: Progress) => void;
 }
 
 /** A file beside the one that is shown. */
@@ -46,7 +45,7 @@ interface Other extends Candidate {
   readonly input: Input;
 }
 
-/** The files that were handed over last, and the disk that is shown of them. */
+/** The files that were opened last, and the disk that is shown of them. */
 export class OpenImage {
   readonly opened: Opened;
   readonly #input: Input;
@@ -54,7 +53,7 @@ export class OpenImage {
   readonly #disk: VhdxDisk | undefined;
   readonly #map: DiskMap | undefined;
   readonly #end = new AbortController();
-  #book: FindingsBook | undefined;
+  #found: GroupedFindings | undefined;
   #file: Promise<RandomAccessSource> | undefined;
 
   private constructor(opened: Opened, inputs: readonly Input[], disk: VhdxDisk | undefined) {
@@ -65,13 +64,13 @@ export class OpenImage {
     this.#map = disk && new DiskMap(disk, this.#end.signal);
   }
 
-  /** Finds out which of the files is meant, and opens it with the others as its parents. */
+  /** Chooses the file to show, and opens it with the others as its parents. */
   static async open(inputs: readonly Input[], wanted: number | undefined, signal: AbortSignal): Promise<OpenImage> {
     const candidates =
       inputs.length > 1 ? await survey(inputs, signal) : inputs.map((input): Candidate => ({ name: nameOf(input) }));
     const subject = wanted ?? chooseSubject(candidates);
     const input = inputs[subject];
-    if (input === undefined) throw new RangeError('no file was handed over');
+    if (input === undefined) throw new RangeError('no file was given');
     const others = candidates.flatMap((candidate, i) =>
       i === subject ? [] : [{ ...candidate, input: inputs[i] as Input }],
     );
@@ -89,97 +88,79 @@ export class OpenImage {
       );
     } catch (error) {
       signal.throwIfAborted();
-      // Of what cannot even be read there is nothing to show.
+      // There is nothing to show of a file that cannot be read.
       if (!(error instanceof VhdxError && error.isAboutFormat)) throw error;
       return new OpenImage({ candidates, subject, chain: [], problem: problemOf(error) }, inputs, undefined);
     }
   }
 
-  /** Ends all work and lets go of the files. */
+  /** Cancels all work and closes the files. */
   async close(): Promise<void> {
     this.#end.abort(new DOMException('other files were opened', 'AbortError'));
     await this.#disk?.close();
     await (await this.#file?.catch(() => undefined))?.close?.();
   }
 
-  /** A signal that fires when a call is given up or the image is closed. */
+  /** A signal that fires when a call is cancelled or the image is closed. */
   within(signal: AbortSignal): AbortSignal {
     return AbortSignal.any([signal, this.#end.signal]);
   }
 
-  async check({ signal, tell }: Call<Methods['check']['tell']>): Promise<CheckSummary> {
-    const options = { signal, onProgress: atPace(tell) };
+  async check({ signal, onProgress }: Call<Methods['check']['progress']>): Promise<CheckSummary> {
+    const options = { signal, onProgress: throttled(onProgress) };
     const report = this.#disk
       ? await this.#disk.check(options)
       : await checkVhdx(this.#input, { ...options, parent: this.#candidates.length > 0 ? this.#candidates : false });
-    this.#book = new FindingsBook(report);
-    return this.#book.summary;
+    this.#found = new GroupedFindings(report);
+    return this.#found.summary;
   }
 
-  findings({ group, from, to }: Methods['findings']['take']): Methods['findings']['give'] {
-    return this.#book?.list(group, from, to) ?? [];
+  findings({ group, from, to }: Methods['findings']['parameters']): Methods['findings']['result'] {
+    return this.#found?.list(group, from, to) ?? [];
   }
 
-  map({ offset, length, binLength }: Methods['map']['take'], { signal, tell }: Call<MapBins>): Promise<MapBins> {
+  map(
+    { offset, length, binLength }: Methods['map']['parameters'],
+    { signal, onProgress }: Call<MapBins>,
+  ): Promise<MapBins> {
     if (!this.#map) throw new RangeError('there is no disk');
-    return this.#map.view(offset, length, binLength, signal, tell);
+    return this.#map.view(offset, length, binLength, signal, onProgress);
   }
 
-  contents(signal: AbortSignal): Promise<Contents> {
+  partitions(signal: AbortSignal): Promise<PartitionTable> {
+    return readPartitionTable(this.#opened(), { signal });
+  }
+
+  async bytes({ of, offset, length }: Methods['bytes']['parameters'], signal: AbortSignal): Promise<BytesView> {
+    if (of === 'disk') return viewDisk(this.#opened(), this.opened.chain, offset, length, signal);
+    return viewFile(await this.#openFile(), nameOf(this.#input), offset, length, signal);
+  }
+
+  async checksum(of: 'disk' | 'file', { signal, onProgress }: Call<JobProgress>): Promise<number> {
+    const report = throttled(onProgress);
+    if (of === 'file') return sumSource(await this.#openFile(), report, signal);
     const disk = this.#opened();
-    const read = async (offset: number, length: number) => {
-      try {
-        return await disk.read(offset, length, { signal });
-      } catch (error) {
-        if (error instanceof VhdxError && error.isAboutFormat) return undefined;
-        throw error;
-      }
-    };
-    return readContents(read, disk.size, disk.logicalSectorSize);
+    const reads = this.#reads();
+    return disk.checksum({ signal, onProgress: ({ done }) => report(reads.at(done)) });
   }
 
-  async bytes({ of, offset, length }: Methods['bytes']['take'], signal: AbortSignal): Promise<BytesView> {
-    if (of === 'disk') {
-      const disk = this.#opened();
-      const end = Math.min(disk.size, offset + length);
-      const bytes = await disk.read(offset, Math.max(0, end - offset), { signal });
-      const origin = await describeOrigin(disk, this.opened.chain, offset, bytes.length, signal);
-      return { offset, bytes, size: disk.size, origin };
-    }
-    const file = await this.#openFile();
-    const start = Math.min(offset, file.size);
-    const bytes = new Uint8Array(Math.min(length, file.size - start));
-    await file.readInto(bytes, start, { signal });
-    return {
-      offset: start,
-      bytes,
-      size: file.size,
-      origin: `The file ${file.name ?? nameOf(this.#input)} as it lies there, of ${file.size} bytes.`,
-    };
-  }
-
-  async checksum(of: 'disk' | 'file', { signal, tell }: Call<Work>): Promise<number> {
-    const onWork = atPace(tell);
-    if (of === 'file') return sumSource(await this.#openFile(), onWork, signal);
-    const disk = this.#opened();
-    const workload = this.#workload();
-    return disk.checksum({ signal, onProgress: ({ done }) => onWork(workload.at(done)) });
-  }
-
-  async save({ format, target }: Methods['save']['take'], { signal, tell }: Call<Work>): Promise<Saved> {
+  async save(
+    { format, target }: Methods['save']['parameters'],
+    { signal, onProgress }: Call<JobProgress>,
+  ): Promise<Saved> {
     const disk = this.#opened();
     const name = `${nameOf(this.#input).replace(/\.a?vhdx$/i, '')}.${format === 'raw' ? 'img' : 'vhd'}`;
     if (!target && disk.size > LARGEST_DOWNLOAD) {
       throw new RangeError(
-        'this browser cannot write files, and a disk above 256 GiB is too large to download: take a browser with a file picker, or the vhdx command',
+        'this browser cannot write files, and a disk above 256 GiB is too large to download: use a browser with a file picker, or the vhdx command',
       );
     }
-    const workload = this.#workload();
-    const onWork = atPace(tell);
+    const reads = this.#reads();
+    const report = throttled(onProgress);
     const blobs = target ? undefined : new BlobSink();
     const sink: ClosableSink = target ? await fileSink(target) : (blobs as BlobSink);
     try {
-      await exportDisk(disk, sink, { format, signal, onProgress: ({ done }) => onWork(workload.at(done)) });
+      await exportDisk(disk, sink, { format, signal, onProgress: ({ done }) => report(reads.at(done)) });
       await sink.close();
     } catch (error) {
       await sink.abort().catch(() => undefined);
@@ -193,9 +174,9 @@ export class OpenImage {
     return this.#disk;
   }
 
-  #workload(): Workload {
+  #reads(): ReadProgress {
     const disk = this.#opened();
-    return new Workload(
+    return new ReadProgress(
       this.#map?.base ?? { offset: 0, length: disk.size, binLength: disk.size, bytes: new Float64Array(), reached: 0 },
     );
   }
@@ -210,7 +191,7 @@ export class OpenImage {
   }
 }
 
-/** Opens a disk with its parents; alone, and with a word about what is missing, where they are not to be had. */
+/** Opens a disk with its parents; alone, and with a sentence about what is missing, if they are not available. */
 async function openWithParents(
   input: Input,
   others: readonly Other[],
@@ -232,7 +213,11 @@ async function openWithParents(
 }
 
 /** CRC-32C of a whole file. A piece is read while the one before it is summed. */
-async function sumSource(source: RandomAccessSource, tell: (work: Work) => void, signal: AbortSignal): Promise<number> {
+async function sumSource(
+  source: RandomAccessSource,
+  report: (progress: JobProgress) => void,
+  signal: AbortSignal,
+): Promise<number> {
   const crc = await Crc32c.create();
   const read = async (offset: number, buffer: Uint8Array<ArrayBuffer>) => {
     const piece = buffer.subarray(0, Math.max(0, Math.min(PIECE, source.size - offset)));
@@ -244,11 +229,11 @@ async function sumSource(source: RandomAccessSource, tell: (work: Work) => void,
   for (let offset = 0; offset < source.size; offset += PIECE) {
     const piece = await next;
     if (offset + PIECE < source.size) next = read(offset + PIECE, spare);
-    next.catch(() => undefined); // heard at the next turn
+    next.catch(() => undefined); // handled when it is awaited
     crc.update(piece);
     [current, spare] = [spare, current];
     const done = Math.min(offset + PIECE, source.size);
-    tell({ done, total: source.size, read: done, toRead: source.size });
+    report({ done, total: source.size, read: done, toRead: source.size });
   }
   return crc.digest();
 }

@@ -14,9 +14,9 @@ let image: OpenImage | undefined;
 
 /** Opens other files; what was open is closed first, and work on it ends. */
 async function open(
-  { inputs, subject }: Methods['open']['take'],
+  { inputs, subject }: Methods['open']['parameters'],
   signal: AbortSignal,
-): Promise<Methods['open']['give']> {
+): Promise<Methods['open']['result']> {
   const before = image;
   image = undefined;
   await before?.close();
@@ -29,9 +29,9 @@ async function open(
   return next.opened;
 }
 
-/** Does what was asked. The types of what comes and goes are those of {@link Methods}. */
-function answer<M extends Method>(method: M, take: Methods[M]['take'], call: Call<unknown>): unknown {
-  if (method === 'open') return open(take as Methods['open']['take'], call.signal);
+/** Calls a method. The types of parameters and results are those of {@link Methods}. */
+function answer<M extends Method>(method: M, parameters: Methods[M]['parameters'], call: Call<unknown>): unknown {
+  if (method === 'open') return open(parameters as Methods['open']['parameters'], call.signal);
   if (!image) throw new RangeError('no file is open');
   const current = image;
   const within = { ...call, signal: current.within(call.signal) };
@@ -39,29 +39,29 @@ function answer<M extends Method>(method: M, take: Methods[M]['take'], call: Cal
     case 'check':
       return current.check(within);
     case 'findings':
-      return current.findings(take as Methods['findings']['take']);
+      return current.findings(parameters as Methods['findings']['parameters']);
     case 'map':
-      return current.map(take as Methods['map']['take'], within);
-    case 'contents':
-      return current.contents(within.signal);
+      return current.map(parameters as Methods['map']['parameters'], within);
+    case 'partitions':
+      return current.partitions(within.signal);
     case 'bytes':
-      return current.bytes(take as Methods['bytes']['take'], within.signal);
+      return current.bytes(parameters as Methods['bytes']['parameters'], within.signal);
     case 'checksum':
-      return current.checksum((take as Methods['checksum']['take']).of, within);
+      return current.checksum((parameters as Methods['checksum']['parameters']).of, within);
     case 'save':
-      return current.save(take as Methods['save']['take'], within);
+      return current.save(parameters as Methods['save']['parameters'], within);
     default:
       throw new RangeError(`there is no method ${String(method)}`);
   }
 }
 
 async function serve(request: Extract<Request, { method: Method }>): Promise<void> {
-  const { id, method, take } = request;
+  const { id, method, parameters } = request;
   const abort = new AbortController();
   calls.set(id, abort);
-  const tell = (value: unknown) => scope.postMessage({ id, tell: value });
+  const onProgress = (progress: unknown) => scope.postMessage({ id, progress });
   try {
-    scope.postMessage({ id, give: await answer(method, take, { signal: abort.signal, tell }) });
+    scope.postMessage({ id, result: await answer(method, parameters, { signal: abort.signal, onProgress }) });
   } catch (error) {
     scope.postMessage({ id, problem: problemOf(error) });
   } finally {
@@ -72,6 +72,6 @@ async function serve(request: Extract<Request, { method: Method }>): Promise<voi
 watchPolicy(scope);
 scope.addEventListener('message', (event) => {
   const request = (event as MessageEvent<Request>).data;
-  if ('cancel' in request) calls.get(request.id)?.abort(new DOMException('given up', 'AbortError'));
+  if ('cancel' in request) calls.get(request.id)?.abort(new DOMException('cancelled', 'AbortError'));
   else void serve(request);
 });

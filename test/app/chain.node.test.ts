@@ -190,7 +190,7 @@ describe('a child without its parents', () => {
       page.locator('#missing'),
       'top.avhdx holds only what differs from the parent middle.avhdx: add that file to see the whole disk.',
     );
-    await expect.poll(() => legendOf(page)).toMatchObject({ 'In a parent that is not here': /^5\.75 MiB/ });
+    await expect.poll(() => legendOf(page)).toMatchObject({ 'In a missing parent': /^5\.75 MiB/ });
     await page.getByRole('button', { name: 'Compute' }).click();
     await expectText(page.locator('#checksum-work'), 'lie in its parent, and the parent is not at hand');
     expect(await page.locator('#checksum-hex').textContent()).toBe('–');

@@ -46,7 +46,7 @@ describe('the clean image that Windows made', () => {
     });
     await expectText(page.locator('#verdict'), 'Sound');
     await expectText(page.locator('#findings-list'), /old entries that are rightly ignored/);
-    await expectText(page.locator('#contents-state'), /no partition table/);
+    await expectText(page.locator('#partitions-state'), /no partition table/);
   });
 
   needs(chromium, clean).test('has a map with three blocks of data and nothing else', async () => {

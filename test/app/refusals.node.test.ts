@@ -33,7 +33,7 @@ describe('a file that does not open', () => {
     await expectText(page.locator('#verdict'), 'Does not open');
     await expectText(page.locator('#findings-list'), /This is not a VHDX file, or its first bytes were overwritten/);
     await expectText(page.locator('#bytes-text'), /^00000000 {2}51 46 49 fb 00/);
-    for (const panel of ['#panel-map', '#panel-contents', '#panel-save'])
+    for (const panel of ['#panel-map', '#panel-partitions', '#panel-save'])
       expect(await page.locator(panel).isVisible()).toBe(false);
   });
 
@@ -84,7 +84,7 @@ describe('after something that did not open', () => {
     const path = await saved(buildImage());
     for (let time = 0; time < 2; time++) {
       await page.setInputFiles('#files', path);
-      await expectText(page.locator('#alarm'), 'The part of this page that reads images could not go on');
+      await expectText(page.locator('#alarm'), 'The part of this page that reads images stopped');
       expect(await page.locator('#opening').isVisible()).toBe(false);
     }
   });

@@ -1,12 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { dumpText } from '../../app/panels/dump.js';
-import { base64OfChecksum, hexOfChecksum, parseChecksum } from '../../app/panels/expected-checksum.js';
+import { dumpText, parseOffset } from '../../app/panels/bytes.js';
+import { base64OfChecksum, hexOfChecksum, parseChecksum } from '../../app/panels/checksum.js';
 import { boxOf, cellUnder, movedView, wholeView, zoomedView } from '../../app/panels/map-view.js';
-import { parsePlace } from '../../app/panels/place.js';
 import { KINDS, type MapBins } from '../../app/protocol.js';
 import { durationText, rangeText, sentence, shareText, sizeText } from '../../app/wording.js';
 import { chooseSubject, nameOf } from '../../app/worker/chain.js';
-import { Workload } from '../../app/worker/workload.js';
+import { ReadProgress } from '../../app/worker/job-progress.js';
 import type { DiskInfo } from '../../src/index.js';
 
 const GiB = 1024 ** 3;
@@ -40,7 +39,7 @@ describe('a pasted checksum', () => {
   });
 });
 
-describe('a place to go to', () => {
+describe('an offset to go to', () => {
   test.each([
     ['0', 0],
     ['34', 34 * 512],
@@ -52,11 +51,11 @@ describe('a place to go to', () => {
     ['1.5 tb', 1.5 * TiB],
     ['512k', 512 * 1024],
   ])('%j is a byte offset', (text, offset) => {
-    expect(parsePlace(text, 512)).toBe(offset);
+    expect(parseOffset(text, 512)).toBe(offset);
   });
 
   test.each(['', 'here', '-1', '0x', '1.5', '3 parsecs'])('%j is none', (text) => {
-    expect(parsePlace(text, 512)).toBeUndefined();
+    expect(parseOffset(text, 512)).toBeUndefined();
   });
 });
 
@@ -144,15 +143,20 @@ describe('the way through a disk', () => {
   };
 
   test('is counted in what must be read', () => {
-    const workload = new Workload(bins([1000, 0, 0, 500]));
-    expect(workload.at(0)).toEqual({ done: 0, total: 4000, read: 0, toRead: 1500 });
-    expect(workload.at(500)).toMatchObject({ read: 500 });
-    expect(workload.at(3000)).toMatchObject({ read: 1000 });
-    expect(workload.at(4000)).toMatchObject({ done: 4000, read: 1500 });
+    const reads = new ReadProgress(bins([1000, 0, 0, 500]));
+    expect(reads.at(0)).toEqual({ done: 0, total: 4000, read: 0, toRead: 1500 });
+    expect(reads.at(500)).toMatchObject({ read: 500 });
+    expect(reads.at(3000)).toMatchObject({ read: 1000 });
+    expect(reads.at(4000)).toMatchObject({ done: 4000, read: 1500 });
   });
 
   test('is counted in all bytes while the map is not complete', () => {
-    expect(new Workload(bins([1000], 1000)).at(2000)).toEqual({ done: 2000, total: 4000, read: 2000, toRead: 4000 });
+    expect(new ReadProgress(bins([1000], 1000)).at(2000)).toEqual({
+      done: 2000,
+      total: 4000,
+      read: 2000,
+      toRead: 4000,
+    });
   });
 });
 

@@ -3,8 +3,8 @@ import { findCycle, type Module, reachableFrom, readModules } from './module-gra
 
 /** Which layers a layer may import, besides itself. What is not listed may not be imported. */
 const LAYERS: Record<string, readonly string[]> = {
-  app: ['src/index.ts'],
-  'src/cli': ['src/index.ts'],
+  app: ['src/index.ts', 'src/volumes/index.ts'],
+  'src/cli': ['src/index.ts', 'src/volumes/index.ts'],
   'src/index.ts': [
     'src/disk',
     'src/image',
@@ -16,6 +16,8 @@ const LAYERS: Record<string, readonly string[]> = {
     'src/rules.ts',
     'src/base',
   ],
+  'src/volumes/index.ts': ['src/volumes'],
+  'src/volumes': ['src/io', 'src/errors.ts', 'src/base'],
   'src/disk': ['src/image', 'src/log', 'src/format', 'src/core', 'src/io', 'src/errors.ts', 'src/rules.ts', 'src/base'],
   'src/image': ['src/log', 'src/format', 'src/core', 'src/io', 'src/errors.ts', 'src/rules.ts', 'src/base'],
   'src/log': ['src/format', 'src/core', 'src/io', 'src/errors.ts', 'src/rules.ts', 'src/base'],
@@ -101,7 +103,7 @@ describe('the portable entry', () => {
 
   test('reaches the disk, the format, the core and the sources', () => {
     expect(new Set(reached.map(layerOf))).toEqual(
-      new Set(Object.keys(LAYERS).filter((name) => /^src\/(?!cli)/.test(name))),
+      new Set(Object.keys(LAYERS).filter((name) => /^src\/(?!cli|volumes)/.test(name))),
     );
   });
 
@@ -113,6 +115,21 @@ describe('the portable entry', () => {
   test('names the loader in one file', () => {
     const importers = [...src].filter(([, { foreign }]) => foreign.includes('@assemblyscript/loader'));
     expect(importers).toHaveLength(1);
+  });
+});
+
+describe('the door of volumes', () => {
+  test('reaches neither the format nor the core', () => {
+    const layers = new Set([...reachableFrom('src/volumes/index.ts', src)].map(layerOf));
+    // Rules, for the types of an error.
+    expect([...layers].sort()).toEqual([
+      'src/base',
+      'src/errors.ts',
+      'src/io',
+      'src/rules.ts',
+      'src/volumes',
+      'src/volumes/index.ts',
+    ]);
   });
 });
 

@@ -42,7 +42,7 @@ describe('a page that bundles the whole library', () => {
       .map((id) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(id)?.[1])
       .filter((name) => name !== undefined);
     expect([...new Set(packages)]).toEqual(['@assemblyscript/loader']);
-    expect(page.chunks.flatMap(({ moduleIds }) => moduleIds).filter((id) => id.includes('/cli/'))).toEqual([]);
+    expect(page.chunks.flatMap(({ moduleIds }) => moduleIds).filter((id) => id.includes('/dist/cli/'))).toEqual([]);
   });
 
   test('imports nothing that a browser does not have', () => {

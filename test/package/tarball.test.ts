@@ -84,6 +84,7 @@ describe('the packed package', () => {
     const { status, stdout } = await run(bin('attw'), [tarball, ...options]);
     expect(status, stdout).toBe(0);
     expect(stdout).toContain('"vhdx"');
+    expect(stdout).toContain('"vhdx/volumes"');
   });
 });
 
@@ -112,6 +113,15 @@ describe('the installed package', () => {
       console.log((await crc32c(new TextEncoder().encode('123456789'))).toString(16));`;
     const result = await run(process.execPath, ['--input-type=module', '--eval', script], { cwd: folder });
     expect(result).toMatchObject({ status: 0, stdout: 'e3069283\n', stderr: '' });
+  });
+
+  test('has a door for volumes', async () => {
+    const script = `
+      import { readPartitionTable } from 'vhdx/volumes';
+      const disk = { size: 1048576, readInto: async (target) => void target.fill(0) };
+      console.log((await readPartitionTable(disk)).scheme);`;
+    const result = await run(process.execPath, ['--input-type=module', '--eval', script], { cwd: folder });
+    expect(result).toMatchObject({ status: 0, stdout: 'none\n', stderr: '' });
   });
 
   test('has a command that knows its version', async () => {

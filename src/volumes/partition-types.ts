@@ -1,4 +1,4 @@
-/** Types of GPT partitions: UEFI's own, then those that Microsoft, the Discoverable Partitions Specification and others gave out. */
+/** Types of GPT partitions: UEFI's own, then those that Microsoft, the Discoverable Partitions Specification and others define. */
 const GPT_TYPES: Readonly<Record<string, string>> = {
   'c12a7328-f81f-11d2-ba4b-00a0c93ec93b': 'EFI system',
   '024dee41-33e7-11d3-9d69-0008c781f39f': 'MBR inside',
@@ -30,7 +30,7 @@ const GPT_TYPES: Readonly<Record<string, string>> = {
   '6a898cc3-1dd2-11b2-99a6-080020736631': 'ZFS',
 };
 
-/** Types of MBR partitions that are still met. */
+/** Types of MBR partitions that are still in use. */
 const MBR_TYPES: Readonly<Record<number, string>> = {
   1: 'FAT12',
   4: 'FAT16, small',
@@ -62,12 +62,12 @@ const MBR_TYPES: Readonly<Record<number, string>> = {
   253: 'Linux RAID',
 };
 
-/** What a type of GPT partition is for; undefined where it is not known here. */
+/** What a type of GPT partition is for; undefined if it is not in the list. */
 export function gptTypeName(guid: string): string | undefined {
   return GPT_TYPES[guid];
 }
 
-/** What a type of MBR partition is for; undefined where it is not known here. */
+/** What a type of MBR partition is for; undefined if it is not in the list. */
 export function mbrTypeName(type: number): string | undefined {
   return MBR_TYPES[type];
 }

@@ -1,17 +1,36 @@
+import { KiB } from '../base/units.js';
+import { VhdxError } from '../errors.js';
+import type { RandomAccessSource, ReadOptions } from '../io/random-access.js';
 import { type FileSystem, recogniseFileSystem } from './file-systems.js';
 import { readGpt } from './gpt.js';
 import { readMbr } from './mbr.js';
-import type { Contents, Partition, Read, Table } from './table.js';
+import type { ParsedTable, Partition, PartitionTable, ReadBytes } from './partition.js';
 
 /** Bytes in which file systems have their signatures: the last is that of Btrfs, at 64 KiB and 64 bytes. */
-const SIGNATURES = 68 * 1024;
+const SIGNATURES = 68 * KiB;
+
+/** Options of {@link readPartitionTable}. */
+export interface PartitionTableOptions extends ReadOptions {
+  /** Bytes of a sector: that of the disk, or 512, if it is not given. */
+  readonly sectorSize?: number | undefined;
+}
 
 /**
- * Finds out what lies on a disk: its GPT, else a file system that fills all of it, else its MBR. A file system that has
- * left the first sector to an MBR with partitions is what was there before them.
- * A table may count in sectors of another size than the disk's own, as after a copy from another disk: that is noted.
+ * Reads the partition table of a disk: its GPT (UEFI 2.10, 5.3), with the backup at the end of the disk if the first one
+ * is damaged, else a file system that fills the whole disk, else its MBR. An MBR with partitions comes before a file
+ * system whose first sector was overwritten by it.
+ * A table that counts in sectors of another size, as after a copy from another disk, is read too; `notes` say so.
+ *
+ * @param disk an opened disk, or any other source of a disk's bytes, such as a raw image
+ * @throws VhdxError if the input fails; a place that is damaged in the image counts as unreadable and does not reject
  */
-export async function readContents(read: Read, size: number, sectorSize: number): Promise<Contents> {
+export async function readPartitionTable(
+  disk: RandomAccessSource & { readonly logicalSectorSize?: number },
+  options: PartitionTableOptions = {},
+): Promise<PartitionTable> {
+  const { size } = disk;
+  const { sectorSize = disk.logicalSectorSize ?? 512 } = options;
+  const read = readBytesOf(disk, options);
   const other = sectorSize === 512 ? 4096 : 512;
   const gpt = (await readGpt(read, size, sectorSize)) ?? (await readGpt(read, size, other));
   if (gpt) return withFileSystems(read, size, sectorSize, gpt);
@@ -24,7 +43,25 @@ export async function readContents(read: Read, size: number, sectorSize: number)
   return { scheme: isReadable ? 'none' : 'unknown', sectorSize, partitions: [], notes: [] };
 }
 
-async function withFileSystems(read: Read, size: number, sectorSize: number, table: Table): Promise<Contents> {
+function readBytesOf(disk: RandomAccessSource, { signal }: ReadOptions): ReadBytes {
+  return async (offset, length) => {
+    const bytes = new Uint8Array(length);
+    try {
+      await disk.readInto(bytes, offset, { signal });
+      return bytes;
+    } catch (error) {
+      if (error instanceof VhdxError && error.isAboutFormat) return undefined;
+      throw error;
+    }
+  };
+}
+
+async function withFileSystems(
+  read: ReadBytes,
+  size: number,
+  sectorSize: number,
+  table: ParsedTable,
+): Promise<PartitionTable> {
   const notes = [...table.notes];
   if (table.sectorSize !== sectorSize) {
     notes.push(
@@ -52,10 +89,9 @@ function overlaps(partitions: readonly Partition[]): string[] {
   });
 }
 
-/** Of a damaged place nothing is known; the map and the findings tell of it. */
-async function fileSystemAt(read: Read, offset: number, length: number): Promise<FileSystem | undefined> {
+async function fileSystemAt(read: ReadBytes, offset: number, length: number): Promise<FileSystem | undefined> {
   if (length < 512) return undefined;
-  // Less of it may be whole.
-  const start = (await read(offset, Math.min(length, SIGNATURES))) ?? (await read(offset, Math.min(length, 4096)));
+  // The first 4 KiB may be sound even if the 68 KiB are not.
+  const start = (await read(offset, Math.min(length, SIGNATURES))) ?? (await read(offset, Math.min(length, 4 * KiB)));
   return start && recogniseFileSystem(start);
 }

@@ -1,21 +1,21 @@
-import { KINDS, type MapBins, type Work } from '../protocol.js';
+import { type JobProgress, KINDS, type MapBins } from '../protocol.js';
 
 /** Kinds of bytes that cost a read. */
 const READ = (['data', 'parent'] as const).map((kind) => KINDS.indexOf(kind));
 /** Milliseconds between two reports. */
-const PACE = 100;
+const REPORT_INTERVAL = 100;
 
 /**
- * How much of the way through a disk is behind, counted in what takes time: bytes that must be read. Holes cost nothing,
- * and a disk may have 60 TiB of them.
+ * The progress of a job that goes through a disk, counted in bytes that must be read, because they take the time. Holes
+ * cost nothing, and a disk may have 60 TiB of them.
  */
-export class Workload {
+export class ReadProgress {
   /** Bytes to read before each bin, and at the end those of all. */
   readonly #before: Float64Array;
   readonly #binLength: number;
   readonly #size: number;
 
-  /** `map` holds the sums over the whole disk; where they are not complete, every byte counts alike. */
+  /** `map` holds the sums over the whole disk; if they are not complete, every byte counts alike. */
   constructor(map: MapBins) {
     const complete = map.reached >= map.length;
     const bins = map.bytes.length / KINDS.length;
@@ -31,8 +31,8 @@ export class Workload {
     }
   }
 
-  /** How far the work is when the disk is behind up to an offset. */
-  at(offset: number): Work {
+  /** The progress when the disk is done up to an offset. */
+  at(offset: number): JobProgress {
     const bin = Math.min(Math.floor(offset / this.#binLength), this.#before.length - 2);
     const from = this.#before[bin] ?? 0;
     const inBin = (this.#before[bin + 1] ?? 0) - from;
@@ -42,13 +42,13 @@ export class Workload {
   }
 }
 
-/** Passes reports on, but not more than ten a second. */
-export function atPace<T>(tell: (value: T) => void): (value: T) => void {
+/** Passes reports on, at most ten a second. */
+export function throttled<T>(report: (value: T) => void): (value: T) => void {
   let last = Number.NEGATIVE_INFINITY;
   return (value) => {
     const now = performance.now();
-    if (now - last < PACE) return;
+    if (now - last < REPORT_INTERVAL) return;
     last = now;
-    tell(value);
+    report(value);
   };
 }

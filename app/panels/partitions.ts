@@ -1,22 +1,22 @@
-import type { Contents, Partition } from '../contents/table.js';
+import type { Partition, PartitionTable } from '../../src/volumes/index.js';
 import { byId, el, reachable } from '../dom.js';
 import { hexText, plural, sizeText } from '../wording.js';
-import { type Context, type Panel, sentenceOf } from './context.js';
+import { type Context, type Panel, sentenceOf } from './panel.js';
 
 /** The panel with the partition table. */
-export function contentsPanel(): Panel {
-  const state = byId('contents-state', HTMLParagraphElement);
-  const body = reachable(byId('contents-body', HTMLElement));
+export function partitionsPanel(): Panel {
+  const state = byId('partitions-state', HTMLParagraphElement);
+  const body = reachable(byId('partitions-body', HTMLElement));
   return {
     show(context) {
       body.replaceChildren();
       if (!context.info) return;
       state.textContent = 'Reading the partition table…';
-      context.client.call('contents', null, { signal: context.signal }).then(
-        (contents) => {
-          state.textContent = summarise(contents);
-          const notes = contents.notes.map((note) => el('p', { class: 'note' }, note));
-          body.replaceChildren(...notes, ...(contents.partitions.length > 0 ? [tableOf(contents, context)] : []));
+      context.client.call('partitions', null, { signal: context.signal }).then(
+        (table) => {
+          state.textContent = summarise(table);
+          const notes = table.notes.map((note) => el('p', { class: 'note' }, note));
+          body.replaceChildren(...notes, ...(table.partitions.length > 0 ? [tableOf(table, context)] : []));
         },
         (error) => {
           const sentence = sentenceOf(error);
@@ -27,21 +27,20 @@ export function contentsPanel(): Panel {
   };
 }
 
-function summarise({ scheme, sectorSize, diskId, partitions, fileSystem }: Contents): string {
+function summarise({ scheme, sectorSize, diskId, partitions, fileSystem }: PartitionTable): string {
   if (scheme === 'unknown')
-    return 'The first sector of the disk cannot be read, so nobody can tell whether there is a partition table.';
+    return 'The first sector of the disk cannot be read, so it is unknown whether there is a partition table.';
   if (scheme !== 'none') {
     const id = diskId === undefined ? '' : `, disk ${diskId}`;
     return `${scheme} with ${plural(partitions.length, 'partition')}, in sectors of ${sectorSize} bytes${id}.`;
   }
-  if (!fileSystem)
-    return 'There is no partition table, and the disk does not begin with a file system that is known here.';
+  if (!fileSystem) return 'There is no partition table, and no known file system at the start of the disk.';
   const isOfWsl = fileSystem.name.startsWith('ext');
   const label = fileSystem.label === undefined ? '' : ` named “${fileSystem.label}”`;
   return `There is no partition table: the whole disk is one ${fileSystem.name} file system${label}${isOfWsl ? ', as WSL makes it' : ''}.`;
 }
 
-function tableOf({ partitions }: Contents, context: Context): HTMLElement {
+function tableOf({ partitions }: PartitionTable, context: Context): HTMLElement {
   const heads = ['No.', 'Type', 'Name', 'Holds', 'Size', 'Starts at'];
   const head = el('thead', {}, el('tr', {}, ...heads.map((text) => el('th', { scope: 'col' }, text))));
   return el(

@@ -3,9 +3,9 @@ import type { CheckSummary, FindingGroup } from '../protocol.js';
 
 const ORDER: readonly Severity[] = ['fatal', 'block', 'warning', 'info'];
 
-/** The findings of a check, in groups. They stay here: the page asks for the few that it shows. */
-export class FindingsBook {
-  /** What the page is told at once. */
+/** The findings of a check, grouped by code and file. They stay in the worker: the page asks for the few that it shows. */
+export class GroupedFindings {
+  /** What the page gets at once. */
   readonly summary: CheckSummary;
   readonly #lists: readonly (readonly Finding[])[];
 

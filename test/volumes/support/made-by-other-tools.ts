@@ -1,7 +1,6 @@
-import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { type BlockSpec, STATE } from '../../support/image-spec.js';
 import { SparseFile } from '../../support/sparse-file.js';
+import written from './partition-tables.json' with { type: 'json' };
 
 interface Piece {
   readonly offset: number;
@@ -13,13 +12,14 @@ interface Fixtures {
   readonly fileSystems: Readonly<Record<string, readonly Piece[]>>;
 }
 
-// What Linux's own tools wrote; which ones, stands in the file.
-const path = fileURLToPath(new URL('partition-tables.json', import.meta.url));
-const fixtures = JSON.parse(readFileSync(path, 'utf8')) as Fixtures;
+// What Linux's own tools wrote; the file says which ones.
+const fixtures: Fixtures = written;
+
+const bytesOf = (base64: string) => Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
 
 function fileOf(size: number, pieces: readonly Piece[]): SparseFile {
   const file = new SparseFile(size);
-  for (const { offset, base64 } of pieces) file.write(offset, Buffer.from(base64, 'base64'));
+  for (const { offset, base64 } of pieces) file.write(offset, bytesOf(base64));
   return file;
 }
 
@@ -30,7 +30,7 @@ export function partitionedDisk(name: 'gpt of 512' | 'gpt of 4096' | 'mbr'): Spa
   return fileOf(table.size, table.pieces);
 }
 
-/** The names of the file systems that there are. */
+/** The names of the file systems in the fixtures. */
 export const fileSystems = Object.keys(fixtures.fileSystems);
 
 /** The start of a file system that its own tool made. */

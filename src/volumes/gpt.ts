@@ -1,6 +1,5 @@
-import { crc32 } from './crc32.js';
+import type { ParsedTable, ReadBytes } from './partition.js';
 import { gptTypeName } from './partition-types.js';
-import type { Read, Table } from './table.js';
 
 /** Entries of a table that are looked at; systems make 128. */
 const MAX_ENTRIES = 1024;
@@ -8,6 +7,8 @@ const MAX_ENTRIES = 1024;
 const HEADER_SIZE = 92;
 
 interface Header {
+  /** Where the other header is. */
+  readonly alternateLba: number;
   readonly entriesLba: number;
   readonly entryCount: number;
   readonly entrySize: number;
@@ -17,53 +18,52 @@ interface Header {
 }
 
 /**
- * Reads a GUID partition table (UEFI 2.10, 5.3) that counts in sectors of some size: the primary one, or the backup at
- * the end of the disk where that is damaged. Undefined where there is neither.
+ * Reads a GUID partition table (UEFI 2.10, 5.3) that counts in sectors of some size: the primary one, or the backup if
+ * that is damaged. The backup is at the end of the disk, or, on a disk that was enlarged later, where a sound primary
+ * header says. Undefined if there is neither.
  */
-export async function readGpt(read: Read, size: number, sectorSize: number): Promise<Table | undefined> {
+export async function readGpt(read: ReadBytes, size: number, sectorSize: number): Promise<ParsedTable | undefined> {
   const lastLba = Math.floor(size / sectorSize) - 1;
   if (lastLba < 2) return undefined;
   const primary = await readAt(read, size, sectorSize, 1);
   if (primary.table) return primary.table;
-  const backup = await readAt(read, size, sectorSize, lastLba);
-  if (!backup.table) {
-    // A signature and nothing whole behind it: worth telling, and nothing to show.
-    if (!primary.seen) return undefined;
-    return {
-      scheme: 'GPT',
-      sectorSize,
-      partitions: [],
-      notes: [`The partition table is damaged (${primary.damage}), and so is its backup.`],
-    };
+  for (const lba of new Set([lastLba, primary.alternateLba ?? lastLba])) {
+    const { table } = lba > 1 && lba <= lastLba ? await readAt(read, size, sectorSize, lba) : {};
+    if (!table) continue;
+    const why = primary.damage ?? 'it is missing';
+    const note = `The partition table at the start of the disk is damaged (${why}); its backup at the end is shown.`;
+    return { ...table, notes: [note] };
   }
-  const why = primary.damage ?? 'it is not there';
-  return {
-    ...backup.table,
-    notes: [`The partition table at the start of the disk is damaged (${why}); its backup at the end is shown.`],
-  };
+  // A signature alone is worth a note, although there is nothing to list.
+  if (!primary.hasSignature) return undefined;
+  const note = `The partition table is damaged (${primary.damage}), and so is its backup.`;
+  return { scheme: 'GPT', sectorSize, partitions: [], notes: [note] };
 }
 
+/** What came of reading one of the two tables. */
 interface Attempt {
-  readonly table?: Table;
+  readonly table?: ParsedTable;
   /** Why there is no table. */
   readonly damage?: string;
-  /** Whether its signature is there. */
-  readonly seen?: boolean;
+  readonly hasSignature?: boolean;
+  /** Where the other table is, if the header is sound and says so. */
+  readonly alternateLba?: number;
 }
 
-async function readAt(read: Read, size: number, sectorSize: number, lba: number): Promise<Attempt> {
+async function readAt(read: ReadBytes, size: number, sectorSize: number, lba: number): Promise<Attempt> {
   const sector = await read(lba * sectorSize, sectorSize);
-  if (!sector) return { damage: 'its place cannot be read' };
+  if (!sector) return { damage: 'it cannot be read' };
   if (new TextDecoder('latin1').decode(sector.subarray(0, 8)) !== 'EFI PART') return {};
   const header = parseHeader(sector, sectorSize);
-  if (typeof header === 'string') return { seen: true, damage: header };
+  if (typeof header === 'string') return { hasSignature: true, damage: header };
+  const { alternateLba } = header;
   const length = Math.min(header.entryCount, MAX_ENTRIES) * header.entrySize;
   const offset = header.entriesLba * sectorSize;
-  if (offset + length > size) return { seen: true, damage: 'its entries lie outside the disk' };
+  if (offset + length > size) return { hasSignature: true, damage: 'its entries are outside the disk', alternateLba };
   const entries = await read(offset, length);
-  if (!entries) return { seen: true, damage: 'its entries cannot be read' };
+  if (!entries) return { hasSignature: true, damage: 'its entries cannot be read', alternateLba };
   if (header.entryCount <= MAX_ENTRIES && crc32(entries) !== header.entriesCrc)
-    return { seen: true, damage: 'the checksum of its entries is wrong' };
+    return { hasSignature: true, damage: 'the checksum of its entries is wrong', alternateLba };
   return {
     table: { scheme: 'GPT', sectorSize, diskId: header.diskId, notes: [], partitions: parseEntries(entries, header) },
   };
@@ -72,13 +72,14 @@ async function readAt(read: Read, size: number, sectorSize: number, lba: number)
 function parseHeader(sector: Uint8Array, sectorSize: number): Header | string {
   const view = new DataView(sector.buffer, sector.byteOffset, sector.byteLength);
   const headerSize = view.getUint32(12, true);
-  if (headerSize < HEADER_SIZE || headerSize > sectorSize) return 'its header has an impossible length';
+  if (headerSize < HEADER_SIZE || headerSize > sectorSize) return 'its header has an invalid length';
   const summed = sector.slice(0, headerSize);
   summed.fill(0, 16, 20);
   if (crc32(summed) !== view.getUint32(16, true)) return 'the checksum of its header is wrong';
   const entrySize = view.getUint32(84, true);
-  if (entrySize < 128 || entrySize > 4096) return 'its entries have an impossible length';
+  if (entrySize < 128 || entrySize > 4096) return 'its entries have an invalid length';
   return {
+    alternateLba: Number(view.getBigUint64(32, true)),
     entriesLba: Number(view.getBigUint64(72, true)),
     entryCount: view.getUint32(80, true),
     entrySize,
@@ -88,8 +89,8 @@ function parseHeader(sector: Uint8Array, sectorSize: number): Header | string {
   };
 }
 
-function parseEntries(bytes: Uint8Array, { entrySize, sectorSize }: Header): Table['partitions'] {
-  const partitions: Table['partitions'][number][] = [];
+function parseEntries(bytes: Uint8Array, { entrySize, sectorSize }: Header): ParsedTable['partitions'] {
+  const partitions: ParsedTable['partitions'][number][] = [];
   for (let at = 0; at + entrySize <= bytes.length; at += entrySize) {
     const entry = bytes.subarray(at, at + entrySize);
     if (entry.subarray(0, 16).every((byte) => byte === 0)) continue;
@@ -127,4 +128,19 @@ function marksOf(low: number, high: number): string[] {
 function guidAt(bytes: Uint8Array, offset: number): string {
   const order = [3, 2, 1, 0, -1, 5, 4, -1, 7, 6, -1, 8, 9, -1, 10, 11, 12, 13, 14, 15];
   return order.map((i) => (i < 0 ? '-' : (bytes[offset + i] ?? 0).toString(16).padStart(2, '0'))).join('');
+}
+
+// Reflected polynomial of the CRC-32 of Ethernet and zip (UEFI 2.10, 5.3.2). VHDX has another: CRC-32C.
+const POLYNOMIAL = 0xedb88320;
+
+const REMAINDERS = Uint32Array.from({ length: 256 }, (_, byte) => {
+  let remainder = byte;
+  for (let bit = 0; bit < 8; bit++) remainder = remainder & 1 ? (remainder >>> 1) ^ POLYNOMIAL : remainder >>> 1;
+  return remainder;
+});
+
+function crc32(bytes: Uint8Array): number {
+  let remainder = 0xffffffff;
+  for (const byte of bytes) remainder = (remainder >>> 8) ^ (REMAINDERS[(remainder ^ byte) & 0xff] ?? 0);
+  return ~remainder >>> 0;
 }

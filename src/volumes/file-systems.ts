@@ -1,7 +1,10 @@
+import { KiB } from '../base/units.js';
+
 /** What the first bytes of a partition say it holds. */
 export interface FileSystem {
+  /** Such as `NTFS` or `ext4`. */
   readonly name: string;
-  /** The volume's label, where it lies at the start. */
+  /** The volume's label, if it is stored at the start. */
   readonly label?: string;
 }
 
@@ -12,10 +15,9 @@ interface Signature {
   readonly label?: { readonly offset: number; readonly length: number };
 }
 
-const KiB = 1024;
 const EXT = 1 * KiB;
 
-/** In the order of trying: what encrypts or holds others comes before what may lie inside it. */
+/** In the order of trying: what encrypts or contains others comes before what may be inside it. */
 const SIGNATURES: readonly Signature[] = [
   { offset: 3, bytes: '-FVE-FS-', name: 'BitLocker' },
   { offset: 0, bytes: 'LUKS\xba\xbe', name: 'LUKS, encrypted' },
@@ -36,7 +38,7 @@ const SIGNATURES: readonly Signature[] = [
   { offset: 32, bytes: 'NXSB', name: 'APFS' },
 ];
 
-/** Recognises a file system by its first 68 KiB, or as many bytes as there are. */
+/** Recognises a file system by its first 68 KiB, or fewer bytes if there are no more. Undefined if it is not a known one. */
 export function recogniseFileSystem(start: Uint8Array): FileSystem | undefined {
   const found = SIGNATURES.find(({ offset, bytes }) =>
     [...bytes].every((char, i) => start[offset + i] === char.charCodeAt(0)),

@@ -8,7 +8,7 @@ interface Intake {
 }
 
 /** Takes files that are dropped on the page or chosen, and addresses that are typed. */
-export function watchIntake({ onFiles, onAddress }: Intake): void {
+export function watchInputs({ onFiles, onAddress }: Intake): void {
   for (const [id, isMore] of [
     ['files', false],
     ['more-files', true],

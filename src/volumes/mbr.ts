@@ -1,5 +1,5 @@
+import type { ParsedTable, ReadBytes } from './partition.js';
 import { mbrTypeName } from './partition-types.js';
-import type { Read, Table } from './table.js';
 
 const SECTOR = 512;
 const TABLE_OFFSET = 446;
@@ -10,20 +10,20 @@ const MAX_LOGICAL = 256;
 interface Entry {
   readonly active: boolean;
   readonly type: number;
-  /** In sectors, from whatever the table counts from. */
+  /** In sectors, from the place that the table counts from. */
   readonly start: number;
   readonly sectors: number;
 }
 
-/** Reads the partition table of a master boot record, with its logical partitions. Undefined where there is none. */
-export async function readMbr(read: Read, size: number, sectorSize: number): Promise<Table | undefined> {
+/** Reads the partition table of a master boot record, with its logical partitions. Undefined if there is none. */
+export async function readMbr(read: ReadBytes, size: number, sectorSize: number): Promise<ParsedTable | undefined> {
   if (size < SECTOR) return undefined;
   const sector = await read(0, SECTOR);
   const entries = sector && parseEntries(sector);
   if (!entries) return undefined;
   const view = new DataView(sector.buffer, sector.byteOffset, sector.byteLength);
   const signature = view.getUint32(440, true);
-  const partitions: Table['partitions'][number][] = [];
+  const partitions: ParsedTable['partitions'][number][] = [];
   const notes: string[] = [];
   for (const [index, entry] of entries.entries()) {
     if (entry.type === 0 || entry.sectors === 0) continue;
@@ -36,7 +36,7 @@ export async function readMbr(read: Read, size: number, sectorSize: number): Pro
   return { scheme: 'MBR', sectorSize, partitions, notes, ...(signature !== 0 && { diskId }) };
 }
 
-/** The four entries; undefined where the sector cannot be a boot record. */
+/** The four entries; undefined if the sector cannot be a boot record. */
 function parseEntries(sector: Uint8Array): Entry[] | undefined {
   if (sector[510] !== 0x55 || sector[511] !== 0xaa) return undefined;
   const view = new DataView(sector.buffer, sector.byteOffset, sector.byteLength);
@@ -56,7 +56,7 @@ function parseEntries(sector: Uint8Array): Entry[] | undefined {
 }
 
 /** Follows the chain of extended boot records: each names one partition, counted from itself, and the next record. */
-async function readLogical(read: Read, size: number, sectorSize: number, base: number, notes: string[]) {
+async function readLogical(read: ReadBytes, size: number, sectorSize: number, base: number, notes: string[]) {
   const found: { entry: Entry; start: number }[] = [];
   const seen = new Set<number>();
   let lba = base;
@@ -65,7 +65,7 @@ async function readLogical(read: Read, size: number, sectorSize: number, base: n
     const sector = seen.has(lba) || offset + SECTOR > size ? undefined : await read(offset, SECTOR);
     const [entry, next] = (sector && parseEntries(sector)) ?? [];
     if (!entry) {
-      notes.push('The chain of logical partitions is broken: what stands here may not be all of them.');
+      notes.push('The chain of logical partitions is broken: this list may not be complete.');
       break;
     }
     seen.add(lba);
@@ -81,7 +81,7 @@ function describe(
   number: number,
   start: number,
   sectorSize: number,
-): Table['partitions'][number] {
+): ParsedTable['partitions'][number] {
   return {
     number,
     offset: start * sectorSize,

@@ -1,16 +1,16 @@
 import { el } from '../dom.js';
-import type { Work } from '../protocol.js';
+import type { JobProgress } from '../protocol.js';
 import { durationText, shareText, sizeText } from '../wording.js';
-import { sentenceOf } from './context.js';
+import { sentenceOf } from './panel.js';
 
-/** Milliseconds over which the speed is measured. */
+/** Milliseconds over which the speed is averaged. */
 const WINDOW = 4000;
 
-/** Some long work: does it, tells how far it is, and returns what to say at its end. */
-export type Job = (signal: AbortSignal, tell: (work: Work) => void) => Promise<string>;
+/** A long job: does the work, reports its progress, and returns what to show at its end. */
+export type Job = (signal: AbortSignal, onProgress: (progress: JobProgress) => void) => Promise<string>;
 
-/** A button that starts long work, its progress with speed and time left, and the same button to give it up. */
-export class WorkView {
+/** A button that starts a long job, its progress with speed and time left, and the same button to cancel it. */
+export class JobView {
   readonly #button: HTMLButtonElement;
   readonly #bar = el('progress', { max: 1, value: 0, class: 'idle' });
   readonly #text = el('p', { class: 'state' });
@@ -20,14 +20,14 @@ export class WorkView {
   #samples: { readonly at: number; readonly read: number }[] = [];
   #quarter = 0;
 
-  /** `verb` is what the button says; `job` is asked for when it is pressed, and may decline. */
+  /** `verb` is the button's label; `job` is called when it is pressed, and gives undefined if there is nothing to do. */
   constructor(host: HTMLElement, verb: string, job: () => Promise<Job | undefined> | Job | undefined) {
     this.#verb = verb;
     this.#button = el('button', { type: 'button', class: 'primary' }, verb);
     this.#bar.setAttribute('aria-label', `${verb}: progress`);
     this.#button.addEventListener('click', async () => {
       if (this.#running) {
-        this.#running.abort(new DOMException('given up', 'AbortError'));
+        this.#running.abort(new DOMException('cancelled', 'AbortError'));
         return;
       }
       const wanted = await job();
@@ -36,10 +36,10 @@ export class WorkView {
     host.append(el('div', { class: 'work' }, this.#button, this.#bar), this.#text, this.#live);
   }
 
-  /** Ends what runs and forgets what was said. */
+  /** Cancels the running job and clears the text. */
   reset(): void {
     this.#running?.abort(new DOMException('other files were opened', 'AbortError'));
-    this.#say('', true);
+    this.#show('', true);
     this.#bar.value = 0;
     this.#bar.className = 'idle';
   }
@@ -57,14 +57,14 @@ export class WorkView {
     this.#bar.value = 0;
     this.#samples = [{ at: performance.now(), read: 0 }];
     this.#quarter = 0;
-    this.#say('Starting…', true);
+    this.#show('Starting…', true);
     try {
-      const outcome = await job(abort.signal, (work) => this.#tell(work));
+      const outcome = await job(abort.signal, (progress) => this.#report(progress));
       this.#bar.value = 1;
-      this.#say(outcome, true);
+      this.#show(outcome, true);
     } catch (error) {
       this.#bar.value = 0;
-      this.#say(sentenceOf(error) ?? 'Cancelled.', true);
+      this.#show(sentenceOf(error) ?? 'Cancelled.', true);
     } finally {
       this.#running = undefined;
       this.#button.textContent = this.#verb;
@@ -72,7 +72,7 @@ export class WorkView {
     }
   }
 
-  #tell({ done, total, read, toRead }: Work): void {
+  #report({ done, total, read, toRead }: JobProgress): void {
     const now = performance.now();
     this.#samples.push({ at: now, read });
     while ((this.#samples[0]?.at ?? now) < now - WINDOW && this.#samples.length > 2) this.#samples.shift();
@@ -81,7 +81,7 @@ export class WorkView {
     const speed = first && seconds > 0 ? (read - first.read) / seconds : 0;
     this.#bar.value = toRead > 0 ? read / toRead : total > 0 ? done / total : 1;
     const left = speed > 0 ? `, ${durationText((toRead - read) / speed)} left` : '';
-    this.#say(
+    this.#show(
       `${sizeText(Math.round(read))} of ${sizeText(toRead)} read, ${sizeText(Math.round(speed))}/s${left}`,
       false,
     );
@@ -90,8 +90,8 @@ export class WorkView {
     this.#quarter = quarter;
   }
 
-  /** Shows a text, and reads it out where it is worth it. */
-  #say(text: string, aloud: boolean): void {
+  /** Shows a text; `aloud`: screen readers read it out. */
+  #show(text: string, aloud: boolean): void {
     this.#text.textContent = text;
     if (aloud) this.#live.textContent = text;
   }

@@ -1,7 +1,6 @@
 import { el } from '../dom.js';
 import { KINDS, type Kind, type MapBins } from '../protocol.js';
 import { hexText, shareText, sizeText } from '../wording.js';
-import type { Palette } from './map-paint.js';
 
 /** What the kinds are called. */
 const LABELS: Readonly<Record<Kind, string>> = {
@@ -9,11 +8,11 @@ const LABELS: Readonly<Record<Kind, string>> = {
   parent: 'Data in a parent',
   zero: 'Zero',
   unmapped: 'Unmapped',
-  absent: 'In a parent that is not here',
+  absent: 'In a missing parent',
   damaged: 'Damaged',
 };
 
-/** The order in which people are told of them. */
+/** The order in which they are listed. */
 const ORDER: readonly Kind[] = ['data', 'parent', 'zero', 'unmapped', 'absent', 'damaged'];
 
 /** How many bytes of each kind some bins hold. */
@@ -23,7 +22,7 @@ function totalsOf(bins: MapBins): Readonly<Record<Kind, number>> {
   return totals;
 }
 
-/** What a cell holds, in words: where it is, how long, and what of it is what. */
+/** What a cell holds, in words: its place, its length, and the share of each kind. */
 export function cellText(bins: MapBins, cell: number): string {
   const offset = bins.offset + cell * bins.binLength;
   const length = Math.min(bins.binLength, bins.offset + bins.length - offset);
@@ -52,14 +51,4 @@ export function legendItems(bins: MapBins | undefined, kinds: readonly Kind[]): 
       el('span', { class: 'amount' }, amount),
     );
   });
-}
-
-/** Takes the colours from the style sheet, by way of an element that has them. */
-export function readPalette(probe: HTMLElement): Palette {
-  const colourOf = (kind: string): string => {
-    probe.dataset['kind'] = kind;
-    return getComputedStyle(probe).backgroundColor;
-  };
-  const kinds = Object.fromEntries(KINDS.map((kind) => [kind, colourOf(kind)])) as Record<Kind, string>;
-  return { kinds, cursor: colourOf('cursor'), pending: colourOf('pending') };
 }

@@ -1,31 +1,27 @@
-import { join } from 'node:path';
-import { describe, expect, test, vi } from 'vitest';
-import { readContents } from '../../app/contents/contents.js';
-import { recogniseFileSystem } from '../../app/contents/file-systems.js';
-import type { Contents } from '../../app/contents/table.js';
-import { buildImage } from '../support/build-image.js';
+import { describe, expect, test } from 'vitest';
+import { VhdxError } from '../../src/index.js';
+import { type PartitionTable, readPartitionTable, recogniseFileSystem } from '../../src/volumes/index.js';
 import { MiB } from '../support/encode-primitives.js';
-import { saveFile } from '../support/save-image.js';
 import type { SparseFile } from '../support/sparse-file.js';
-import { needs, tempDir, tool } from '../support/tools.js';
-import { inspector } from './support/inspector.js';
-import { blocksOf, fileSystem, fileSystems, partitionedDisk } from './support/other-tools.js';
-import { expectText, openFiles } from './support/reading.js';
+import { fileSystem, fileSystems, partitionedDisk } from './support/made-by-other-tools.js';
 
-vi.setConfig({ testTimeout: 60_000 });
-const app = inspector();
-
-/** The contents of a raw disk; `damaged` says of which offsets nothing can be read. */
-function contentsOf(
+/** The partition table of a raw disk; reads that begin at an offset for which `damaged` says so fail. */
+function tableOf(
   disk: SparseFile,
   sectorSize = 512,
   damaged: (offset: number) => boolean = () => false,
-): Promise<Contents> {
-  const read = async (offset: number, length: number) => (damaged(offset) ? undefined : disk.read(offset, length));
-  return readContents(read, disk.size, sectorSize);
+): Promise<PartitionTable> {
+  const source = {
+    size: disk.size,
+    async readInto(target: Uint8Array, offset: number) {
+      if (damaged(offset)) throw new VhdxError('bat-past-end', 'damaged');
+      target.set(disk.read(offset, target.length));
+    },
+  };
+  return readPartitionTable(source, { sectorSize });
 }
 
-const brief = ({ partitions }: Contents) =>
+const brief = ({ partitions }: PartitionTable) =>
   partitions.map(({ number, offset, length, type }) => [number, offset / 512, length / 512, type]);
 
 describe('a GPT', () => {
@@ -37,21 +33,21 @@ describe('a GPT', () => {
   ];
 
   test('is read as sfdisk wrote it', async () => {
-    const contents = await contentsOf(partitionedDisk('gpt of 512'));
-    expect(contents).toMatchObject({
+    const table = await tableOf(partitionedDisk('gpt of 512'));
+    expect(table).toMatchObject({
       scheme: 'GPT',
       sectorSize: 512,
       diskId: '11111111-2222-4333-8444-555555555555',
       notes: [],
     });
-    expect(brief(contents)).toEqual(listed);
-    expect(contents.partitions.map(({ name }) => name)).toEqual([
+    expect(brief(table)).toEqual(listed);
+    expect(table.partitions.map(({ name }) => name)).toEqual([
       'EFI system partition',
       'Microsoft reserved partition',
       'Größe Ω',
       'root',
     ]);
-    expect(contents.partitions.map(({ marks }) => marks)).toEqual([
+    expect(table.partitions.map(({ marks }) => marks)).toEqual([
       [],
       [],
       ['hidden', 'no drive letter'],
@@ -60,43 +56,43 @@ describe('a GPT', () => {
   });
 
   test('that counts in sectors of 4096 bytes is read as fdisk wrote it', async () => {
-    const contents = await contentsOf(partitionedDisk('gpt of 4096'), 4096);
-    expect(contents).toMatchObject({
+    const table = await tableOf(partitionedDisk('gpt of 4096'), 4096);
+    expect(table).toMatchObject({
       scheme: 'GPT',
       sectorSize: 4096,
       diskId: 'cae10f7e-11ba-f34d-b7b0-6ac212ac7b2e',
       notes: [],
     });
-    expect(contents.partitions.map(({ offset, length }) => [offset / 4096, length / 4096])).toEqual([
+    expect(table.partitions.map(({ offset, length }) => [offset / 4096, length / 4096])).toEqual([
       [256, 16384],
       [16640, 48640],
     ]);
   });
 
-  test('on a disk of other sectors is read all the same, and that is told', async () => {
-    const contents = await contentsOf(partitionedDisk('gpt of 4096'), 512);
-    expect(contents.partitions).toHaveLength(2);
-    expect(contents.notes).toEqual([
+  test('on a disk of other sectors is read all the same, and a note says so', async () => {
+    const table = await tableOf(partitionedDisk('gpt of 4096'), 512);
+    expect(table.partitions).toHaveLength(2);
+    expect(table.notes).toEqual([
       expect.stringMatching(/counts in sectors of 4096 bytes, and the disk has sectors of 512/),
     ]);
   });
 
   test('whose start is overwritten is read from its backup', async () => {
     const disk = partitionedDisk('gpt of 512').write(512 + 40, Uint8Array.of(0xff));
-    const contents = await contentsOf(disk);
-    expect(brief(contents)).toEqual(listed);
-    expect(contents.notes).toEqual([
+    const table = await tableOf(disk);
+    expect(brief(table)).toEqual(listed);
+    expect(table.notes).toEqual([
       'The partition table at the start of the disk is damaged (the checksum of its header is wrong); its backup at the end is shown.',
     ]);
   });
 
   test('whose entries do not fit their checksum is not believed', async () => {
     const disk = partitionedDisk('gpt of 512').write(1024 + 41, Uint8Array.of(0xff));
-    expect((await contentsOf(disk)).notes).toEqual([
+    expect((await tableOf(disk)).notes).toEqual([
       expect.stringMatching(/the checksum of its entries is wrong\); its backup/),
     ]);
     const both = disk.write(disk.size - 33 * 512 + 41, Uint8Array.of(0xff));
-    expect(await contentsOf(both)).toMatchObject({
+    expect(await tableOf(both)).toMatchObject({
       scheme: 'GPT',
       partitions: [],
       notes: [expect.stringMatching(/is damaged .* and so is its backup/)],
@@ -104,24 +100,53 @@ describe('a GPT', () => {
   });
 
   test('whose place cannot be read is read from its backup', async () => {
-    const contents = await contentsOf(partitionedDisk('gpt of 512'), 512, (offset) => offset < MiB);
-    expect(brief(contents)).toEqual(listed);
-    expect(contents.notes).toEqual([expect.stringMatching(/its place cannot be read/)]);
+    const table = await tableOf(partitionedDisk('gpt of 512'), 512, (offset) => offset < MiB);
+    expect(brief(table)).toEqual(listed);
+    expect(table.notes).toEqual([expect.stringMatching(/it cannot be read/)]);
+  });
+});
+
+describe('a GPT on a disk that was enlarged', () => {
+  test('is read from the backup where the primary header says that it is', async () => {
+    const disk = partitionedDisk('gpt of 512').truncate(96 * MiB);
+    expect(await tableOf(disk)).toMatchObject({ scheme: 'GPT', notes: [] });
+    disk.write(1024 + 41, Uint8Array.of(0xff)); // the entries; the header is sound
+    const table = await tableOf(disk);
+    expect(table.partitions).toHaveLength(4);
+    expect(table.notes).toEqual([expect.stringMatching(/the checksum of its entries is wrong\); its backup/)]);
+  });
+});
+
+describe('a source', () => {
+  test('that fails rejects, and does not count as a disk without a table', async () => {
+    const error = new VhdxError('read-failed', 'no');
+    const source = { size: MiB, readInto: () => Promise.reject(error) };
+    await expect(readPartitionTable(source)).rejects.toBe(error);
+  });
+
+  test('that says how large its sectors are needs no option', async () => {
+    const disk = partitionedDisk('gpt of 4096');
+    const source = {
+      size: disk.size,
+      logicalSectorSize: 4096,
+      readInto: async (target: Uint8Array, offset: number) => target.set(disk.read(offset, target.length)),
+    };
+    expect(await readPartitionTable(source)).toMatchObject({ scheme: 'GPT', sectorSize: 4096, notes: [] });
   });
 });
 
 describe('an MBR', () => {
   test('is read as sfdisk wrote it, with its logical partitions', async () => {
-    const contents = await contentsOf(partitionedDisk('mbr'));
-    expect(contents).toMatchObject({ scheme: 'MBR', diskId: 'cafe1234', notes: [] });
-    expect(brief(contents)).toEqual([
+    const table = await tableOf(partitionedDisk('mbr'));
+    expect(table).toMatchObject({ scheme: 'MBR', diskId: 'cafe1234', notes: [] });
+    expect(brief(table)).toEqual([
       [1, 2048, 40960, 'NTFS or exFAT'],
       [2, 43008, 20480, 'Linux file system'],
       [3, 63488, 131072, 'Extended (LBA)'],
       [5, 65536, 20480, 'FAT32'],
       [6, 90112, 20480, 'Linux swap'],
     ]);
-    expect(contents.partitions.map(({ marks }) => marks)).toEqual([['active'], [], [], [], []]);
+    expect(table.partitions.map(({ marks }) => marks)).toEqual([['active'], [], [], [], []]);
   });
 
   test('whose chain of logical partitions goes in circles is read once around', async () => {
@@ -129,16 +154,14 @@ describe('an MBR', () => {
     // The second record's link to the next leads to the first.
     const second = 88064 * 512;
     disk.write(second + 446 + 16, Uint8Array.of(0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0x10, 0, 0));
-    const contents = await contentsOf(disk);
-    expect(contents.partitions).toHaveLength(5);
-    expect(contents.notes).toEqual([
-      'The chain of logical partitions is broken: what stands here may not be all of them.',
-    ]);
+    const table = await tableOf(disk);
+    expect(table.partitions).toHaveLength(5);
+    expect(table.notes).toEqual(['The chain of logical partitions is broken: this list may not be complete.']);
   });
 
   test('whose partitions leave the disk or overlap says so', async () => {
     const disk = partitionedDisk('mbr').write(446 + 16 + 12, Uint8Array.of(0xff, 0xff, 0xff, 0x7f));
-    const { notes } = await contentsOf(disk);
+    const { notes } = await tableOf(disk);
     expect(notes).toEqual(['Partition 2 reaches past the end of the disk.', 'Partitions 2 and 5 overlap.']);
   });
 });
@@ -146,7 +169,7 @@ describe('an MBR', () => {
 describe('a disk that was partitioned over a file system', () => {
   test('shows its partitions, although the superblock of the file system is still there', async () => {
     const disk = partitionedDisk('mbr').write(1024 + 56, Uint8Array.of(0x53, 0xef));
-    const { scheme, partitions, fileSystem } = await contentsOf(disk);
+    const { scheme, partitions, fileSystem } = await tableOf(disk);
     expect({ scheme, fileSystem }).toEqual({ scheme: 'MBR', fileSystem: undefined });
     expect(partitions.length).toBeGreaterThan(1);
   });
@@ -154,7 +177,7 @@ describe('a disk that was partitioned over a file system', () => {
 
 describe('a disk without a partition table', () => {
   test('is recognised by its file system, as WSL makes it', async () => {
-    expect(await contentsOf(fileSystem('ext4'))).toEqual({
+    expect(await tableOf(fileSystem('ext4'))).toEqual({
       scheme: 'none',
       sectorSize: 512,
       partitions: [],
@@ -164,14 +187,14 @@ describe('a disk without a partition table', () => {
   });
 
   test('is not taken for an MBR because of a boot sector', async () => {
-    expect(await contentsOf(fileSystem('ntfs'))).toMatchObject({ scheme: 'none', fileSystem: { name: 'NTFS' } });
+    expect(await tableOf(fileSystem('ntfs'))).toMatchObject({ scheme: 'none', fileSystem: { name: 'NTFS' } });
   });
 
   test('that is empty, tiny or unreadable is said to be so', async () => {
     const zeros = partitionedDisk('mbr').clear(0, 96 * MiB);
-    expect(await contentsOf(zeros)).toEqual({ scheme: 'none', sectorSize: 512, partitions: [], notes: [] });
-    expect(await contentsOf(zeros.truncate(100))).toMatchObject({ scheme: 'none' });
-    expect(await contentsOf(partitionedDisk('mbr'), 512, () => true)).toMatchObject({ scheme: 'unknown' });
+    expect(await tableOf(zeros)).toEqual({ scheme: 'none', sectorSize: 512, partitions: [], notes: [] });
+    expect(await tableOf(zeros.truncate(100))).toMatchObject({ scheme: 'none' });
+    expect(await tableOf(partitionedDisk('mbr'), 512, () => true)).toMatchObject({ scheme: 'unknown' });
   });
 });
 
@@ -201,40 +224,8 @@ describe('a file system', () => {
     });
   });
 
-  test('that nobody knows is not', () => {
+  test('that is not in the list is not', () => {
     expect(recogniseFileSystem(new Uint8Array(68 * 1024))).toBeUndefined();
     expect(recogniseFileSystem(new Uint8Array(512))).toBeUndefined();
   });
-});
-
-describe('the panel with the partitions', () => {
-  for (const [name, logicalSectorSize] of [
-    ['gpt of 512', 512],
-    ['gpt of 4096', 4096],
-  ] as const) {
-    needs(tool('chromium')).test(`shows a ${name}-byte sectors, and leads to the bytes of a partition`, async () => {
-      const disk = partitionedDisk(name);
-      const path = join(await tempDir(), 'disk.vhdx');
-      await saveFile(
-        buildImage({ virtualSize: disk.size, blockSize: MiB, logicalSectorSize, blocks: blocksOf(disk, MiB) }),
-        path,
-      );
-      const page = await app.open();
-      await openFiles(page, path);
-      const count = name === 'gpt of 512' ? 4 : 2;
-      await expectText(
-        page.locator('#contents-state'),
-        `GPT with ${count} partitions, in sectors of ${logicalSectorSize} bytes`,
-      );
-      expect(await page.locator('.partitions tbody tr').count()).toBe(count);
-      await page.locator('.partitions button').first().click();
-      await expectText(
-        page.locator('#bytes-state'),
-        /^Sector (2,048|256) at 0x100000\. Zeros, because nothing is stored here\.$/,
-      );
-      await page.getByLabel('Go to').fill('1');
-      await page.getByLabel('Go to').press('Enter');
-      await expectText(page.locator('#bytes-text'), /45 46 49 20 50 41 52 54 .*EFI PART/);
-    });
-  }
 });
