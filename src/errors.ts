@@ -30,6 +30,8 @@ export type Hint =
 
 /** Longest reason, in UTF-16 units; longer ones are cut. */
 const MAX_REASON = 2000;
+/** Longest file name, in UTF-16 units: no path of an operating system is longer. */
+const MAX_FILE = 4096;
 /** Most attempts that a message lists. */
 const MAX_ATTEMPTS = 20;
 
@@ -97,7 +99,7 @@ export class VhdxError extends Error {
     const { structure, offset, facts, file, path, depth, attempts, hints, finding, cause } = details;
     const lines = (attempts ?? []).slice(0, MAX_ATTEMPTS).map((line) => printableText(line));
     const sentence = printableText(reason, MAX_REASON);
-    const whose = file === undefined ? '' : `${printableText(file)}: `;
+    const whose = file === undefined ? '' : `${printableText(file, MAX_FILE)}: `;
     const advice = (hints ?? []).map((hint) => `\n  ${ADVICE[hint]}`).join('');
     super(
       `${whose}${sentence}${lines.map((line) => `\n  ${line}`).join('')}${advice}`,

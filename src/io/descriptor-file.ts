@@ -222,14 +222,14 @@ export class DescriptorFile implements RandomAccessFile {
   }
 
   #closedByOwner(): VhdxError {
-    return new VhdxError('closed', `${this.#who}: the file handle was closed by its owner`);
+    return new VhdxError('closed', 'the file handle was closed by its owner', { file: this.#who });
   }
 
   #truncated(offset: number): VhdxError {
     return new VhdxError(
       'short-read',
-      `${this.#who} ends at byte ${offset} and had ${this.size} bytes when it was opened: it was cut off while in use`,
-      { offset },
+      `ends at byte ${offset} and had ${this.size} bytes when it was opened: it was truncated while in use`,
+      { file: this.#who, offset },
     );
   }
 

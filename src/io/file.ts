@@ -107,8 +107,8 @@ async function syncFolder(fs: FileSystem, folder: string): Promise<void> {
 
 function refuseOddities(stats: Stats, who: string): void {
   if (stats.isFile() || stats.isBlockDevice()) return;
-  if (stats.isDirectory()) throw new VhdxError('read-failed', `${who}: is a folder, not a file`);
-  throw new VhdxError('read-failed', `${who}: is not a file but a pipe, a socket or a terminal`);
+  if (stats.isDirectory()) throw new VhdxError('read-failed', 'is a folder, not a file', { file: who });
+  throw new VhdxError('read-failed', 'is not a file but a pipe, a socket or a terminal', { file: who });
 }
 
 /** Length in bytes of what a descriptor is open on. */
@@ -125,7 +125,7 @@ async function sizeOf(fs: FileSystem, fd: number, who: string): Promise<number> 
   } catch (cause) {
     throw cause instanceof VhdxError ? cause : readFailed(who, cause);
   }
-  throw new VhdxError('read-failed', `${who}: the device has no end`);
+  throw new VhdxError('read-failed', 'the device has no end', { file: who });
 }
 
 /** Unit of the search for a device's end, in bytes: no device has larger sectors. */

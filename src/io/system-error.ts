@@ -39,13 +39,13 @@ export function systemCode(cause: unknown): string {
 
 /** The error `read-failed` for an error of the operating system. */
 export function readFailed(who: string, cause: unknown, offset?: number): VhdxError {
-  return new VhdxError('read-failed', `${who}: ${reasonOf(cause)}`, { offset, cause });
+  return new VhdxError('read-failed', reasonOf(cause), { file: who, offset, cause });
 }
 
 /** The error for a write that the operating system refused: `exists`, `read-only`, `no-space` or `write-failed`. */
 export function writeFailed(who: string, cause: unknown, offset?: number, reason = reasonOf(cause)): VhdxError {
   const code = WRITE_CODES[systemCode(cause)] ?? 'write-failed';
-  return new VhdxError(code, `${who}: ${reason}`, { offset, cause });
+  return new VhdxError(code, reason, { file: who, offset, cause });
 }
 
 function reasonOf(cause: unknown): string {

@@ -227,7 +227,7 @@ describe('reading', () => {
     await truncate(path, 5000);
     const error = await rejection(source.readInto(new Uint8Array(4096), 4096));
     expect(error).toMatchObject({ code: 'short-read', offset: 5000 });
-    expect(String(error)).toContain(`${path} ends at byte 5000 and had ${MiB} bytes when it was opened`);
+    expect(String(error)).toContain(`${path}: ends at byte 5000 and had ${MiB} bytes when it was opened`);
     await source.readInto(new Uint8Array(904), 4096);
     await source.close?.();
   });

@@ -120,7 +120,7 @@ describe('a bad server', () => {
       'a redirect to itself',
       ({ response }) => void response.writeHead(302, { location: '/disk.vhdx' }).end(),
       'read-failed',
-      'the address leads on to others without end',
+      'the address redirects without end',
     ],
     [
       'a body that ends before its Content-Length',

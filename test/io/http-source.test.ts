@@ -452,7 +452,7 @@ describe('trouble that does not pass', () => {
       },
       1,
       'read-failed',
-      'the address leads on to others without end',
+      'the address redirects without end',
     ],
   ];
 

@@ -91,10 +91,9 @@ export function checkIdentity(opened: Identity, now: Identity, where: string): v
       ? undefined
       : difference('Last-Modified', opened.lastModified, now.lastModified));
   if (change === undefined) return;
-  throw new VhdxError(
-    'source-changed',
-    `${where}: the file on the server was changed while in use (${change}); open it again`,
-  );
+  throw new VhdxError('source-changed', `the file on the server was changed while in use (${change}); open it again`, {
+    file: where,
+  });
 }
 
 function isStrong(etag: string | null): boolean {
@@ -122,14 +121,15 @@ function refusal(response: Response, where: string, first: boolean): VhdxError |
         : 'the server sends whole files only (it knows no range requests); download the file and open it from there',
     );
   }
-  const answer = `${where}: ${MEANINGS[status] ?? 'the server refuses'} (HTTP status ${status})`;
+  const answer = `${MEANINGS[status] ?? 'the server refuses'} (HTTP status ${status})`;
   if (status === 412 || (status === 416 && !first)) {
     return new VhdxError(
       'source-changed',
-      `${where}: the file on the server was changed or cut off while in use (HTTP status ${status})`,
+      `the file on the server was changed or truncated while in use (HTTP status ${status})`,
+      { file: where },
     );
   }
-  const failure = new VhdxError('read-failed', answer);
+  const failure = new VhdxError('read-failed', answer, { file: where });
   if (status === 408 || status === 425 || status === 429 || status >= 500) {
     return new TransientError(failure, retryAfter(headers));
   }
@@ -153,5 +153,5 @@ const MEANINGS: Readonly<Record<number, string>> = {
 };
 
 function unusable(where: string, what: string): VhdxError {
-  return new VhdxError('read-failed', `${where}: ${what}`);
+  return new VhdxError('read-failed', what, { file: where });
 }

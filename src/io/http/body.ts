@@ -112,7 +112,8 @@ export class HttpBody {
   }
 
   #tooLong(): VhdxError {
-    return new VhdxError('read-failed', `${this.#where}: the server sent more bytes than it announced`, {
+    return new VhdxError('read-failed', 'the server sent more bytes than it announced', {
+      file: this.#where,
       offset: this.position,
     });
   }
@@ -120,7 +121,8 @@ export class HttpBody {
   #tooShort(): TransientError {
     const missing = this.end - this.position;
     return new TransientError(
-      new VhdxError('short-read', `${this.#where}: the server sent ${missing} bytes less than it announced`, {
+      new VhdxError('short-read', `the server sent ${missing} bytes less than it announced`, {
+        file: this.#where,
         offset: this.position,
       }),
     );
@@ -128,13 +130,13 @@ export class HttpBody {
 
   #broken(cause: unknown): TransientError {
     return new TransientError(
-      new VhdxError('read-failed', `${this.#where}: the connection broke`, { offset: this.position, cause }),
+      new VhdxError('read-failed', 'the connection broke', { file: this.#where, offset: this.position, cause }),
     );
   }
 }
 
 /** The server says nothing any more. */
 export function stalled(where: string, timeout: number, offset: number): TransientError {
-  const message = `${where}: the server has not sent anything for ${Math.round(timeout / 100) / 10} seconds`;
-  return new TransientError(new VhdxError('read-failed', message, { offset }));
+  const message = `the server has not sent anything for ${Math.round(timeout / 100) / 10} seconds`;
+  return new TransientError(new VhdxError('read-failed', message, { file: where, offset }));
 }

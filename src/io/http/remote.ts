@@ -115,7 +115,7 @@ export class HttpRemote {
     } else {
       checkIdentity(this.#identity, part, this.where);
     }
-    if (response.body === null) throw new VhdxError('read-failed', `${this.where}: the answer has no body`);
+    if (response.body === null) throw new VhdxError('read-failed', 'the answer has no body', { file: this.where });
     return new HttpBody(response.body, part.start, part.end, abort, this.#options.timeout, this.where);
   }
 
@@ -124,7 +124,8 @@ export class HttpRemote {
     const inner = cause instanceof Error ? cause.cause : undefined;
     const errors = [inner, cause].filter((error) => error instanceof Error);
     if (errors.some(({ message }) => /redirect/i.test(message))) {
-      return new VhdxError('read-failed', `${this.where}: the address leads on to others without end`, {
+      return new VhdxError('read-failed', 'the address redirects without end', {
+        file: this.where,
         offset,
         cause,
       });
@@ -133,6 +134,6 @@ export class HttpRemote {
     const what = this.#crossOrigin
       ? 'the server could not be reached, or does not let pages from elsewhere read the file (CORS)'
       : `the server could not be reached${code}`;
-    return new TransientError(new VhdxError('read-failed', `${this.where}: ${what}`, { offset, cause }));
+    return new TransientError(new VhdxError('read-failed', what, { file: this.where, offset, cause }));
   }
 }
