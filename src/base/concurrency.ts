@@ -1,30 +1,8 @@
-/**
- * Waits for a promise no longer than its signal allows: rejects with the signal's reason as soon as that aborts.
- * What the promise does afterwards is nobody's business any more, so it must not write into anyone's memory.
- */
-export function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return promise;
-  return new Promise<T>((resolve, reject) => {
-    const onAbort = () => reject(signal.reason);
-    if (signal.aborted) onAbort();
-    else signal.addEventListener('abort', onAbort, { once: true });
-    const forget = () => signal.removeEventListener('abort', onAbort);
-    promise.then(
-      (value) => {
-        forget();
-        resolve(value);
-      },
-      (error: unknown) => {
-        forget();
-        reject(error);
-      },
-    );
-  });
-}
+import { linkedController } from './abort.js';
 
 /**
- * Several operations under way at once, up to a limit. After the first failure no new one is awaited for, and
- * {@link settle} rejects only when none is running any more: nobody writes into a buffer whose owner was told "failed".
+ * Several operations at once, up to a limit. After the first failure no new one should be started, and {@link settle}
+ * rejects only when none is running any more: nothing writes into a buffer after its owner got the error.
  */
 export class InFlight {
   readonly #limit: number;
@@ -41,7 +19,7 @@ export class InFlight {
     return this.#failed;
   }
 
-  /** Takes an operation that has been started, and waits while there are too many. */
+  /** Takes an operation that has been started, and waits while the limit is reached. */
   async add(operation: Promise<void>): Promise<void> {
     const running: Promise<void> = operation.then(
       () => {
@@ -73,30 +51,28 @@ export class InFlight {
 export type Job = (signal: AbortSignal | undefined) => Promise<void>;
 
 /**
- * Does the parts of one read, all at once. When one fails or the signal aborts, the others are told to stop, and the
- * promise rejects when all of them have: from then on nothing writes into the target.
+ * Does the parts of one read, all at once. When one fails or the signal aborts, the others are aborted, and the
+ * promise rejects when all of them have settled: from then on nothing writes into the target.
  */
 export async function runJobs(jobs: readonly Job[], signal: AbortSignal | undefined): Promise<void> {
   const [first, second] = jobs;
   if (first === undefined) return;
   if (second === undefined) return first(signal);
 
-  const stop = new AbortController();
-  const onAbort = () => stop.abort(signal?.reason);
-  signal?.addEventListener('abort', onAbort, { once: true });
-  const running = jobs.map((job) => job(stop.signal));
+  const { controller, unlink } = linkedController(signal);
+  const running = jobs.map((job) => job(controller.signal));
   try {
     await Promise.all(running);
   } catch (error) {
-    stop.abort(error);
+    controller.abort(error);
     await Promise.allSettled(running);
     throw error;
   } finally {
-    signal?.removeEventListener('abort', onAbort);
+    unlink();
   }
 }
 
-/** Longest time in ms that work goes on before timers, events and painting get their turn. */
+/** Longest time in ms that work goes on before timers, events and painting get their turn, see {@link eventLoopYielder}. */
 const TURN = 20;
 
 const nextTurn = (): Promise<void> =>
@@ -106,8 +82,8 @@ const nextTurn = (): Promise<void> =>
   });
 
 /**
- * Makes a function to be awaited now and then by long work: where the input is in memory nothing else would ever let
- * the event loop turn, and giving up and painting progress would wait for the end.
+ * Makes a function for long work to await now and then. If the input is in memory nothing else would ever let the event
+ * loop turn, and an abort or the painting of progress would wait for the end.
  */
 export function eventLoopYielder(): () => Promise<void> | undefined {
   let last = performance.now();

@@ -1,5 +1,6 @@
+import { untilAborted } from '../base/abort.js';
 import { type FileRange, findOverlap } from '../base/byte-range.js';
-import { eventLoopYielder, untilAborted } from '../base/concurrency.js';
+import { eventLoopYielder } from '../base/concurrency.js';
 import { MiB } from '../base/units.js';
 import type { Core } from '../core/instantiate.js';
 import { type PageCache, pageCacheOf } from '../core/page-cache.js';

@@ -1,5 +1,5 @@
+import { untilAborted } from '../base/abort.js';
 import { checkRead } from '../base/byte-range.js';
-import { untilAborted } from '../base/concurrency.js';
 import { VhdxError } from '../errors.js';
 import { CachedSource } from './cached.js';
 import type { RandomAccessSource, ReadOptions } from './random-access.js';

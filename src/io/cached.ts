@@ -1,5 +1,6 @@
+import { untilAborted } from '../base/abort.js';
 import { checkRead } from '../base/byte-range.js';
-import { type Job, runJobs, untilAborted } from '../base/concurrency.js';
+import { type Job, runJobs } from '../base/concurrency.js';
 import { VhdxError } from '../errors.js';
 import type { RandomAccessSource, ReadOptions } from './random-access.js';
 import { SequenceTracker } from './sequential-reads.js';

@@ -1,4 +1,4 @@
-import { untilAborted } from '../../base/concurrency.js';
+import { untilAborted } from '../../base/abort.js';
 import { VhdxError } from '../../errors.js';
 import { TransientError } from './retry.js';
 import { StallWatch } from './stall.js';

@@ -1,4 +1,4 @@
-import { untilAborted } from '../../base/concurrency.js';
+import { untilAborted } from '../../base/abort.js';
 import type { HttpBody } from './body.js';
 
 /** How long a body waits for somebody to read on, in milliseconds. */

@@ -1,4 +1,4 @@
-import { untilAborted } from '../../base/concurrency.js';
+import { untilAborted } from '../../base/abort.js';
 import { VhdxError } from '../../errors.js';
 import { checkAnswer, checkIdentity, describeUrl, type Identity } from './answer.js';
 import { HttpBody, stalled } from './body.js';
