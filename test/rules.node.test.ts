@@ -2,6 +2,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { rulesPage } from '../scripts/rules-page.mjs';
 import { RULES } from '../src/rules.js';
 
 /** The text of all specs but this one. */
@@ -22,4 +23,17 @@ test('every rule number has a spec that carries it in its title', async () => {
   const text = await specs();
   const numbers = Array.from({ length: 112 }, (_, i) => i + 1);
   expect(numbers.filter((number) => !new RegExp(`['"\`]rule ${number}[:'"\`]`).test(text))).toEqual([]);
+});
+
+test('docs/rules.md is what `npm run docs:rules` writes', async () => {
+  const page = await readFile(join(import.meta.dirname, '../docs/rules.md'), 'utf8');
+  expect(page).toBe(rulesPage(RULES));
+});
+
+test('docs/rules.md lists every rule number', () => {
+  const listed = new Set(
+    [...rulesPage(RULES).matchAll(/^\| ([\d, b]*) \|/gm)].flatMap(([, text]) => text?.split(', ')),
+  );
+  const numbers = Array.from({ length: 112 }, (_, i) => String(i + 1));
+  expect(numbers.filter((number) => !listed.has(number))).toEqual([]);
 });
