@@ -15,7 +15,7 @@ export { checkVhdx, isVhdx, openVhdx } from './disk/open.js';
 export type { OpenOptions, ParentOption, ParentRequest } from './disk/options.js';
 export type { DamagedRange } from './disk/salvage.js';
 export type { Usage, UsageOptions } from './disk/usage.js';
-export { type OperationCode, VhdxError, type VhdxErrorCode, type VhdxErrorDetails } from './errors.js';
+export { type Hint, type OperationCode, VhdxError, type VhdxErrorCode, type VhdxErrorDetails } from './errors.js';
 export type { BlockCounts } from './image/bat-scan.js';
 export type { ReplayMode } from './image/examine.js';
 export type { DiskInfo, DiskType } from './image/info.js';

@@ -62,9 +62,9 @@ export interface Geometry {
   readonly chunkRatio: number;
   /** Number of payload blocks. */
   readonly payloadBlocks: number;
-  /** Number of chunks, each with its sector bitmap block where there is a parent. */
+  /** Number of chunks, each with its sector bitmap block if there is a parent. */
   readonly chunks: number;
-  /** Number of BAT entries that count; what follows them in the region does not. */
+  /** Number of BAT entries that are used; what follows them in the region is ignored. */
   readonly batEntries: number;
 }
 

@@ -26,7 +26,7 @@ const AT_START: ReadonlyArray<readonly [offset: number, signature: readonly numb
 const holds = (bytes: Uint8Array, offset: number, signature: readonly number[]) =>
   signature.every((byte, i) => bytes[offset + i] === byte);
 
-/** What a file is that does not begin as VHDX does. `start` holds its first 520 bytes or fewer, `end` its last 512 or fewer. */
+/** The finding for a file that is not VHDX. `start` holds its first 520 bytes or fewer, `end` its last 512 or fewer. */
 export function describeForeignFile(start: Uint8Array, end: Uint8Array): Finding {
   const other = recogniseOtherFormat(start, end);
   const known = other === undefined ? 'the file does not begin with "vhdxfile"' : `this is ${other}`;
@@ -34,7 +34,7 @@ export function describeForeignFile(start: Uint8Array, end: Uint8Array): Finding
   return finding('file-signature', `not a VHDX file: ${what}`, { structure: 'file identifier', offset: 0 });
 }
 
-/** Says what a file that is not VHDX is, as far as its first 520 and last 512 bytes tell; undefined where they do not. */
+/** Names the format of a file by its first 520 and last 512 bytes; undefined if it is not known. */
 function recogniseOtherFormat(start: Uint8Array, end: Uint8Array): string | undefined {
   if (holds(end, 0, ascii('conectix')) && !holds(start, 0, ascii('conectix'))) return 'a VHD image (fixed)';
   const known = AT_START.find(([offset, signature]) => holds(start, offset, signature));

@@ -22,7 +22,7 @@ export interface Header {
   readonly sequenceNumber: bigint;
   readonly fileWriteGuid: string;
   readonly dataWriteGuid: string;
-  /** {@link ZERO_GUID} where the log is empty. */
+  /** {@link ZERO_GUID} if the log is empty. */
   readonly logGuid: string;
   readonly logVersion: number;
   readonly version: number;
@@ -48,7 +48,7 @@ export interface HeaderSlot {
 /** Both headers of a file. */
 export interface Headers {
   readonly slots: readonly [HeaderSlot, HeaderSlot];
-  /** The header that counts; undefined, and a fatal finding, if there is none or its version is unknown. */
+  /** The current header; undefined, and a fatal finding, if there is none or its version is unknown. */
   readonly current?: Header;
 }
 
@@ -148,18 +148,18 @@ function reportDifferences(current: Header, older: Header, report: Report): void
   );
   if (fields.length === 0) return;
   const place = { structure: `header ${older.copy}`, offset: HEADER_OFFSETS[older.copy - 1] as number };
-  const message = `is older (sequence number ${older.sequenceNumber}, the current one's is ${current.sequenceNumber}) and differs in ${fields.join(', ')}`;
+  const message = `is older (sequence number ${older.sequenceNumber}, the current header has ${current.sequenceNumber}) and differs in ${fields.join(', ')}`;
   report(finding('header-copies-differ', message, place));
 }
 
-/** Whether the log must be replayed before anything else in the file is believed. */
+/** Whether the log must be replayed before anything else in the file is read. */
 export function isDirty(header: Header): boolean {
   return header.logGuid !== ZERO_GUID;
 }
 
 /**
- * Checks where a header says that the log is ([MS-VHDX] 2.2.2, 2.3). What is fatal for a dirty image is a warning for
- * a clean one, whose log nobody reads. Returns the log's place where it can be one.
+ * Checks the place that a header gives for the log ([MS-VHDX] 2.2.2, 2.3). What is fatal for a dirty image is a
+ * warning for a clean one, whose log is not read. Returns the log's place if it is a possible one.
  */
 export function checkLogPlace(header: Header, fileSize: number, report: Report): FileRange | undefined {
   const dirty = isDirty(header);
@@ -177,7 +177,7 @@ export function checkLogPlace(header: Header, fileSize: number, report: Report):
   }
   if (logLength === 0) return undefined;
   if (logOffset % MiB !== 0 || logOffset < MiB || logOffset > Number.MAX_SAFE_INTEGER) {
-    const message = `log offset ${hex(logOffset)} is not a multiple of 1 MiB behind the header section`;
+    const message = `log offset ${hex(logOffset)} is not 1 MiB aligned, or is inside the header section`;
     report(finding('log-offset', message, { structure, offset: base + 72 }, severity));
     return undefined;
   }

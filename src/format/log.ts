@@ -10,8 +10,8 @@ export const LOG_SECTOR_SIZE = 4 * KiB;
 export const FIRST_LOGGED_OFFSET = 192 * KiB;
 
 /**
- * Where in a data descriptor the bytes stand that signature and number displaced in its data sector: the sector's
- * last 4 (TrailingBytes), then its first 8 (LeadingBytes).
+ * Offset in a data descriptor of the bytes that signature and sequence number displaced in its data sector: the
+ * sector's last 4 (TrailingBytes), then its first 8 (LeadingBytes).
  */
 export const DISPLACED_OFFSET = 4;
 /** Length in bytes of TrailingBytes. */
@@ -27,7 +27,7 @@ const DESC = 0x63736564;
 const ZERO = 0x6f72657a;
 const DATA = 0x61746164;
 
-/** The header of a log entry ([MS-VHDX] 2.3.1.1), its fields checked against the ring that it lies in. */
+/** The header of a log entry ([MS-VHDX] 2.3.1.1), its fields checked against the log that it is in. */
 export interface LogEntryHeader {
   /** What messages call the entry. */
   readonly structure: string;
@@ -37,30 +37,30 @@ export interface LogEntryHeader {
   /** How many of them, from the first on, hold descriptors. */
   readonly descriptorSectors: number;
   readonly descriptorCount: number;
-  /** Where the oldest entry that must be replayed lies, in log sectors from the start of the ring. */
+  /** The place of the oldest entry that must be replayed, in log sectors from the start of the log. */
   readonly tail: number;
   readonly sequenceNumber: bigint;
-  /** In bytes: what the file's length was at least when the entry was written; 0 says nothing. */
+  /** In bytes: the least length of the file when the entry was written; 0 makes no claim. */
   readonly flushedFileOffset: number;
-  /** In bytes: what the file's length must be at least after replay. */
+  /** In bytes: the least length of the file after replay. */
   readonly lastFileOffset: number;
 }
 
 /** A descriptor of a log entry ([MS-VHDX] 2.3.1.2, 2.3.1.3): zeros, or one 4 KiB sector of data, to be written. */
 export interface LogDescriptor extends FileRange {
-  /** Which descriptor-sized place of its log sector it has. */
+  /** Its place in its log sector, counted in descriptors. */
   readonly slot: number;
   readonly kind: 'zero' | 'data';
 }
 
-/** Whether a log sector begins a log entry, as far as its signature tells. */
+/** Whether a log sector begins with the signature of a log entry. */
 export function beginsLogEntry(view: DataView, at: number): boolean {
   return view.getUint32(at, true) === LOGE;
 }
 
 /**
- * Parses the entry header at `at`. Undefined where it cannot be one of this log: that ends a sequence, and is no
- * fault of the file, since a ring is full of old and torn entries. The checksum is not looked at.
+ * Parses the entry header at `at`. Undefined if it is not a valid one of this log: that ends a sequence and is no fault
+ * of the file, since old and torn entries are normal in a log. The checksum is not checked.
  *
  * @param ringSectors length of the log in log sectors
  */
@@ -94,8 +94,8 @@ export function parseLogEntryHeader(
 }
 
 /**
- * Parses the descriptors of an entry that lie in its log sector number `index`, which begins at `at`.
- * Undefined where one of them is not valid.
+ * Parses the descriptors of an entry that are in its log sector number `index`, which begins at `at`.
+ * Undefined if one of them is not valid.
  */
 export function parseLogDescriptors(
   view: DataView,

@@ -36,7 +36,7 @@ export interface MetadataEntry extends FileRange {
   readonly isUser: boolean;
   readonly isVirtualDisk: boolean;
   readonly isRequired: boolean;
-  /** The item's name where this reader knows it. */
+  /** The item's name if this reader knows it. */
   readonly name?: ItemName;
 }
 
@@ -54,9 +54,9 @@ export type ItemName =
 
 interface KnownItem {
   readonly name: ItemName;
-  /** Its one possible length in bytes, where it has one. */
+  /** Its length in bytes, if that is fixed. */
   readonly size?: number;
-  /** The flags that it should carry, where the specification says so. */
+  /** The flags that the specification gives it, if it does. */
   readonly flags?: number;
 }
 
@@ -131,8 +131,8 @@ export function encodeMetadataTable(
 }
 
 /**
- * Parses the metadata table ([MS-VHDX] 2.6.1). `bytes` holds its 64 KiB, `region` is where the metadata region lies.
- * Returns the entries whose items can be read; what stands behind the last counted entry is ignored.
+ * Parses the metadata table ([MS-VHDX] 2.6.1). `bytes` holds its 64 KiB, `region` is the metadata region.
+ * Returns the entries whose items can be read; what follows the last counted entry is ignored.
  */
 export function parseMetadataTable(bytes: Uint8Array, region: FileRange, report: Report): MetadataEntry[] | undefined {
   const view = viewOf(bytes);
@@ -144,7 +144,7 @@ export function parseMetadataTable(bytes: Uint8Array, region: FileRange, report:
   const count = view.getUint16(10, true);
   if (count > MAX_ENTRIES) {
     report(
-      finding('metadata-entry-count', `${count} entries, at most ${MAX_ENTRIES} are possible`, {
+      finding('metadata-entry-count', `${count} entries, the maximum is ${MAX_ENTRIES}`, {
         ...place,
         offset: region.offset + 10,
       }),
@@ -173,7 +173,7 @@ export function parseMetadataTable(bytes: Uint8Array, region: FileRange, report:
   }
   const users = entries.filter((entry) => entry.isUser).length;
   if (users > MAX_USER_ENTRIES) {
-    report(finding('metadata-entry-count', `${users} user entries, at most ${MAX_USER_ENTRIES} are possible`, place));
+    report(finding('metadata-entry-count', `${users} user entries, the maximum is ${MAX_USER_ENTRIES}`, place));
   }
   checkOverlaps(entries, report);
   return entries;
@@ -200,9 +200,9 @@ function parseEntry(
     return undefined;
   }
   if (known?.name === 'Incomplete File') {
-    report(finding('incomplete-file', 'the image carries the mark of a creation that never finished', place));
+    report(finding('incomplete-file', 'the image is marked as never completely created', place));
   } else if (!known && (flags & IS_REQUIRED) !== 0) {
-    report(finding('metadata-unknown-required', `required ${label} is unknown`, place));
+    report(finding('metadata-unknown-required', `required ${label} is not supported`, place));
   }
   if (known?.flags !== undefined && (flags & 7) !== known.flags) {
     report(finding('metadata-item-flags', `flags are ${flags & 7}, not ${known.flags}`, place));
@@ -213,7 +213,7 @@ function parseEntry(
     return undefined;
   }
   if (length > 0 && (offset < METADATA_TABLE_SIZE || offset + length > region.length)) {
-    const message = `lies at ${hex(offset)} to ${hex(offset + length)} of a region of ${hex(region.length)} whose first 64 KiB are the table`;
+    const message = `occupies ${hex(offset)} to ${hex(offset + length)} of a region of ${hex(region.length)} whose first 64 KiB are the table`;
     report(finding('metadata-item-offset', message, place));
     return undefined;
   }

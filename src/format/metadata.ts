@@ -19,12 +19,12 @@ const MAX_VIRTUAL_SIZE = 64 * TiB;
 export interface DiskMetadata {
   /** In bytes. */
   readonly blockSize: number;
-  /** Whether blocks are never given back; has no meaning where there is a parent. */
+  /** Whether blocks stay allocated; has no meaning if there is a parent. */
   readonly leaveBlocksAllocated: boolean;
   readonly hasParent: boolean;
   /** In bytes. */
   readonly virtualSize: number;
-  /** Undefined where the image does not have one. */
+  /** Undefined if the image does not have one. */
   readonly virtualDiskId?: string;
   /** In bytes: 512 or 4096. */
   readonly logicalSectorSize: number;
@@ -51,7 +51,7 @@ interface Item {
 }
 
 /**
- * Reads the disk's parameters from the metadata items; undefined where one that is needed is missing or impossible.
+ * Reads the disk's parameters from the metadata items; undefined if a required one is missing or impossible.
  * `bytesOf` gives the bytes of an entry of the table.
  */
 export function parseMetadata(
@@ -60,7 +60,7 @@ export function parseMetadata(
   report: Report,
 ): DiskMetadata | undefined {
   const find = (name: ItemName, absence?: 'metadata-item-missing' | 'metadata-item-absent'): Item | undefined => {
-    const entry = entries.find((candidate) => candidate.name === name);
+    const entry = entries.find((listed) => listed.name === name);
     if (entry) {
       const bytes = bytesOf(entry);
       return { bytes, view: viewOf(bytes), place: entry };
@@ -77,11 +77,11 @@ export function parseMetadata(
   if (!file || logicalSectorSize === undefined || virtualSize === undefined) return undefined;
 
   if (file.hasParent && !locator) {
-    const message = 'the disk has a parent and there is no Parent Locator item';
+    const message = 'the disk has a parent, but there is no Parent Locator item';
     report(finding('parent-locator-missing', message, { structure: 'metadata table' }));
   }
   if (locator && !file.hasParent) {
-    const message = 'the disk has no parent and there is a Parent Locator item';
+    const message = 'the disk has no parent, but there is a Parent Locator item';
     report(finding('parent-locator-extra', message, locator));
   }
   return {

@@ -5,7 +5,7 @@ import { parseGuid, readGuid, writeGuid } from './guid.js';
 const VHDX_LOCATOR_TYPE = 'b04aefb7-d19e-4a81-b789-25b8e9445913';
 const HEADER_SIZE = 20;
 const ENTRY_SIZE = 12;
-/** Six keys are known. Entries may share their texts, so that a small item could unfold to gigabytes. */
+/** Six keys are known. Entries may share their texts, so a small item could expand to gigabytes. */
 const MAX_ENTRIES = 256;
 
 /** What a differencing image says about its parent ([MS-VHDX] 2.6.2.6). */
@@ -16,7 +16,7 @@ export interface ParentLocator {
   readonly linkages: readonly string[];
 }
 
-/** Parses the Parent Locator item; undefined where it cannot be believed. `offset` is its place in the file. */
+/** Parses the Parent Locator item; undefined, and a fatal finding, if it is damaged. `offset` is its place in the file. */
 export function parseParentLocator(bytes: Uint8Array, offset: number, report: Report): ParentLocator | undefined {
   const structure = 'Parent Locator';
   if (bytes.length < HEADER_SIZE) {
@@ -32,7 +32,7 @@ export function parseParentLocator(bytes: Uint8Array, offset: number, report: Re
   const type = readGuid(view, 0);
   if (type !== VHDX_LOCATOR_TYPE) {
     report(
-      finding('locator-type', `unsupported parent type ${type}, only VHDX parents are known`, { structure, offset }),
+      finding('locator-type', `parent type ${type} is not supported, only VHDX parents are`, { structure, offset }),
     );
     return undefined;
   }
@@ -41,7 +41,7 @@ export function parseParentLocator(bytes: Uint8Array, offset: number, report: Re
   }
   const count = view.getUint16(18, true);
   if (HEADER_SIZE + count * ENTRY_SIZE > bytes.length || count > MAX_ENTRIES) {
-    const message = `${count} entries are more than fit in ${bytes.length} bytes, or than the ${MAX_ENTRIES} that are read`;
+    const message = `${count} entries do not fit in ${bytes.length} bytes, or are more than the ${MAX_ENTRIES} that are supported`;
     report(finding('locator-bounds', message, { structure, offset: offset + 18 }));
     return undefined;
   }
@@ -52,16 +52,20 @@ export function parseParentLocator(bytes: Uint8Array, offset: number, report: Re
     const key = readText(bytes, view.getUint32(at, true), view.getUint16(at + 8, true));
     const value = readText(bytes, view.getUint32(at + 4, true), view.getUint16(at + 10, true));
     if (!key || !value) {
-      report(finding('locator-bounds', `the ${key ? 'value' : 'key'} is empty or lies outside the item`, place));
+      report(finding('locator-bounds', `the ${key ? 'value' : 'key'} is empty or outside the item`, place));
       return undefined;
     }
     if (!key.clean || !value.clean) {
       report(
-        finding('locator-text', `${JSON.stringify(key.text)}: an odd length or a NUL in the key or its value`, place),
+        finding(
+          'locator-text',
+          `${JSON.stringify(key.text)}: the key or its value has an odd length or contains a NUL`,
+          place,
+        ),
       );
     }
     if (entries.has(key.text)) {
-      report(finding('locator-duplicate-key', `${JSON.stringify(key.text)} stands twice`, place));
+      report(finding('locator-duplicate-key', `${JSON.stringify(key.text)} is repeated`, place));
     } else {
       entries.set(key.text, value.text);
     }
@@ -69,7 +73,7 @@ export function parseParentLocator(bytes: Uint8Array, offset: number, report: Re
   const linkages = readLinkages(entries, { structure, offset }, report);
   if (!['relative_path', 'volume_path', 'absolute_win32_path'].some((key) => entries.has(key))) {
     report(
-      finding('locator-no-path', 'none of relative_path, volume_path and absolute_win32_path is there', {
+      finding('locator-no-path', 'has none of relative_path, volume_path and absolute_win32_path', {
         structure,
         offset,
       }),
@@ -114,7 +118,7 @@ export function encodeParentLocator(entries: Iterable<readonly [key: string, val
 
 interface LocatorText {
   readonly text: string;
-  /** Whether it is as the specification wants it: whole UTF-16 units, no NUL. */
+  /** Whether it is well formed: whole UTF-16 units, no NUL. */
   readonly clean: boolean;
 }
 
@@ -131,7 +135,7 @@ function readLinkages(
   report: Report,
 ): string[] {
   const linkages: string[] = [];
-  if (!entries.has('parent_linkage')) report(finding('locator-linkage', 'there is no parent_linkage', place));
+  if (!entries.has('parent_linkage')) report(finding('locator-linkage', 'has no parent_linkage', place));
   for (const key of ['parent_linkage', 'parent_linkage2']) {
     const text = entries.get(key);
     if (text === undefined) continue;

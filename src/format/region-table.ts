@@ -159,7 +159,7 @@ function parseEntries({ copy, offset: base, bytes }: RegionTableCopy, report: Re
   const count = view.getUint32(8, true);
   if (count > MAX_ENTRIES) {
     report(
-      finding('region-entry-count', `${count} entries, at most ${MAX_ENTRIES} are possible`, {
+      finding('region-entry-count', `${count} entries, the maximum is ${MAX_ENTRIES}`, {
         structure: table,
         offset: base + 8,
       }),
@@ -185,10 +185,10 @@ function parseEntries({ copy, offset: base, bytes }: RegionTableCopy, report: Re
     }
     seen.add(guid);
     if (region.required && !known) {
-      report(finding('region-unknown-required', `required region ${guid} is unknown`, entry));
+      report(finding('region-unknown-required', `required region ${guid} is not supported`, entry));
     }
     if (region.offset % MiB !== 0 || region.offset < MiB || region.offset > Number.MAX_SAFE_INTEGER) {
-      const message = `offset ${hex(region.offset)} is not a multiple of 1 MiB behind the header section`;
+      const message = `offset ${hex(region.offset)} is not 1 MiB aligned, or is inside the header section`;
       report(finding('region-offset', message, entry));
     } else if (region.length % MiB !== 0 || region.length === 0) {
       report(finding('region-length', `length ${hex(region.length)} is not a positive multiple of 1 MiB`, entry));

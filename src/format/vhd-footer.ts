@@ -3,7 +3,7 @@ import { MiB } from '../base/units.js';
 /** Length in bytes of the footer of a VHD. */
 export const VHD_FOOTER_SIZE = 512;
 
-/** Size in bytes that a disk has as a VHD for Azure: rounded up to 1 MiB. The footer comes behind it. */
+/** Size in bytes that a disk has as a VHD for Azure: rounded up to 1 MiB. The footer follows it. */
 export function vhdDiskSize(virtualSize: number): number {
   return Math.ceil(virtualSize / MiB) * MiB;
 }

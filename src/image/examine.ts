@@ -32,7 +32,7 @@ import type { TranslatorImage } from './translator.js';
 /** How a dirty image is treated: its log replayed in memory, or the image refused. */
 export type ReplayMode = 'memory' | 'refuse';
 
-/** Bytes read at the start of the file: everything of the header section that means something. */
+/** Bytes read at the start of the file: the used part of the header section. */
 const SECTION_SIZE = (REGION_TABLE_OFFSETS[1] as number) + REGION_TABLE_SIZE;
 /** Bytes read at the start of the metadata region: the table, and as a rule all items. */
 const METADATA_READ_SIZE = METADATA_TABLE_SIZE + 64 * KiB;
@@ -41,7 +41,7 @@ const METADATA_READ_SIZE = METADATA_TABLE_SIZE + 64 * KiB;
 export interface Examination {
   /** Everything that is wrong or worth knowing, fatal findings too. */
   readonly findings: Finding[];
-  /** The file as it is after replay; the input itself where there was nothing to replay. */
+  /** The file as it is after replay; the input itself if there was nothing to replay. */
   source: RandomAccessSource;
   creator?: string;
   /** Both copies, as the file has them. */
@@ -62,7 +62,7 @@ export interface Examination {
 export type CompleteExamination = Examination &
   Required<Pick<Examination, 'header' | 'metadata' | 'geometry'>> & { readonly regions: Regions };
 
-/** Whether nothing that reading needs is missing or in doubt. */
+/** Whether everything that reading needs is there and valid. */
 export function isComplete(examination: Examination): examination is CompleteExamination {
   return examination.geometry !== undefined && !examination.findings.some(({ severity }) => severity === 'fatal');
 }
@@ -75,7 +75,7 @@ export function translatorImage({ source, geometry, regions, log }: CompleteExam
 
 /**
  * Reads and checks the structures of an image, from the file identifier to the metadata, and collects what it finds.
- * A fault of the format never rejects: what depends on it stays undefined. Rejects where the input cannot be read.
+ * A fault of the format never rejects: what depends on it stays undefined. Rejects if the input cannot be read.
  */
 export async function examine(
   core: Core,
@@ -139,7 +139,7 @@ async function examineIdentifier(
   report(describeForeignFile(start, end));
 }
 
-/** Replays the log where that is allowed; false, and a fatal finding, where the image stays as it is on disk. */
+/** Replays the log if that is allowed; false, and a fatal finding, if the image stays as it is on disk. */
 async function replayDirtyLog(
   examination: Examination,
   core: Core,

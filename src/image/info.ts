@@ -2,7 +2,7 @@ import { isDirty } from '../format/header.js';
 import type { ReplaySummary } from '../log/replay.js';
 import type { CompleteExamination, Examination } from './examine.js';
 
-/** Whether blocks are all allocated from the start, allocated when written, or only where they differ from a parent. */
+/** Whether all blocks are allocated from the start, only when they are written, or only if they differ from a parent. */
 export type DiskType = 'fixed' | 'dynamic' | 'differencing';
 
 /** Everything that an image says about itself: plain data that survives `JSON.stringify`. Sizes and offsets in bytes. */
@@ -19,15 +19,15 @@ export interface DiskInfo {
   readonly physicalSectorSize: number;
   /** VirtualDiskId; undefined in the few images that have none. */
   readonly virtualDiskId?: string;
-  /** What the image says of the program that made it. */
+  /** The program that created the image, as the image names it. */
   readonly creator: string;
-  /** Length of the file as it lies there. */
+  /** Length of the file, before replay. */
   readonly fileSize: number;
   /** Payload blocks to one sector bitmap block. */
   readonly chunkRatio: number;
-  /** How many the disk has. */
+  /** Number of payload blocks of the disk. */
   readonly payloadBlocks: number;
-  /** How many entries of the BAT count. */
+  /** Number of BAT entries that are used. */
   readonly batEntries: number;
   /** The current header. */
   readonly header: {
@@ -47,7 +47,7 @@ export interface DiskInfo {
     readonly length: number;
     readonly replay?: ReplaySummary;
   };
-  /** What the region table lists, regions that this reader does not know too. */
+  /** What the region table lists, unknown regions included. */
   readonly regions: readonly {
     readonly guid: string;
     readonly name: string;
@@ -55,7 +55,7 @@ export interface DiskInfo {
     readonly length: number;
     readonly required: boolean;
   }[];
-  /** What the metadata table lists, items that this reader does not know too. */
+  /** What the metadata table lists, unknown items included. */
   readonly metadataItems: readonly {
     readonly id: string;
     readonly name: string;
@@ -69,7 +69,7 @@ export interface DiskInfo {
   readonly parentLocator?: Readonly<Record<string, string>>;
 }
 
-/** The type of a disk; LeaveBlockAllocated has no meaning where there is a parent ([MS-VHDX] 2.6.2.1). */
+/** The type of a disk; LeaveBlockAllocated has no meaning if there is a parent ([MS-VHDX] 2.6.2.1). */
 function diskType({
   hasParent,
   leaveBlocksAllocated,
@@ -81,7 +81,7 @@ function diskType({
   return leaveBlocksAllocated ? 'fixed' : 'dynamic';
 }
 
-/** Gathers what an examination found. `fileSize` is the length of the file as it lies there. */
+/** Gathers what an examination found. `fileSize` is the length of the file, before replay. */
 export function describe(examination: CompleteExamination, fileSize: number): DiskInfo {
   const { header, metadata, geometry } = examination;
   const { logOffset, logLength, ...rest } = header;

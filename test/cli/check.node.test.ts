@@ -36,7 +36,7 @@ describe('vhdx check', () => {
     expect(status).toBe(3);
     expect(stdout).toContain(': repairable');
     expect(stdout).toContain(
-      'leaked-space [MS-VHDX 2.5]: The file holds space that nothing refers to; no data is lost.',
+      'leaked-space [MS-VHDX 2.5]: The file contains space that nothing refers to; no data is lost.',
     );
     expect((await checkJson(path)).report.status).toBe('repairable');
   });
@@ -49,7 +49,7 @@ describe('vhdx check', () => {
     const { status, stdout } = await vhdx('check', path);
     expect(status).toBe(2);
     expect(stdout).toContain(': corrupt');
-    expect(stdout).toContain('bat-past-end [MS-VHDX 2.5.1]: The block lies past the end of the file');
+    expect(stdout).toContain('bat-past-end [MS-VHDX 2.5.1]: The block is past the end of the file');
     const { bat } = buildImage({}).layout;
     expect(stdout).toContain(`BAT entry 3 (at 0x${(bat.offset + 24).toString(16)}): payload block 3`);
     const { report } = await checkJson(path);

@@ -64,7 +64,7 @@ describe('type and bounds', () => {
       'locator-type',
       options(),
     );
-    expect(error.message).toMatch(/unsupported parent type 8b7ca206-4790-4b9a-b8fe-575f050f886e/);
+    expect(error.message).toMatch(/parent type 8b7ca206-4790-4b9a-b8fe-575f050f886e is not supported/);
   });
 
   test('rule 101: a locator that is shorter than its header is refused', async () => {
