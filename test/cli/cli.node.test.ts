@@ -6,6 +6,7 @@ import { ending, expectFailure, saved, startVhdx, vhdx } from '../support/comman
 import { GiB, KiB, MiB, TiB } from '../support/encode-primitives.js';
 import { GUID } from '../support/encode-structures.js';
 import type { ImageSpec } from '../support/image-spec.js';
+import { SLOW } from '../support/time-limits.js';
 import { needs, tempDir, tool } from '../support/tools.js';
 
 const qemuImg = tool('qemu-img');
@@ -86,7 +87,7 @@ describe('bad input', () => {
     expect({ status, stdout }).toMatchObject({ status: 1, stdout: expect.stringContaining('unreadable') });
   });
 
-  test('a folder, a missing file and a server that is not there are told as such', async () => {
+  test('a folder, a missing file and a server that is not there are told as such', SLOW.programs, async () => {
     const folder = await tempDir();
     const url = 'http://127.0.0.1:9/disk.vhdx?key=secret';
     for (const command of ['info', 'check', 'map', 'read', 'checksum']) {
@@ -97,7 +98,7 @@ describe('bad input', () => {
     const result = await vhdx('info', url);
     expectFailure(result, 1, 'vhdx: http://127.0.0.1:9/disk.vhdx: ', 'could not be reached');
     expect(result.stderr).not.toContain('secret');
-  }, 60_000);
+  });
 
   needs(qemuImg).test('another format is named', async () => {
     const folder = await tempDir();

@@ -9,8 +9,11 @@ import type { DiskModel } from '../support/disk-model.js';
 import { MiB } from '../support/encode-primitives.js';
 import { expectContent } from '../support/expect-opening.js';
 import { fiveMembers } from '../support/five-members.js';
+import { propertyRuns } from '../support/property-runs.js';
 import { expectSameBytes } from '../support/same-bytes.js';
 import type { ByteRange } from '../support/sparse-file.js';
+
+import { SLOW } from '../support/time-limits.js';
 
 /** Asserts that extents are what is read: in order, without gaps, data where it lies, and zeros elsewhere. */
 function expectExtents(
@@ -62,7 +65,7 @@ describe('random chains', () => {
     ['sectors of 4096 bytes', { logicalSectorSize: 4096, maxBlockSize: 4 * MiB }],
     ['several chunks and blocks of any size', { manyChunks: true }],
   ] as const) {
-    test(`${title}: they read as their models say, in any part`, { timeout: 60_000 }, async () => {
+    test(`${title}: they read as their models say, in any part`, SLOW.properties, async () => {
       await fc.assert(
         fc.asyncProperty(casesOf(arbitraryChain(limits)), async ({ chain, ranges, order, dirty }) => {
           const spoilt = dirty === null ? undefined : (chain.files[dirty] as BuiltImage);
@@ -80,7 +83,7 @@ describe('random chains', () => {
           }
           await disk.close();
         }),
-        { numRuns: 50 },
+        propertyRuns(50),
       );
     });
   }

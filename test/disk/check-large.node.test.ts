@@ -10,6 +10,7 @@ import { type BuiltImage, buildImage } from '../support/build-image.js';
 import { MiB, TiB } from '../support/encode-primitives.js';
 import { type BlockSpec, STATE } from '../support/image-spec.js';
 import { saveFile } from '../support/save-image.js';
+import { SLOW } from '../support/time-limits.js';
 import { tempDir } from '../support/tools.js';
 
 const BLOCKS = 64 * MiB;
@@ -72,7 +73,7 @@ async function buildProgram(): Promise<string> {
 }
 
 describe('64 TiB in blocks of 1 MiB', () => {
-  test('a check stays under 150 MB of memory', { timeout: 120_000 }, async () => {
+  test('a check stays under 150 MB of memory', SLOW.largest, async () => {
     const program = await buildProgram();
     const sound = await checkApart(buildImage(spec), program);
     expect(sound.report).toMatchObject({
@@ -83,7 +84,7 @@ describe('64 TiB in blocks of 1 MiB', () => {
     expect(sound.peak).toBeLessThan(150 * 1000 * 1000);
   });
 
-  test('and so it does where all entries of many pages are bad', { timeout: 120_000 }, async () => {
+  test('and so it does where all entries of many pages are bad', SLOW.largest, async () => {
     const image = buildImage(spec);
     const page = new Uint8Array(64 * 1024);
     for (let i = 0; i < page.length; i += 8) page[i] = 4;

@@ -8,6 +8,8 @@ import { GiB, KiB, MiB, TiB } from '../support/encode-primitives.js';
 import { type BlockSpec, STATE } from '../support/image-spec.js';
 import { expectSameBytes } from '../support/same-bytes.js';
 
+import { SLOW } from '../support/time-limits.js';
+
 const present = (seed: number): BlockSpec => ({ state: STATE.fullyPresent, data: pattern(seed) });
 const presentBlocks = (...blocks: number[]) => Object.fromEntries(blocks.map((block) => [block, present(block)]));
 
@@ -117,7 +119,7 @@ describe('the largest disk', () => {
     });
   }
 
-  test('with holes only: its extents are one, and its checksum needs no time', { timeout: 60_000 }, async () => {
+  test('with holes only: its extents are one, and its checksum needs no time', SLOW.largest, async () => {
     const disk = await openVhdx(buildImage({ blockSize: 256 * MiB, virtualSize: 64 * TiB, blocks: {} }).source());
     const extents = [];
     for await (const extent of disk.extents()) extents.push(extent);

@@ -10,6 +10,8 @@ import { GiB, KiB, MiB } from '../support/encode-primitives.js';
 import { type BlockSpec, STATE } from '../support/image-spec.js';
 import { expectSameBytes } from '../support/same-bytes.js';
 
+import { SLOW } from '../support/time-limits.js';
+
 const present = (seed: number): BlockSpec => ({ state: STATE.fullyPresent, data: pattern(seed) });
 const image = buildImage({
   blocks: Object.fromEntries([0, 1, 2, 3, 4, 5, 6, 7].map((block) => [block, present(block)])),
@@ -200,7 +202,7 @@ describe('a source that fails', () => {
   });
 });
 
-test('many disks at once, with more pages than there is room for', { timeout: 60_000 }, async () => {
+test('many disks at once, with more pages than there is room for', SLOW.largest, async () => {
   const disks = await Promise.all(Array.from({ length: 6 }, () => openVhdx(large.source({ latency: 1 }))));
   const reads = disks.flatMap((disk, d) =>
     listed.map(async (block, i) => {

@@ -5,8 +5,11 @@ import { crc32c, crc32cCombine, type Extent, openVhdx, type VhdxDisk } from '../
 import { arbitraryImage, arbitraryRange } from '../support/arbitrary-images.js';
 import { crc32cReference } from '../support/crc32c-reference.js';
 import { concatBytes, MiB } from '../support/encode-primitives.js';
+import { propertyRuns } from '../support/property-runs.js';
 import { expectSameBytes } from '../support/same-bytes.js';
 import type { ByteRange } from '../support/sparse-file.js';
+
+import { SLOW } from '../support/time-limits.js';
 
 const images = arbitraryImage({ manyChunks: true });
 const cases = images.chain((image) =>
@@ -46,7 +49,7 @@ async function assembled(
 }
 
 describe('any part of any image', () => {
-  test('reads as its model says', { timeout: 60_000 }, async () => {
+  test('reads as its model says', SLOW.properties, async () => {
     await fc.assert(
       fc.asyncProperty(cases, async ({ image, ranges }) => {
         const disk = await openVhdx(image.image.source());
@@ -55,11 +58,11 @@ describe('any part of any image', () => {
         }
         await disk.close();
       }),
-      { numRuns: 100 },
+      propertyRuns(100),
     );
   });
 
-  test('reads the same by read, readInto, stream, extents and checksum', { timeout: 60_000 }, async () => {
+  test('reads the same by read, readInto, stream, extents and checksum', SLOW.properties, async () => {
     await fc.assert(
       fc.asyncProperty(cases, async ({ image, ranges }) => {
         const disk = await openVhdx(image.image.source());
@@ -75,11 +78,11 @@ describe('any part of any image', () => {
         expect(await disk.checksum({ offset, length })).toBe(crc32cReference(expected));
         await disk.close();
       }),
-      { numRuns: 60 },
+      propertyRuns(60),
     );
   });
 
-  test('reads the same when all reads are under way at once, from a slow source', { timeout: 60_000 }, async () => {
+  test('reads the same when all reads are under way at once, from a slow source', SLOW.properties, async () => {
     await fc.assert(
       fc.asyncProperty(cases, async ({ image, ranges }) => {
         const disk = await openVhdx(image.image.source({ latency: 1 }));
@@ -97,12 +100,12 @@ describe('any part of any image', () => {
         }
         await disk.close();
       }),
-      { numRuns: 40 },
+      propertyRuns(40),
     );
   });
 });
 
-test('the checksum of a whole disk is that of its parts put together, holes and all', { timeout: 60_000 }, async () => {
+test('the checksum of a whole disk is that of its parts put together, holes and all', SLOW.properties, async () => {
   await fc.assert(
     fc.asyncProperty(
       images,
@@ -119,7 +122,7 @@ test('the checksum of a whole disk is that of its parts put together, holes and 
         await disk.close();
       },
     ),
-    { numRuns: 25 },
+    propertyRuns(25),
   );
 });
 

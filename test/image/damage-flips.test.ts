@@ -1,4 +1,5 @@
 // Flipped bytes and garbage in the structures of an image: an error, a finding, or reads that stay inside of blocks;
+
 // never a crash, a hang, or bytes of something else.
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -13,7 +14,9 @@ import { KiB, MiB } from '../support/encode-primitives.js';
 import { expectContent } from '../support/expect-opening.js';
 import { type BlockSpec, STATE } from '../support/image-spec.js';
 import { fixHeaderChecksum, fixRegionTableChecksum } from '../support/patch-image.js';
+import { propertyRuns } from '../support/property-runs.js';
 import { expectSameBytes } from '../support/same-bytes.js';
+import { SLOW } from '../support/time-limits.js';
 
 const present = (seed: number): BlockSpec => ({ state: STATE.fullyPresent, data: pattern(seed) });
 const blocks = {
@@ -138,10 +141,10 @@ describe('one flipped byte', () => {
     ['a child', child, chainModel, base],
     ['a dirty image', dirty, modelOf(plain), undefined],
   ] as const) {
-    test(`in the header section of ${title}: an error, or the same content`, { timeout: 60_000 }, async () => {
+    test(`in the header section of ${title}: an error, or the same content`, SLOW.properties, async () => {
       await fc.assert(
         fc.asyncProperty(section, (flip) => expectSameOrRefused(flipped(image, [flip]), model, parent)),
-        { numRuns: 100 },
+        propertyRuns(100),
       );
     });
   }
@@ -158,37 +161,41 @@ describe('one flipped byte', () => {
       [bat.offset, 8 * 8],
       [bat.offset + 4096 * 8, 8],
     );
-    test(`in the metadata or the BAT of ${title}: an error, or reads that stay inside of blocks`, {
-      timeout: 60_000,
-    }, async () => {
-      await fc.assert(
-        fc.asyncProperty(places, (flip) => expectBounded(flipped(image, [flip]), members)),
-        { numRuns: 150 },
-      );
-    });
+    test(
+      `in the metadata or the BAT of ${title}: an error, or reads that stay inside of blocks`,
+      SLOW.properties,
+      async () => {
+        await fc.assert(
+          fc.asyncProperty(places, (flip) => expectBounded(flipped(image, [flip]), members)),
+          propertyRuns(150),
+        );
+      },
+    );
   }
 
-  test('in the sector bitmap of a child: sectors come from the child or from its parent, each from its own place', {
-    timeout: 60_000,
-  }, async () => {
-    const bitmap = child.layout.bitmapOffset(0);
-    await fc.assert(
-      fc.asyncProperty(flipIn([bitmap, 256]), async (flip) => {
-        const image = flipped(child, [flip]);
-        const disk = await openVhdx(image.source(), { parent: base.source() });
-        const bytes = await disk.read(0, MiB);
-        const own = image.read(child.layout.blockOffset(0), MiB);
-        const bits = image.read(bitmap, 256);
-        const inherited = modelOf(base).expected(0, MiB);
-        for (let sector = 0; sector < 2048; sector++) {
-          const has = ((bits[sector >> 3] as number) >> (sector & 7)) & 1;
-          const from = (has ? own : inherited).subarray(sector * 512, (sector + 1) * 512);
-          expectSameBytes(bytes.subarray(sector * 512, (sector + 1) * 512), from, `sector ${sector}`);
-        }
-      }),
-      { numRuns: 30 },
-    );
-  });
+  test(
+    'in the sector bitmap of a child: sectors come from the child or from its parent, each from its own place',
+    SLOW.properties,
+    async () => {
+      const bitmap = child.layout.bitmapOffset(0);
+      await fc.assert(
+        fc.asyncProperty(flipIn([bitmap, 256]), async (flip) => {
+          const image = flipped(child, [flip]);
+          const disk = await openVhdx(image.source(), { parent: base.source() });
+          const bytes = await disk.read(0, MiB);
+          const own = image.read(child.layout.blockOffset(0), MiB);
+          const bits = image.read(bitmap, 256);
+          const inherited = modelOf(base).expected(0, MiB);
+          for (let sector = 0; sector < 2048; sector++) {
+            const has = ((bits[sector >> 3] as number) >> (sector & 7)) & 1;
+            const from = (has ? own : inherited).subarray(sector * 512, (sector + 1) * 512);
+            expectSameBytes(bytes.subarray(sector * 512, (sector + 1) * 512), from, `sector ${sector}`);
+          }
+        }),
+        propertyRuns(30),
+      );
+    },
+  );
 });
 
 describe('garbage', () => {
@@ -214,28 +221,30 @@ describe('garbage', () => {
     { minLength: 1, maxLength: 4 },
   );
 
-  test('in any structure, with the checksums made right again: an error, or reads that stay inside of blocks', {
-    timeout: 60_000,
-  }, async () => {
-    await fc.assert(
-      fc.asyncProperty(garbage, async (writes) => {
-        const image = child.clone();
-        for (const { at, bytes } of writes) image.write(at, bytes);
-        for (const copy of [0, 1] as const) fixRegionTableChecksum(fixHeaderChecksum(image, copy), copy);
-        const disk = await openVhdx(image.source(), { parent: [base.source()] }).catch(formatError);
-        const report = await checkVhdx(image.source(), { parent: [base.source()] });
-        expect(report.findings.every(({ code }) => code in RULES)).toBe(true);
-        if (disk instanceof VhdxError) return;
-        for (const offset of [0, 3 * MiB + 5, Math.max(0, disk.size - 4096)]) {
-          if (offset < disk.size) await disk.read(offset, Math.min(4096, disk.size - offset)).catch(formatError);
-        }
-        await disk.close();
-      }),
-      { numRuns: 200 },
-    );
-  });
+  test(
+    'in any structure, with the checksums made right again: an error, or reads that stay inside of blocks',
+    SLOW.properties,
+    async () => {
+      await fc.assert(
+        fc.asyncProperty(garbage, async (writes) => {
+          const image = child.clone();
+          for (const { at, bytes } of writes) image.write(at, bytes);
+          for (const copy of [0, 1] as const) fixRegionTableChecksum(fixHeaderChecksum(image, copy), copy);
+          const disk = await openVhdx(image.source(), { parent: [base.source()] }).catch(formatError);
+          const report = await checkVhdx(image.source(), { parent: [base.source()] });
+          expect(report.findings.every(({ code }) => code in RULES)).toBe(true);
+          if (disk instanceof VhdxError) return;
+          for (const offset of [0, 3 * MiB + 5, Math.max(0, disk.size - 4096)]) {
+            if (offset < disk.size) await disk.read(offset, Math.min(4096, disk.size - offset)).catch(formatError);
+          }
+          await disk.close();
+        }),
+        propertyRuns(200),
+      );
+    },
+  );
 
-  test('as a whole file is refused', { timeout: 60_000 }, async () => {
+  test('as a whole file is refused', SLOW.properties, async () => {
     const file = fc.tuple(fc.boolean(), fc.uint8Array({ maxLength: 2000 }), fc.nat({ max: 3 * MiB }));
     await fc.assert(
       fc.asyncProperty(file, async ([signed, start, size]) => {
@@ -245,7 +254,7 @@ describe('garbage', () => {
         formatError(await openVhdx(bytes).catch((error: unknown) => error));
         expect(await checkVhdx(bytes)).toMatchObject({ status: 'unreadable' });
       }),
-      { numRuns: 50 },
+      propertyRuns(50),
     );
   });
 });

@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { CachedSource, type CacheOptions } from '../../src/io/cached.js';
+import { propertyRuns } from '../support/property-runs.js';
 import { hasSettled, rejection, ScriptedSource, sourceBytes, turn, wrongAt } from '../support/scripted-source.js';
 
 const KiB = 1024;
@@ -121,7 +122,7 @@ describe('what is read', () => {
       while (!(await hasSettled(all))) for (const call of source.calls.splice(0)) call.answer();
       await all;
     };
-    await fc.assert(fc.asyncProperty(fc.array(stepOf(size), { maxLength: 12 }), run), { numRuns: 60 });
+    await fc.assert(fc.asyncProperty(fc.array(stepOf(size), { maxLength: 12 }), run), propertyRuns(60));
   });
 });
 

@@ -8,6 +8,8 @@ import { expectRefused } from '../support/expect-opening.js';
 import { STATE } from '../support/image-spec.js';
 import { mark, markable, marksOf, unmark, withLog } from '../support/log-marks.js';
 
+import { SLOW } from '../support/time-limits.js';
+
 const SECTOR = 4 * KiB;
 const largeLog = (length: number) => ({ places: { log: { length } } });
 
@@ -36,7 +38,7 @@ describe('many changes', () => {
     expect(await marksOf(dirty, 700)).toEqual(marks);
   });
 
-  test('more changes than are kept track of are refused', { timeout: 60_000 }, async () => {
+  test('more changes than are kept track of are refused', SLOW.largest, async () => {
     const image = markable(largeLog(34 * MiB));
     // Written by hand: the log builder is made for clarity, and not for a million descriptors.
     const descriptorCount = 2 ** 20 + 1;

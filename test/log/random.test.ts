@@ -1,4 +1,5 @@
 // Random logs against plain models, and random damage to them: what is read is what the specification says is left of
+
 // the log, or an error; never anything else.
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -13,7 +14,9 @@ import { KiB, MiB } from '../support/encode-primitives.js';
 import { expectContent, expectRefused } from '../support/expect-opening.js';
 import { STATE } from '../support/image-spec.js';
 import { mark, markable, marksOf, unmark, withLog } from '../support/log-marks.js';
+import { propertyRuns } from '../support/property-runs.js';
 import { expectSameBytes } from '../support/same-bytes.js';
+import { SLOW } from '../support/time-limits.js';
 
 const SECTOR = 4 * KiB;
 const PLACES = 16;
@@ -21,7 +24,7 @@ const PLACES = 16;
 describe('random dirty images', () => {
   const images = arbitraryDirtyImage({ maxBlockSize: 2 * MiB });
 
-  test('the disk reads as it was before its structures were spoilt', { timeout: 60_000 }, async () => {
+  test('the disk reads as it was before its structures were spoilt', SLOW.properties, async () => {
     const runs = images.chain((dirty) =>
       fc.tuple(fc.constant(dirty), fc.array(arbitraryRange(dirty), { maxLength: 3 })),
     );
@@ -35,11 +38,11 @@ describe('random dirty images', () => {
         }
         await disk.close();
       }),
-      { numRuns: 60 },
+      propertyRuns(60),
     );
   });
 
-  test('the file reads as it was, but for headers and log', { timeout: 60_000 }, async () => {
+  test('the file reads as it was, but for headers and log', SLOW.properties, async () => {
     const core = await loadCore();
     await fc.assert(
       fc.asyncProperty(images, async ({ image, replayed }) => {
@@ -58,7 +61,7 @@ describe('random dirty images', () => {
           expectSameBytes(bytes, replayed.read(offset, length), `from ${offset} on`);
         }
       }),
-      { numRuns: 60 },
+      propertyRuns(60),
     );
   });
 });
@@ -185,79 +188,83 @@ function marksLeft(steps: readonly Step[], invalid: ReadonlySet<number>): number
 }
 
 describe('random logs', () => {
-  test('whole or damaged, they are replayed as far as the specification lets them', { timeout: 60_000 }, async () => {
+  test('whole or damaged, they are replayed as far as the specification lets them', SLOW.properties, async () => {
     await fc.assert(
       fc.asyncProperty(plans, async (plan) => {
         const { image, marks } = carryOut(plan);
         if (marks) expect(await marksOf(image, PLACES)).toEqual(marks);
         else await expectRefused(image, 'log-no-sequence');
       }),
-      { numRuns: 300 },
+      propertyRuns(300),
     );
   });
 
-  test('a byte flipped anywhere in the log gives the old content, less of the log, or an error', {
-    timeout: 60_000,
-  }, async () => {
-    const steps = [1, 2, 3].map((value) => ({ writes: [{ place: value, value, sectors: 1 }], tail: 0 }));
-    const { image } = carryOut({ steps, damages: [], startSector: 253, firstSequence: 7n, foreign: true });
-    const { log } = image.layout;
-    const possible = [
-      [0, 1, 2, 3],
-      [0, 1, 2, 0],
-      [0, 1, 0, 0],
-    ].map(String);
-    await fc.assert(
-      fc.asyncProperty(
-        fc.integer({ min: 0, max: log.length - 1 }),
-        fc.integer({ min: 1, max: 255 }),
-        async (at, flip) => {
-          const flipped = image.clone();
-          flipped.write(log.offset + at, Uint8Array.of((image.read(log.offset + at, 1)[0] as number) ^ flip));
-          const marks = await marksOf(flipped, 4).catch((error: { code?: string }) => {
-            expect(error.code).toBe('log-no-sequence');
-            return undefined;
-          });
-          if (marks) expect(possible).toContain(String(marks));
-          // What no entry of the sequence uses, changes nothing: it has the last three sectors and the first three.
-          const sector = Math.floor(at / SECTOR);
-          if (sector >= 3 && sector < 253) expect(marks).toEqual([0, 1, 2, 3]);
-        },
-      ),
-      { numRuns: 100 },
-    );
-  });
-
-  test('a file cut off anywhere is refused, whether the log or the blocks lie at its end', {
-    timeout: 60_000,
-  }, async () => {
-    for (const places of [{}, { log: { offset: 16 * MiB } }]) {
-      const image = buildImage({
-        places,
-        blocks: { 0: { state: STATE.fullyPresent, data: 0 } },
-        firstBlockOffset: 8 * MiB,
-      });
-      writeLog(image, { entries: [{ descriptors: [mark(image, 0, 1)] }] });
-      expect(await marksOf(image, 1)).toEqual([1]);
-      const codes = [
-        'file-signature',
-        'file-too-small',
-        'header-none-valid',
-        'log-outside-file',
-        'log-truncated-file',
-      ] as const;
+  test(
+    'a byte flipped anywhere in the log gives the old content, less of the log, or an error',
+    SLOW.properties,
+    async () => {
+      const steps = [1, 2, 3].map((value) => ({ writes: [{ place: value, value, sectors: 1 }], tail: 0 }));
+      const { image } = carryOut({ steps, damages: [], startSector: 253, firstSequence: 7n, foreign: true });
+      const { log } = image.layout;
+      const possible = [
+        [0, 1, 2, 3],
+        [0, 1, 2, 0],
+        [0, 1, 0, 0],
+      ].map(String);
       await fc.assert(
         fc.asyncProperty(
-          fc.oneof(
-            fc.integer({ min: 0, max: image.size - 1 }),
-            fc.integer({ min: image.size - MiB, max: image.size - 1 }),
-          ),
-          async (size) => {
-            await expectRefused(image.clone().truncate(size) as typeof image, codes);
+          fc.integer({ min: 0, max: log.length - 1 }),
+          fc.integer({ min: 1, max: 255 }),
+          async (at, flip) => {
+            const flipped = image.clone();
+            flipped.write(log.offset + at, Uint8Array.of((image.read(log.offset + at, 1)[0] as number) ^ flip));
+            const marks = await marksOf(flipped, 4).catch((error: { code?: string }) => {
+              expect(error.code).toBe('log-no-sequence');
+              return undefined;
+            });
+            if (marks) expect(possible).toContain(String(marks));
+            // What no entry of the sequence uses, changes nothing: it has the last three sectors and the first three.
+            const sector = Math.floor(at / SECTOR);
+            if (sector >= 3 && sector < 253) expect(marks).toEqual([0, 1, 2, 3]);
           },
         ),
-        { numRuns: 60 },
+        propertyRuns(100),
       );
-    }
-  });
+    },
+  );
+
+  test(
+    'a file cut off anywhere is refused, whether the log or the blocks lie at its end',
+    SLOW.properties,
+    async () => {
+      for (const places of [{}, { log: { offset: 16 * MiB } }]) {
+        const image = buildImage({
+          places,
+          blocks: { 0: { state: STATE.fullyPresent, data: 0 } },
+          firstBlockOffset: 8 * MiB,
+        });
+        writeLog(image, { entries: [{ descriptors: [mark(image, 0, 1)] }] });
+        expect(await marksOf(image, 1)).toEqual([1]);
+        const codes = [
+          'file-signature',
+          'file-too-small',
+          'header-none-valid',
+          'log-outside-file',
+          'log-truncated-file',
+        ] as const;
+        await fc.assert(
+          fc.asyncProperty(
+            fc.oneof(
+              fc.integer({ min: 0, max: image.size - 1 }),
+              fc.integer({ min: image.size - MiB, max: image.size - 1 }),
+            ),
+            async (size) => {
+              await expectRefused(image.clone().truncate(size) as typeof image, codes);
+            },
+          ),
+          propertyRuns(60),
+        );
+      }
+    },
+  );
 });

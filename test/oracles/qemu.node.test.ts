@@ -144,7 +144,6 @@ describe('images of more than one chunk', () => {
         }
         await disk.close();
       },
-      60_000,
     );
   }
 

@@ -13,6 +13,7 @@ import { modelOf } from '../support/disk-model.js';
 import { MiB } from '../support/encode-primitives.js';
 import { STATE } from '../support/image-spec.js';
 import { saveFile } from '../support/save-image.js';
+import { SLOW } from '../support/time-limits.js';
 import { needs, run } from '../support/tools.js';
 import { root } from './module-graph.js';
 
@@ -89,7 +90,7 @@ beforeAll(async () => {
   await mkdir(join(page, 'images'));
   await saveFile(dirtied(child, structureSectors(child)), join(page, 'images/child.avhdx'));
   await saveFile(parent, join(page, 'images/base.vhdx'));
-}, 120_000);
+});
 
 /** Chooses the images in the page, as a person does, and returns what the page then says. */
 async function chooseImages(opened: WatchedPage): Promise<string> {
@@ -139,7 +140,7 @@ describe.each(Object.entries(BUNDLERS))('a page bundled by %s', (_name, { comman
       expect(await chooseImages(opened)).toBe(EXPECTED);
       expect(opened.complaints).toEqual([]);
     },
-    120_000,
+    SLOW.wholePackage.timeout,
   );
 });
 
@@ -166,7 +167,7 @@ describe("a page of Vite's development server", () => {
       expect(said).not.toMatch(COMPLAINT);
       expect(await withNodeModules(join(page, 'node_modules/.vite/deps'))).toEqual([]);
     },
-    120_000,
+    SLOW.wholePackage.timeout,
   );
 });
 
@@ -184,6 +185,6 @@ describe('a page that imports a module of Node, and what the package does not ha
       expect(said).toMatch(COMPLAINT);
       expect(await withNodeModules(join(bad, folder))).toEqual(['index.js']);
     },
-    120_000,
+    SLOW.wholePackage.timeout,
   );
 });

@@ -26,7 +26,7 @@ describe('the documentation site', () => {
   beforeAll(async () => {
     const { status, stdout, stderr } = await run(process.execPath, ['scripts/docs.mjs'], { cwd: root });
     if (status !== 0) throw new Error(stdout + stderr);
-  }, 300_000);
+  });
 
   test('is made without a warning, and every link in it leads somewhere', () => {
     expect(pages().flatMap(brokenLinks)).toEqual([]);

@@ -55,19 +55,15 @@ describe.each(['examples', 'test/bundlers'])('the packages of %s', (folder) => {
 });
 
 describe('the emulator', () => {
-  needs(examples, qemuImg, tool('seabios')).test(
-    'boots from a dynamic image and reads all over it',
-    async () => {
-      const raw = join(await tempDir(), 'boot.raw');
-      const [greeting, text] = ['The boot sector says: ', 'hello from the far end\r\n'];
-      await writeFile(raw, bootDisk(64 * MiB, 130_000, greeting, text));
-      const image = await toVhdx(raw);
-      const before = await readFile(image);
-      expect(await example('boot.mjs', image)).toMatchObject({ status: 0, stdout: greeting + text, stderr: '' });
-      expect(before.equals(await readFile(image))).toBe(true);
-    },
-    60_000,
-  );
+  needs(examples, qemuImg, tool('seabios')).test('boots from a dynamic image and reads all over it', async () => {
+    const raw = join(await tempDir(), 'boot.raw');
+    const [greeting, text] = ['The boot sector says: ', 'hello from the far end\r\n'];
+    await writeFile(raw, bootDisk(64 * MiB, 130_000, greeting, text));
+    const image = await toVhdx(raw);
+    const before = await readFile(image);
+    expect(await example('boot.mjs', image)).toMatchObject({ status: 0, stdout: greeting + text, stderr: '' });
+    expect(before.equals(await readFile(image))).toBe(true);
+  });
 });
 
 describe('balena’s libraries', () => {
@@ -106,24 +102,20 @@ describe('balena’s libraries', () => {
     ['a partition', MiB],
     ['a disk without a partition table, as WSL makes them,', 0],
   ] as const) {
-    needs(examples, qemuImg, mkfs).test(
-      `list and read files of ${what} in an image`,
-      async () => {
-        const folder = await tempDir();
-        const { notes, photo, ...files } = await tree(folder);
-        const image = await ext4Image(start, files.folder, join(folder, 'ext4.raw'));
-        const before = await readFile(image);
+    needs(examples, qemuImg, mkfs).test(`list and read files of ${what} in an image`, async () => {
+      const folder = await tempDir();
+      const { notes, photo, ...files } = await tree(folder);
+      const image = await ext4Image(start, files.folder, join(folder, 'ext4.raw'));
+      const before = await readFile(image);
 
-        const ok = { status: 0, stderr: '' };
-        expect(await example('ext4.mjs', image)).toMatchObject({ ...ok, stdout: `1: ${32 * MiB} bytes, ext4\n` });
-        expect(await example('ext4.mjs', image, '/')).toMatchObject({ ...ok, stdout: 'lost+found\nhome\n' });
-        expect(await example('ext4.mjs', image, '/home/ada/notes.txt')).toMatchObject({ ...ok, stdout: notes });
-        const { bytes } = await example('ext4.mjs', image, '/home/ada/photo.raw');
-        expect(Buffer.compare(bytes, photo)).toBe(0);
-        expect(before.equals(await readFile(image))).toBe(true);
-      },
-      60_000,
-    );
+      const ok = { status: 0, stderr: '' };
+      expect(await example('ext4.mjs', image)).toMatchObject({ ...ok, stdout: `1: ${32 * MiB} bytes, ext4\n` });
+      expect(await example('ext4.mjs', image, '/')).toMatchObject({ ...ok, stdout: 'lost+found\nhome\n' });
+      expect(await example('ext4.mjs', image, '/home/ada/notes.txt')).toMatchObject({ ...ok, stdout: notes });
+      const { bytes } = await example('ext4.mjs', image, '/home/ada/photo.raw');
+      expect(Buffer.compare(bytes, photo)).toBe(0);
+      expect(before.equals(await readFile(image))).toBe(true);
+    });
   }
 
   needs(examples, qemuImg).test('are not asked about a disk without such a file system', async () => {
@@ -136,41 +128,37 @@ describe('balena’s libraries', () => {
 });
 
 describe('the page that verifies', () => {
-  needs(examples, chromiumProgram).test(
-    'tells in a worker whether an image holds what was promised',
-    async () => {
-      const folder = await tempDir();
-      const warnings: string[] = [];
-      await build({
-        root: join(examples.folder, 'verify'),
-        configFile: false,
-        customLogger: { ...createLogger('silent'), warn: (message) => warnings.push(message) },
-        build: { outDir: join(folder, 'page'), emptyOutDir: true, reportCompressedSize: false },
-        logLevel: 'warn',
-      });
-      expect(warnings).toEqual([]);
+  needs(examples, chromiumProgram).test('tells in a worker whether an image holds what was promised', async () => {
+    const folder = await tempDir();
+    const warnings: string[] = [];
+    await build({
+      root: join(examples.folder, 'verify'),
+      configFile: false,
+      customLogger: { ...createLogger('silent'), warn: (message) => warnings.push(message) },
+      build: { outDir: join(folder, 'page'), emptyOutDir: true, reportCompressedSize: false },
+      logLevel: 'warn',
+    });
+    expect(warnings).toEqual([]);
 
-      const image = buildImage({ blocks: { 3: { state: STATE.fullyPresent, data: pattern(3) } } });
-      const { size, expected } = modelOf(image);
-      const checksum = crc32cReference(expected(0, size)).toString(16).padStart(8, '0');
-      const path = join(folder, 'disk.vhdx');
-      await saveFile(image, path);
+    const image = buildImage({ blocks: { 3: { state: STATE.fullyPresent, data: pattern(3) } } });
+    const { size, expected } = modelOf(image);
+    const checksum = crc32cReference(expected(0, size)).toString(16).padStart(8, '0');
+    const path = join(folder, 'disk.vhdx');
+    await saveFile(image, path);
 
-      const page = await openFolder(join(folder, 'page'));
-      const verify = async (file: string, promised: string) => {
-        await page.setInputFiles('[name=image]', file);
-        await page.fill('[name=expected]', promised);
-        await page.click('button');
-        const output = page.locator('output:not(:empty)');
-        await output.waitFor();
-        return output.innerHTML();
-      };
-      expect(await verify(path, checksum.toUpperCase())).toBe('disk.vhdx is what was promised');
-      expect(await verify(path, '00000000')).toBe(`disk.vhdx differs: it has ${checksum}`);
-      const noImage = join(folder, 'page/index.html');
-      expect(await verify(noImage, checksum)).toMatch(/^index.html: /);
-      expect(page.complaints).toEqual([]);
-    },
-    60_000,
-  );
+    const page = await openFolder(join(folder, 'page'));
+    const verify = async (file: string, promised: string) => {
+      await page.setInputFiles('[name=image]', file);
+      await page.fill('[name=expected]', promised);
+      await page.click('button');
+      const output = page.locator('output:not(:empty)');
+      await output.waitFor();
+      return output.innerHTML();
+    };
+    expect(await verify(path, checksum.toUpperCase())).toBe('disk.vhdx is what was promised');
+    expect(await verify(path, '00000000')).toBe(`disk.vhdx differs: it has ${checksum}`);
+    const noImage = join(folder, 'page/index.html');
+    expect(await verify(noImage, checksum)).toMatch(/^index.html: /);
+    expect(page.complaints).toEqual([]);
+  });
 });

@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { propertyRuns } from './property-runs.js';
 import { expectSameBytes } from './same-bytes.js';
 import { SparseFile } from './sparse-file.js';
 
@@ -67,7 +68,7 @@ describe('a sparse file', () => {
         for (const { offset, bytes } of file.pieces()) pieces.set(bytes, offset);
         expectSameBytes(pieces, plain);
       }),
-      { numRuns: 200 },
+      propertyRuns(200),
     );
   });
 

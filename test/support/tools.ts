@@ -4,8 +4,16 @@ import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { onTestFinished, test } from 'vitest';
+import { inject, onTestFinished, test } from 'vitest';
 import { findProgram } from '../../scripts/programs.mjs';
+import { SLOW } from './time-limits.js';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** Whether specs may use what is outside the package; `npm run test:quick` leaves it alone, installed or not. */
+    readonly withPrograms: boolean;
+  }
+}
 
 /** Something outside the package that a spec needs: a program, or an image beside the checkout. */
 export interface Need {
@@ -29,7 +37,8 @@ export interface Sample extends Need {
   unpacked(): Promise<string>;
 }
 
-const isCI = Boolean(process.env['CI']) && process.env['CI'] !== 'false';
+const isQuick = !inject('withPrograms');
+const mayLeaveOut = isQuick || !process.env['CI'] || process.env['CI'] === 'false';
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
 /**
@@ -37,8 +46,12 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
  * `tool('pyvhdi')` is the Python that can import that module.
  */
 export function tool(name: string): Program {
-  const found = findProgram(name);
-  const missing = found === undefined ? `${name} is not installed` : undefined;
+  const found = isQuick ? undefined : findProgram(name);
+  const missing = isQuick
+    ? `${name} is not for a quick run`
+    : found === undefined
+      ? `${name} is not installed`
+      : undefined;
   const path = () => {
     if (found === undefined) throw new Error(`${missing} (npm run setup installs it)`);
     return found;
@@ -60,7 +73,8 @@ export function tool(name: string): Program {
 export function sample(name: string, { requiredInCI }: { requiredInCI: boolean }): Sample {
   const packed = join(root, '../shared/samples', `${name}.bz2`);
   const bunzip2 = tool('bunzip2');
-  const missing = existsSync(packed) ? bunzip2.missing : `../shared/samples/${basename(packed)} is not there`;
+  const missing =
+    isQuick || existsSync(packed) ? bunzip2.missing : `../shared/samples/${basename(packed)} is not there`;
   return { missing, requiredInCI, unpacked: () => unpack(packed, name, bunzip2) };
 }
 
@@ -88,9 +102,9 @@ type Declare = (title: string, body: () => Promise<void> | void, timeout?: numbe
 export function needs(...wanted: readonly Need[]): { readonly test: Declare } {
   const absent = wanted.filter(({ missing }) => missing !== undefined);
   const reason = absent.map(({ missing }) => missing).join(', ');
-  const mustFail = isCI && absent.some(({ requiredInCI }) => requiredInCI);
+  const mustFail = !mayLeaveOut && absent.some(({ requiredInCI }) => requiredInCI);
   return {
-    test(title, body, timeout) {
+    test(title, body, timeout = SLOW.programs.timeout) {
       if (absent.length === 0) test(title, body, timeout);
       else if (mustFail) {
         test(`${title} (${reason})`, () => {

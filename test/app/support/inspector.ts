@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright';
 import { build } from 'vite';
 import { afterAll, beforeAll, expect, onTestFinished } from 'vitest';
+import { SLOW } from '../../support/time-limits.js';
 import { tempDir, tool } from '../../support/tools.js';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
@@ -60,7 +61,7 @@ export function inspector() {
       build: { outDir: folder },
     });
     started = await chromium.launch(launchOptions());
-  });
+  }, SLOW.programs.timeout);
   afterAll(async () => {
     await started?.close();
     if (folder !== '') await rm(folder, { recursive: true, force: true });

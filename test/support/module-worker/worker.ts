@@ -1,4 +1,5 @@
 import { startTests, type Task, type VitestRunner } from '@vitest/runner';
+import { TIME_LIMIT } from '../time-limits.js';
 import { specs } from './specs.js';
 
 /** What became of one spec in the worker. */
@@ -9,8 +10,6 @@ export interface WorkerResult {
   /** What failed, one text for each error. */
   readonly errors: readonly string[];
 }
-
-const SECOND = 1000;
 
 // The part of Vitest's surroundings in a page that `expect` looks for, and which a worker does not have.
 Object.assign(globalThis, {
@@ -30,8 +29,8 @@ const runner: VitestRunner = {
     sequence: { shuffle: false, concurrent: false, seed: 1, hooks: 'stack', setupFiles: 'list' },
     chaiConfig: undefined,
     maxConcurrency: 1,
-    testTimeout: 30 * SECOND,
-    hookTimeout: 60 * SECOND,
+    testTimeout: TIME_LIMIT,
+    hookTimeout: TIME_LIMIT,
     retry: 0,
     includeTaskLocation: false,
     tags: [],

@@ -1,0 +1,17 @@
+/** How long a spec or a hook may take, in milliseconds, also on a machine that is busy with other work. */
+export const TIME_LIMIT = 15_000;
+
+/**
+ * What may take longer, and why, in milliseconds: `test(title, SLOW.properties, body)`.
+ * `needs(…).test` gives {@link SLOW.programs} by itself; numbers are written nowhere else.
+ */
+export const SLOW = {
+  /** Properties that open and read some hundred generated images; when one fails, finding the smallest takes as long again. */
+  properties: { timeout: 60_000 },
+  /** Other programs (the built command, QEMU, 7-Zip, Chromium), started often, that may have to wait for a processor. */
+  programs: { timeout: 90_000 },
+  /** The largest images: tens of millions of BAT entries, a log of a hundred thousand changes. */
+  largest: { timeout: 120_000 },
+  /** The package as a whole is built, type-checked, packed, installed or documented. */
+  wholePackage: { timeout: 300_000 },
+} as const;

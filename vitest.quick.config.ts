@@ -1,0 +1,29 @@
+import { defineConfig } from 'vitest/config';
+import base from './vitest.config.js';
+
+// What `npm run test:quick` runs after every change: Node alone, nothing that is not in the checkout, a tenth of the
+// property runs. Specs that are about other programs as a whole are not loaded; single ones are shown as left out.
+export default defineConfig({
+  test: {
+    ...base.test,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'quick',
+          include: ['test/**/*.test.ts'],
+          exclude: [
+            'test/{app,oracles,engines}/**',
+            'test/cli/*.node.test.ts', // these start the built command
+            'test/package/!(architecture|docblocks|manifest).test.ts',
+            'test/disk/check-large.node.test.ts',
+            'test/**/*.page.test.ts',
+            'test/support/build-*.node.test.ts',
+            'test/io/page.node.test.ts',
+          ],
+        },
+      },
+    ],
+    provide: { propertyRuns: Number(process.env['VHDX_PROPERTY_RUNS'] ?? 0.1), withPrograms: false },
+  },
+});
