@@ -53,7 +53,7 @@ export interface LogEntryFields {
 }
 
 /** The bytes of a log entry. */
-function encodeLogEntry(entry: LogEntryFields): Uint8Array {
+export function encodeLogEntry(entry: LogEntryFields): Uint8Array {
   const { descriptors } = entry;
   const descriptorArea = Math.ceil((64 + 32 * descriptors.length) / SECTOR) * SECTOR;
   const sectors = descriptors.filter((descriptor) => 'bytes' in descriptor).length + (entry.extraSectors ?? 0);
