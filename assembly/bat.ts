@@ -1,36 +1,35 @@
 /** Translation of virtual offsets through the block allocation table ([MS-VHDX] 2.5). */
+import { beginExtents, endExtents, hasRoom, pushData, pushExtent, writeHeader } from './extents';
+import { EXTENTS_HEADER } from './memory';
+import { findPage } from './pages';
 import {
-  BAD_STATE,
-  beginExtents,
   DRAFT_UNMAPPED,
-  endExtents,
   FULLY_PRESENT,
-  hasRoom,
+  HEADER_RESULT,
   OFFSET_MISSING,
   OFFSET_RANGE,
   PARTIAL_WITHOUT_PARENT,
   PARTIALLY_PRESENT,
-  pushData,
-  pushExtent,
   RESERVED,
+  RESERVED_STATE,
   UNMAPPED,
-} from './extents';
-import { EXTENTS_HEADER } from './memory';
-import { findPage } from './pages';
+} from './shared-numbers';
 
 /** Entries of a page: 64 KiB of 8 bytes each. */
 const PAGE_ENTRIES_SHIFT: u64 = 13;
-const PAGE_ENTRIES: u64 = 1 << 13;
-const FILE_OFFSET: u64 = 0xfffffffffff00000;
+/** Entries of a page. */
+export const PAGE_ENTRIES: u64 = 1 << PAGE_ENTRIES_SHIFT;
+/** The bits of an entry that are its file offset. */
+export const FILE_OFFSET: u64 = 0xfffffffffff00000;
 const FIRST_BLOCK: u64 = 0x100000;
 /** Past this, an f64 does not hold every integer. */
 const LAST_OFFSET: u64 = 1 << 53;
 
-/** What an entry says: a payload state, or what is wrong with it. The end of the file is not looked at. */
+/** What an entry says: a payload state, or what is wrong with it, but for the end of the file. */
 export function classify(entry: u64, hasParent: bool): u32 {
   const state = <u32>(entry & 7);
   if (state < RESERVED) return state;
-  if (state == RESERVED) return BAD_STATE;
+  if (state == RESERVED) return RESERVED_STATE;
   if (state == DRAFT_UNMAPPED) return UNMAPPED;
   if (state == PARTIALLY_PRESENT && !hasParent) return PARTIAL_WITHOUT_PARENT;
   const file = entry & FILE_OFFSET;
@@ -40,9 +39,9 @@ export function classify(entry: u64, hasParent: bool): u32 {
 }
 
 /**
- * Writes the extents of a range of the virtual disk, up to the first BAT page that is not there, or to the end of the
- * output area, and returns their number. Where it stopped, and the page it lacks, stand in the extents' header.
- * The range lies inside the disk; blocks are `1 << blockShift` bytes, chunks `1 << ratioShift` blocks.
+ * Writes the extents of a range of the virtual disk, up to the first BAT page that is not loaded, or to the end of the
+ * output area, and returns their number. The header has the offset at which it stopped and the page that it lacks.
+ * The range is inside the disk; blocks are `1 << blockShift` bytes, chunks `1 << ratioShift` blocks.
  */
 export function translate(
   disk: u32,
@@ -94,15 +93,15 @@ export function translate(
 }
 
 /**
- * Reads the BAT entry of a sector bitmap block: returns its state, and writes its file offset into the header's third
- * place. Where its page is not there, the page stands in the header's second place, otherwise -1.
+ * Reads the BAT entry of a sector bitmap block: returns its state, and writes its file offset into the header as the
+ * result. If its page is not loaded, the header has the page, otherwise -1.
  */
 export function sectorBitmapEntry(disk: u32, index: f64): u32 {
   const page = <u32>(<u64>index >> PAGE_ENTRIES_SHIFT);
   const address = findPage(disk, page);
-  store<f64>(EXTENTS_HEADER, address == 0 ? <f64>page : -1, 8);
+  writeHeader(0, address == 0 ? <f64>page : -1);
   if (address == 0) return 0;
   const bits = load<u64>(address + ((<usize>(<u64>index & (PAGE_ENTRIES - 1))) << 3));
-  store<f64>(EXTENTS_HEADER, <f64>(bits & FILE_OFFSET), 16);
+  store<f64>(EXTENTS_HEADER, <f64>(bits & FILE_OFFSET), HEADER_RESULT * 8);
   return <u32>(bits & 7);
 }

@@ -13,7 +13,6 @@ export {
   extentsCapacity,
   extentsHeaderAddress,
   memoryEnd,
-  pageBytes,
   pagesAddress,
   pageSlots,
   scanCountsAddress,

@@ -20,6 +20,8 @@
  * The host asks for the addresses through the functions at the end, so that no number is written twice.
  */
 
+import { PAGE_BYTES } from './shared-numbers';
+
 const KiB: usize = 1024;
 
 /** The eight tables of slicing-by-8, 256 u32 each. */
@@ -27,8 +29,6 @@ export const CHECKSUM_TABLES: usize = 1 * KiB;
 
 /** Slots of the page area. */
 export const PAGE_SLOTS: usize = 64;
-/** Bytes of a slot of the page area. */
-export const PAGE_BYTES: usize = 64 * KiB;
 /** For each slot, what it holds: u64. */
 export const PAGE_TAGS: usize = CHECKSUM_TABLES + 8 * KiB;
 /** For each slot, when it was last used: u32. */
@@ -49,7 +49,7 @@ export const CHECKSUM_HISTORY: usize = 64 * KiB;
 /** The message that it makes ever shorter: up to 1,535 words of 16 bytes. */
 export const CHECKSUM_RESIDUE: usize = CHECKSUM_HISTORY + 64 * KiB;
 
-/** Where the host puts the bytes of a synchronous checksum call. */
+/** The host puts here the bytes of a synchronous checksum call. */
 export const COPY_AREA: usize = CHECKSUM_RESIDUE + 64 * KiB;
 /** Bytes of the copy area: enough that the end of a piece costs little, small enough for a second-level cache. */
 export const COPY_BYTES: usize = 256 * KiB;
@@ -82,12 +82,7 @@ export function pageSlots(): usize {
   return PAGE_SLOTS;
 }
 
-/** Bytes of a slot of the page area. */
-export function pageBytes(): usize {
-  return PAGE_BYTES;
-}
-
-/** Address of the four f64 in front of the extents. */
+/** Address of the four f64 before the extents. */
 export function extentsHeaderAddress(): usize {
   return EXTENTS_HEADER;
 }

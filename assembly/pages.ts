@@ -1,20 +1,18 @@
 /**
- * The page cache: which BAT and sector bitmap pages lie in which slot. The host moves the bytes; here is only the
- * bookkeeping, so that translation and host agree on it. A page belongs to a disk (a number that the host gives out,
+ * The page cache: which slot holds which BAT or sector bitmap page. The host moves the bytes; this file only keeps
+ * the books, so that translation and host agree. A page belongs to a disk (a number that the host gives out,
  * never 0). BAT page p holds the BAT entries from 8,192 p on; a sector bitmap page has the highest bit set and holds
  * the bits of 2^19 sectors.
  */
-import { PAGE_BYTES, PAGE_SLOTS, PAGE_STAMPS, PAGE_TAGS, PAGES } from './memory';
-
-/** Set in the number of a page that holds sector bitmap bits. */
-export const BITMAP_PAGE: u32 = 0x80000000;
+import { PAGE_SLOTS, PAGE_STAMPS, PAGE_TAGS, PAGES } from './memory';
+import { PAGE_BYTES } from './shared-numbers';
 
 const FREE: u64 = 0;
 const LOADING: u64 = 0xffffffff;
 
 let clock: u32 = 0;
 
-/** Address of a page, or 0 where no slot holds it. */
+/** Address of a page, or 0 if no slot holds it. */
 export function findPage(disk: u32, page: u32): usize {
   const tag = ((<u64>disk) << 32) | <u64>page;
   for (let slot: usize = 0; slot < PAGE_SLOTS; slot++) {
@@ -26,7 +24,7 @@ export function findPage(disk: u32, page: u32): usize {
   return 0;
 }
 
-/** Empties the slot that was not used for longest and returns its address; 0 where the host is filling them all. */
+/** Empties the slot that was not used for longest and returns its address; 0 if the host is filling them all. */
 export function claimPage(): usize {
   let oldest: usize = PAGE_SLOTS;
   let age: u32 = 0;

@@ -2,42 +2,51 @@
  * Checks BAT entries one after the other, and marks what they occupy in a map of the file, one bit for each MiB:
  * a MiB that is marked twice belongs to two owners.
  */
-import { classify } from './bat';
-import { FULLY_PRESENT, NOT_PRESENT, PARTIALLY_PRESENT, PAST_END, UNMAPPED } from './extents';
+import { classify, FILE_OFFSET, PAGE_ENTRIES } from './bat';
+import { writeHeader } from './extents';
 import { EXTENTS, EXTENTS_CAPACITY, EXTENTS_HEADER, SCAN_COUNTS } from './memory';
 import { findPage } from './pages';
+import {
+  BITMAP_MISSING,
+  BITMAP_STATE,
+  BITMAP_UNEXPECTED,
+  COUNT_ANCHORS,
+  COUNT_BAD,
+  COUNT_BITMAPS,
+  COUNTS,
+  DRAFT_STATE,
+  EXTENT_FIELDS,
+  FULLY_PRESENT,
+  HEADER_RESULT,
+  HIGHEST_BLOCK,
+  LOWEST_BLOCK,
+  NOT_PRESENT,
+  PARTIALLY_PRESENT,
+  PAST_END,
+  PROBLEM_ENTRY,
+  PROBLEM_FILE_OFFSET,
+  PROBLEM_KIND,
+  PROBLEM_STATE,
+  RESERVED_BITS,
+  SHARED_PLACE,
+  UNDEFINED,
+  UNMAPPED,
+  UNUSED_BITMAP_STATE,
+} from './shared-numbers';
 
-/** What can be wrong with an entry beside the kinds of extents from 8 on. */
-const RESERVED_BITS: u32 = 16;
-const DRAFT_STATE: u32 = 17;
-const SHARED_PLACE: u32 = 18;
-const BITMAP_STATE: u32 = 14;
-const BITMAP_MISSING: u32 = 15;
-const BITMAP_UNEXPECTED: u32 = 19;
-const UNUSED_BITMAP_STATE: u32 = 20;
-
-/** Counts, f64 each: 0 to 7 payload blocks by state; then what follows. */
-const COUNT_BITMAPS: usize = 8;
-const COUNT_ANCHORS: usize = 9;
-const COUNT_BAD: usize = 10;
-const LOWEST_BLOCK: usize = 11;
-const HIGHEST_BLOCK: usize = 12;
-
-const FILE_OFFSET: u64 = 0xfffffffffff00000;
 const RESERVED_MASK: u64 = 0xffff8;
 const MIB: u64 = 0x100000;
-const PAGE_ENTRIES: u64 = 8192;
 
 /** Problems written by this call. */
 let problems: u32 = 0;
 
-/** Where the map lies (0: there is none), and the first MiB and the number of MiB that it covers. */
+/** Address of the map (0: there is none), and the first MiB and the number of MiB that it covers. */
 let map: usize = 0;
 let mapFirst: u64 = 0;
 let mapLength: u64 = 0;
 
 function resetCounts(): void {
-  memory.fill(SCAN_COUNTS, 0, 128);
+  memory.fill(SCAN_COUNTS, 0, COUNTS * 8);
   store<f64>(SCAN_COUNTS + (LOWEST_BLOCK << 3), Infinity);
 }
 
@@ -48,15 +57,15 @@ function addCount(index: usize): void {
 
 /** Adds a problem: entry number, what is wrong, the entry's state and its file offset. */
 function addProblem(index: u64, problem: u32, entry: u64): void {
-  const at = EXTENTS + ((<usize>problems) << 5);
-  store<f64>(at, <f64>index);
-  store<f64>(at, <f64>problem, 8);
-  store<f64>(at, <f64>(entry & 7), 16);
-  store<f64>(at, <f64>(entry & FILE_OFFSET), 24);
+  const at = EXTENTS + <usize>problems * (EXTENT_FIELDS * 8);
+  store<f64>(at, <f64>index, PROBLEM_ENTRY * 8);
+  store<f64>(at, <f64>problem, PROBLEM_KIND * 8);
+  store<f64>(at, <f64>(entry & 7), PROBLEM_STATE * 8);
+  store<f64>(at, <f64>(entry & FILE_OFFSET), PROBLEM_FILE_OFFSET * 8);
   problems++;
 }
 
-/** Marks a range of the file; true where some of it was marked before. Nothing happens outside the map. */
+/** Marks a range of the file; true if some of it was marked before. Nothing happens outside the map. */
 function mark(file: u64, length: u64): bool {
   let shared = false;
   if (map == 0) return false;
@@ -105,8 +114,9 @@ export function countUnmarked(first: f64, length: f64): f64 {
 
 /**
  * Checks the entries from `first` up to `last`, as far as the BAT page that holds the first of them reaches, and
- * returns the number of problems found; what it counted stands in the scan counts. The header says how far it came, which page was missing or -1, and whether
- * the chunk that it stopped in has a partially present block, to be handed to the next call as `partial`.
+ * returns the number of problems found; the scan counts are those of this call. The header has how far it came, the page
+ * that it lacks or -1, and whether the chunk in which it stopped has a partially present block, which the next call
+ * takes as `partial`.
  * `anchors`: only marks what unmapped and undefined blocks still own.
  */
 export function scanBat(
@@ -157,13 +167,12 @@ export function scanBat(
 }
 
 function endScan(reached: u64, missing: f64, partial: bool): u32 {
-  store<f64>(EXTENTS_HEADER, <f64>reached);
-  store<f64>(EXTENTS_HEADER, missing, 8);
-  store<f64>(EXTENTS_HEADER, partial ? 1 : 0, 16);
+  writeHeader(reached, missing);
+  store<f64>(EXTENTS_HEADER, partial ? 1 : 0, HEADER_RESULT * 8);
   return problems;
 }
 
-/** Checks the entry of a payload block of which `used` bytes are on the disk; true where it is partially present. */
+/** Checks the entry of a payload block of which `used` bytes are on the disk; true if it is partially present. */
 function scanPayloadEntry(index: u64, entry: u64, used: u64, blockSize: u64, fileEnd: u64, hasParent: bool): bool {
   const state = <u32>(entry & 7);
   addCount(state);
@@ -198,7 +207,7 @@ function scanPayloadEntry(index: u64, entry: u64, used: u64, blockSize: u64, fil
 /** Whether an undefined or unmapped block still owns a place in the file ([MS-VHDX] 2.5.1.1). */
 function isAnchor(entry: u64): bool {
   const state = entry & 7;
-  return (state == 1 || state == 3) && (entry & FILE_OFFSET) >= MIB;
+  return (state == UNDEFINED || state == UNMAPPED) && (entry & FILE_OFFSET) >= MIB;
 }
 
 function markAnchor(entry: u64, blockSize: u64, fileEnd: u64): void {

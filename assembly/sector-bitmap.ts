@@ -1,6 +1,7 @@
-/** Walks sector bitmaps ([MS-VHDX] 2.5.1.2): bit k of a chunk, lowest first, is 1 where sector k is in this file. */
-import { beginExtents, endExtents, hasRoom, NOT_PRESENT, pushData, pushExtent } from './extents';
-import { BITMAP_PAGE, findPage } from './pages';
+/** Walks sector bitmaps ([MS-VHDX] 2.5.1.2): bit k of a chunk, lowest first, is 1 if sector k is in this file. */
+import { beginExtents, endExtents, hasRoom, pushData, pushExtent } from './extents';
+import { findPage } from './pages';
+import { BITMAP_PAGE, NOT_PRESENT } from './shared-numbers';
 
 /** Sectors of a page: 64 KiB of eight bits each. */
 const PAGE_SECTORS_SHIFT: u64 = 19;
@@ -38,7 +39,7 @@ export function splitPartial(disk: u32, offset: f64, length: f64, file: f64, sec
   return endExtents(at, -1);
 }
 
-/** The first bit from `from` on that is not as `set` says, or `limit`. */
+/** The first bit from `from` on that is not `set`, or `limit`. */
 function runEnd(address: usize, from: u64, limit: u64, set: bool): u64 {
   const flip: u64 = set ? u64.MAX_VALUE : 0;
   let word = from >> 6;

@@ -1,29 +1,30 @@
 /** Sums what a range of the virtual disk consists of, bin by bin: what a picture of the whole disk needs. */
-import { classify } from './bat';
-import { FULLY_PRESENT, NOT_PRESENT, PARTIALLY_PRESENT } from './extents';
-import { EXTENTS_HEADER } from './memory';
+import { classify, FILE_OFFSET, PAGE_ENTRIES } from './bat';
+import { writeHeader } from './extents';
 import { findPage } from './pages';
+import {
+  FULLY_PRESENT,
+  NOT_PRESENT,
+  PARTIALLY_PRESENT,
+  USAGE_CLASSES,
+  USAGE_DAMAGED,
+  USAGE_DATA,
+  USAGE_PARENT,
+  USAGE_PARTIAL,
+  USAGE_UNMAPPED,
+  USAGE_ZERO,
+  ZERO,
+} from './shared-numbers';
 
-/** Classes of a bin, f64 each: bytes that are data, zero, unmapped, in the parent, partly in the parent, damaged. */
-const CLASSES: usize = 6;
-const DATA: usize = 0;
-const ZERO: usize = 1;
-const NOTHING: usize = 2;
-const PARENT: usize = 3;
-const PARTIAL: usize = 4;
-const DAMAGED: usize = 5;
-
-const PAGE_ENTRIES: u64 = 8192;
-const FILE_OFFSET: u64 = 0xfffffffffff00000;
-
+/** The class of a block: the place of its bytes in a bin. */
 function classOf(entry: u64, length: u64, fileEnd: u64, hasParent: bool): usize {
   const kind = classify(entry, hasParent);
-  if (kind == NOT_PRESENT) return hasParent ? PARENT : NOTHING;
-  if (kind == 2) return ZERO;
-  if (kind < FULLY_PRESENT) return NOTHING;
-  if (kind > PARTIALLY_PRESENT) return DAMAGED;
-  if ((entry & FILE_OFFSET) + length > fileEnd) return DAMAGED;
-  return kind == FULLY_PRESENT ? DATA : PARTIAL;
+  if (kind == NOT_PRESENT) return hasParent ? USAGE_PARENT : USAGE_UNMAPPED;
+  if (kind == ZERO) return USAGE_ZERO;
+  if (kind < FULLY_PRESENT) return USAGE_UNMAPPED;
+  if (kind > PARTIALLY_PRESENT) return USAGE_DAMAGED;
+  if ((entry & FILE_OFFSET) + length > fileEnd) return USAGE_DAMAGED;
+  return kind == FULLY_PRESENT ? USAGE_DATA : USAGE_PARTIAL;
 }
 
 /**
@@ -53,8 +54,7 @@ export function addUsage(
   let index = block + (block >> <u64>ratioShift);
   const page = <u32>(index / PAGE_ENTRIES);
   const address = findPage(disk, page);
-  store<f64>(EXTENTS_HEADER, <f64>at);
-  store<f64>(EXTENTS_HEADER, address == 0 ? <f64>page : -1, 8);
+  writeHeader(at, address == 0 ? <f64>page : -1);
   if (address == 0) return;
   let bin = (at - start) / width;
   let binEnd = start + (bin + 1) * width;
@@ -64,7 +64,7 @@ export function addUsage(
     const place = classOf(entry, min(blockSize, next - (block << shift)), <u64>fileSize, hasParent) << 3;
     while (at < next) {
       const part = min(next, binEnd);
-      const sum = bins + <usize>bin * (CLASSES << 3) + place;
+      const sum = bins + <usize>bin * (USAGE_CLASSES << 3) + place;
       store<f64>(sum, load<f64>(sum) + <f64>(part - at));
       at = part;
       if (at == binEnd) {
@@ -75,5 +75,5 @@ export function addUsage(
     block++;
     index = block + (block >> <u64>ratioShift);
   }
-  store<f64>(EXTENTS_HEADER, <f64>at);
+  writeHeader(at, -1);
 }

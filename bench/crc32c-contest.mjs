@@ -4,7 +4,7 @@
  */
 import { crc32c as aws } from '@aws-crypto/crc32c';
 import { createCRC32 } from 'hash-wasm';
-import { instantiateCore } from '../dist/core/instantiate.js';
+import { instantiateCore } from '../dist/core/instance.js';
 import { Crc32c } from '../dist/index.js';
 import { jsSlicingBy8 } from './js-slicing-by-8.mjs';
 import { takeTurns } from './turns.mjs';

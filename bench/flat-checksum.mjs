@@ -4,7 +4,7 @@ import { openSync, read, statSync } from 'node:fs';
 
 /**
  * @param {string} path
- * @param {import('../src/core/instantiate.js').Core} core
+ * @param {import('../src/core/instance.js').Core} core
  * @returns {() => Promise<number>}
  */
 export function flatChecksum(path, core) {

@@ -63,5 +63,5 @@ export const vhdx = (...args) => [process.execPath, `${root}dist/cli/main.js`, .
 /** What the library exports. @returns {Promise<typeof import('../src/index.js')>} */
 export const library = () => import(new URL('dist/index.js', `file://${root}`).href);
 
-/** The door to the builds of the core. @returns {Promise<typeof import('../src/core/instantiate.js')>} */
-export const coreBuilds = () => import(new URL('dist/core/instantiate.js', `file://${root}`).href);
+/** The door to the builds of the core. @returns {Promise<typeof import('../src/core/instance.js')>} */
+export const coreBuilds = () => import(new URL('dist/core/instance.js', `file://${root}`).href);

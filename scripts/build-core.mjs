@@ -1,9 +1,16 @@
 // Compiles the core (assembly/) to WebAssembly with and without SIMD, turns the latter into plain JavaScript, and writes
 // all three as modules under src/core/*.generated.ts, so that the compiler carries them into dist and bundlers need no loader.
+// The numbers that core and host share and the types of the exports are generated too.
+//
+// --debug: the SIMD build keeps the names of its functions and locals, its checks, and refers to its source map.
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
+import { devNull } from 'node:os';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
 import asc from 'assemblyscript/asc';
+
+const { debug } = parseArgs({ options: { debug: { type: 'boolean', default: false } } }).values;
 
 const root = new URL('../', import.meta.url);
 const PAGE_BYTES = 64 * 1024;
@@ -16,7 +23,7 @@ const memoryPages = config.options.initialMemory;
 await mkdir(new URL('build/', root), { recursive: true });
 await mkdir(new URL('dist/', root), { recursive: true });
 
-const simd = await compile('simd');
+const simd = await (debug ? compileForDebugging() : compile('simd'));
 const scalar = await compile('scalar', '--bindings', 'raw');
 await checkMemory(simd);
 const declarations = await readFile(new URL('build/core.scalar.d.ts', root), 'utf8');
@@ -26,6 +33,7 @@ await generate('core-simd', hexModule(simd));
 await generate('core-scalar', hexModule(scalar));
 await generate('core-javascript', await javascriptModule(scalar));
 await generate('core-exports', exportsModule(declarations));
+await generate('core-numbers', await numbersModule());
 
 /** Compiles one target of asconfig.json and returns its bytes. */
 async function compile(target, ...options) {
@@ -34,6 +42,11 @@ async function compile(target, ...options) {
   if (complaints !== '') process.stderr.write(complaints);
   if (error) throw error;
   return readFile(new URL(config.targets[target].outFile, root));
+}
+
+/** The debug target. An inline module has no place from which a debugger could find the map, so it gets a whole URL. */
+function compileForDebugging() {
+  return compile('debug', '--sourceMap', new URL(`${config.targets.debug.outFile}.map`, root).href);
 }
 
 /** Makes sure that the memory asconfig.json asks for is the memory that the map in assembly/memory.ts fills. */
@@ -112,6 +125,27 @@ function exportsModule(text) {
     '  };',
     '}\n',
   ].join('\n');
+}
+
+/** The constants of assembly/shared-numbers.ts, as the compiler sees them. */
+async function numbersModule() {
+  const outFile = 'build/shared-numbers.wasm';
+  const source = await readFile(new URL('assembly/shared-numbers.ts', root), 'utf8');
+  const { error, stderr } = await asc.main(
+    // A module of constants alone: it takes neither the memory nor the features of asconfig.json.
+    ['assembly/shared-numbers.ts', '--config', devNull, '--runtime', 'stub', '--outFile', outFile],
+  );
+  process.stderr.write(stderr.toString());
+  if (error) throw error;
+  const { instance } = await WebAssembly.instantiate(await readFile(new URL(outFile, root)));
+  const constants = Object.entries(instance.exports).filter(([, value]) => value instanceof WebAssembly.Global);
+  const declared = source.match(/^export const/gm) ?? [];
+  if (constants.length !== declared.length) {
+    throw new Error(
+      `assembly/shared-numbers.ts has ${declared.length} constants, the compiler made ${constants.length}`,
+    );
+  }
+  return constants.map(([name, { value }]) => `export const ${name} = ${value >>> 0};\n`).join('');
 }
 
 async function generate(name, body) {

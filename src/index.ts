@@ -1,6 +1,6 @@
 export type { Progress, ProgressOptions, RangeOptions } from './base/options.js';
-export { initCore } from './core/core.js';
 export { type Bytes, Crc32c, crc32c, crc32cCombine } from './core/crc32c.js';
+export { initCore } from './core/load.js';
 export type { CheckOptions, CheckReport, CheckStatus } from './disk/check.js';
 export { compareDisks } from './disk/compare.js';
 export { VhdxDisk } from './disk/disk.js';

@@ -1,5 +1,5 @@
-import { loadCore } from './core.js';
-import type { Core } from './instantiate.js';
+import type { Core } from './instance.js';
+import { loadCore } from './load.js';
 
 /** Bytes to be summed: a buffer, or a view on one. */
 export type Bytes = ArrayBuffer | ArrayBufferView<ArrayBufferLike>;

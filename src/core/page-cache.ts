@@ -1,11 +1,12 @@
-import type { Core } from './instantiate.js';
+import { PAGE_BYTES } from './core-numbers.generated.js';
+import type { Core } from './instance.js';
 
 /** Moves the bytes of a page into its slot, all of it. */
 export type FillPage = (slot: Uint8Array) => Promise<void>;
 
 /** Slots that may be filling at a time; the others keep what translations need meanwhile. */
 const MAX_FILLING = 32;
-/** Loads of one disk that may be under way at a time. */
+/** Loads of one disk that may be in flight at a time. */
 const LOADS_PER_DISK = 16;
 
 interface LoadQueue {
@@ -16,8 +17,8 @@ interface LoadQueue {
 /**
  * The pages of BATs and sector bitmaps in the core's memory, shared by all disks: bounded, least recently used out.
  *
- * A load is shared by everybody who waits for its page and is not cancelled when one of them gives up. A load that
- * fails frees its slot: nothing of it is kept, and the next call tries again.
+ * A load is shared by all that wait for its page and goes on when one of them is aborted. A load that fails frees its
+ * slot: nothing of it is kept, and the next call tries again.
  */
 export class PageCache {
   readonly #core: Core;
@@ -36,11 +37,16 @@ export class PageCache {
     return this.#disks;
   }
 
-  /** Forgets the pages of a disk, when the loads of it that are under way have ended. */
+  /** Drops the pages of a disk, once its loads in flight have ended. */
   async removeDisk(disk: number): Promise<void> {
     const own = [...this.#loads].filter(([key]) => key.startsWith(`${disk}/`)).map(([, load]) => load);
     await Promise.allSettled(own);
     this.#core.exports.dropPages(disk);
+  }
+
+  /** Whether a page is in the core's memory. */
+  has(disk: number, page: number): boolean {
+    return this.#core.exports.findPage(disk, page) !== 0;
   }
 
   /** Brings a page into the core's memory. */
@@ -64,12 +70,12 @@ export class PageCache {
   }
 
   async #fillSlot(disk: number, page: number, fill: FillPage): Promise<void> {
-    const { exports, bytes, layout } = this.#core;
+    const { exports, bytes } = this.#core;
     const slot = exports.claimPage();
     let owner = 0;
     this.#filling += 1;
     try {
-      await fill(bytes.subarray(slot, slot + layout.pageBytes));
+      await fill(bytes.subarray(slot, slot + PAGE_BYTES));
       owner = disk;
     } finally {
       exports.setPage(slot, owner, page);
@@ -79,15 +85,15 @@ export class PageCache {
 
   /** Not by waiting for a slot: a page of a disk inside a disk may be what a slot that is filling waits for. */
   async #fillCopy(disk: number, page: number, fill: FillPage): Promise<void> {
-    const { exports, bytes, layout } = this.#core;
-    const copy = new Uint8Array(layout.pageBytes);
+    const { exports, bytes } = this.#core;
+    const copy = new Uint8Array(PAGE_BYTES);
     await fill(copy);
     const slot = exports.claimPage();
     bytes.set(copy, slot);
     exports.setPage(slot, disk, page);
   }
 
-  /** Waits while the disk has many loads under way: a page must not be pushed out before those who wait for it came. */
+  /** Waits while the disk has many loads in flight: a page must not be evicted before its readers have used it. */
   async #enter(disk: number): Promise<void> {
     const queue = this.#queues.get(disk) ?? { running: 0, waiting: [] };
     this.#queues.set(disk, queue);

@@ -1,4 +1,4 @@
-import type { Core } from '../core/instantiate.js';
+import type { Core } from '../core/instance.js';
 import { VhdxError } from '../errors.js';
 import { ZERO_GUID } from '../format/guid.js';
 import { type CompleteExamination, examine } from '../image/examine.js';

@@ -1,11 +1,12 @@
-import type { Core } from '../core/instantiate.js';
+import type { Core } from '../core/instance.js';
 import { VhdxError } from '../errors.js';
 import { isComplete } from '../image/examine.js';
+import { OpenImage } from '../image/open-image.js';
 import type { RandomAccessSource } from '../io/random-access.js';
 import { finding, RULES, type RuleCode } from '../rules.js';
 import type { Candidate, ChainMember } from './candidate.js';
 import { Chain, parentFindings } from './chain.js';
-import { type CheckOptions, type CheckReport, checkExamined, withFinding, withParent } from './check.js';
+import { type CheckOptions, type CheckReport, checkImage, checkUnreadable, withFinding, withParent } from './check.js';
 import type { OpenOptions } from './options.js';
 
 /** Checks an image and the chain below it, and closes them. */
@@ -24,12 +25,16 @@ export async function checkChain(
 
 async function checkMember(chain: Chain, candidate: Candidate, options: CheckOptions): Promise<CheckReport> {
   const { input, examination } = candidate;
+  let image: OpenImage | undefined;
   try {
-    if (isComplete(examination)) chain.enter({ input, examination });
-    const report = await checkExamined(chain.core, examination, input.size, options);
-    if (!isComplete(examination) || !examination.metadata.hasParent) return report;
+    if (!isComplete(examination)) return await checkUnreadable(chain.core, examination, input.size, options);
+    chain.enter({ input, examination });
+    image = new OpenImage(chain.core, examination);
+    const report = await checkImage(image, input.size, options);
+    if (!examination.metadata.hasParent) return report;
     return await checkParent(chain, report, { input, examination }, options);
   } finally {
+    await image?.close();
     await input.close?.();
   }
 }

@@ -1,9 +1,10 @@
 import type { ProgressOptions } from '../base/options.js';
-import type { Core } from '../core/instantiate.js';
+import type { Core } from '../core/instance.js';
 import { isDirty } from '../format/header.js';
-import { type BlockCounts, scanBat } from '../image/bat-scan.js';
-import { type Examination, isComplete, translatorImage } from '../image/examine.js';
+import type { BlockCounts } from '../image/bat-scan.js';
+import type { Examination } from '../image/examine.js';
 import { type DiskInfo, describe } from '../image/info.js';
+import type { OpenImage } from '../image/open-image.js';
 import type { ReadOptions } from '../io/random-access.js';
 import { LogRing } from '../log/ring.js';
 import { countEntries } from '../log/sequence.js';
@@ -45,41 +46,44 @@ export interface CheckReport {
 /** Options of a check. */
 export interface CheckOptions extends ReadOptions, ProgressOptions {}
 
-/** Checks what can be checked of an image that was examined, whether it opens or not. */
-export async function checkExamined(
+/** Checks what can be checked of an image that does not open. */
+export async function checkUnreadable(
   core: Core,
   examination: Examination,
   fileSize: number,
   options: CheckOptions,
 ): Promise<CheckReport> {
-  const findings = [...examination.findings];
-  const { name } = examination.source;
-  const common = { ...(name !== undefined && { name }), fileSize };
-  await inspectDeadLog(core, examination, findings, options);
-  if (!isComplete(examination)) {
-    return { status: 'unreadable', ...common, findings, counts: countSeverities(findings, new Map()), unlisted: {} };
-  }
-  const scan = await scanBat(core, translatorImage(examination), options);
-  // What opening listed of the BAT, the scan lists again.
-  const all = [...findings.filter(({ structure }) => !structure.startsWith('BAT entry')), ...scan.findings];
-  const { leakedBytes } = scan.counts;
-  if (leakedBytes > 0) {
-    all.push(
-      finding('leaked-space', `${leakedBytes} bytes behind the first payload block are referred to by nothing`, {
-        structure: 'file',
-      }),
-    );
-  }
+  const findings = [...examination.findings, ...(await inspectDeadLog(core, examination, options))];
+  const counts = countSeverities(findings, new Map());
+  return { status: 'unreadable', ...nameOf(examination), fileSize, findings, counts, unlisted: {} };
+}
+
+/** Checks everything of an image that opens. */
+export async function checkImage(image: OpenImage, fileSize: number, options: CheckOptions): Promise<CheckReport> {
+  const { core, examination } = image;
+  const deadLog = await inspectDeadLog(core, examination, options);
+  const { counts: blocks, unlisted, findings: batFindings } = await image.scanBat(options);
+  const { leakedBytes } = blocks;
+  const leaked = `${leakedBytes} bytes after the first payload block are referred to by nothing`;
+  const findings = [
+    ...examination.findings,
+    ...deadLog,
+    ...batFindings,
+    ...(leakedBytes > 0 ? [finding('leaked-space', leaked, { structure: 'file' })] : []),
+  ];
   return {
-    status: judge(all),
-    ...common,
-    findings: all,
-    counts: countSeverities(all, scan.unlisted),
-    unlisted: Object.fromEntries(scan.unlisted),
+    status: judge(findings),
+    ...nameOf(examination),
+    fileSize,
+    findings,
+    counts: countSeverities(findings, unlisted),
+    unlisted: Object.fromEntries(unlisted),
     info: describe(examination, fileSize),
-    blocks: scan.counts,
+    blocks,
   };
 }
+
+const nameOf = ({ source: { name } }: Examination): { name?: string } => (name === undefined ? {} : { name });
 
 /** The report with one more finding. */
 export function withFinding(report: CheckReport, extra: Finding): CheckReport {
@@ -117,17 +121,15 @@ function countSeverities(
   return counts;
 }
 
-/** Tells of entries in the log of a clean image: they are rightly ignored, and a forensic reader wants to know of them. */
+/** Describes entries in the log of a clean image: they are rightly ignored, and a forensic reader wants to know of them. */
 async function inspectDeadLog(
   core: Core,
-  examination: Examination,
-  findings: Finding[],
+  { header, log, source }: Examination,
   options: ReadOptions,
-): Promise<void> {
-  const { header, log, source } = examination;
-  if (!header || !log || isDirty(header) || log.offset + log.length > source.size) return;
+): Promise<Finding[]> {
+  if (!header || !log || isDirty(header) || log.offset + log.length > source.size) return [];
   const { count, all } = await countEntries(new LogRing(core, source, log, options));
-  if (count === 0) return;
+  if (count === 0) return [];
   const known = all ? `${count}` : `at least ${count}`;
-  findings.push(finding('log-dead', `holds ${known} old entries, and the log GUID is zero`, log));
+  return [finding('log-dead', `holds ${known} old entries, and the log GUID is zero`, log)];
 }

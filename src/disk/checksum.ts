@@ -1,6 +1,6 @@
 import type { ProgressOptions, RangeOptions } from '../base/options.js';
 import type { LeasedBuffer } from '../core/buffers.js';
-import type { Core } from '../core/instantiate.js';
+import type { Core } from '../core/instance.js';
 import type { Member } from './member.js';
 import { isHole, type Piece, piecesOf } from './pieces.js';
 import { coreBuffers, type ReadPiece, readAhead } from './read-ahead.js';

@@ -1,7 +1,7 @@
 import type { ProgressOptions } from '../base/options.js';
 import type { LeasedBuffer } from '../core/buffers.js';
-import { loadCore } from '../core/core.js';
-import type { Core } from '../core/instantiate.js';
+import type { Core } from '../core/instance.js';
+import { loadCore } from '../core/load.js';
 import { VhdxError } from '../errors.js';
 import type { RandomAccessSource } from '../io/random-access.js';
 import { VhdxDisk } from './disk.js';

@@ -2,9 +2,9 @@
 
 import { rangeOf } from '../base/byte-range.js';
 import type { ProgressOptions, RangeOptions } from '../base/options.js';
-import type { Core } from '../core/instantiate.js';
-import type { CompleteExamination } from '../image/examine.js';
+import type { Core } from '../core/instance.js';
 import { type DiskInfo, type DiskType, describe } from '../image/info.js';
+import type { OpenImage } from '../image/open-image.js';
 import type { Extent, RandomAccessSource, ReadOptions } from '../io/random-access.js';
 import type { Finding } from '../rules.js';
 import type { CheckOptions, CheckReport } from './check.js';
@@ -16,8 +16,7 @@ import type { Usage, UsageOptions } from './usage.js';
 
 /** What a disk is made of. */
 interface DiskParts {
-  readonly core: Core;
-  readonly examination: CompleteExamination;
+  readonly image: OpenImage;
   readonly fileSize: number;
   readonly name: string | undefined;
   readonly path: string | undefined;
@@ -55,13 +54,13 @@ export class VhdxDisk implements RandomAccessSource {
   readonly parent: VhdxDisk | undefined;
   /** @internal */
   readonly core: Core;
-  readonly #examination: CompleteExamination;
   readonly #fileSize: number;
   /** @internal */
   readonly member: Member;
 
   /** @internal */
-  constructor({ core, examination, fileSize, name, path, parent }: DiskParts) {
+  constructor({ image, fileSize, name, path, parent }: DiskParts) {
+    const { examination } = image;
     const { metadata } = examination;
     this.size = metadata.virtualSize;
     this.info = describe(examination, fileSize);
@@ -72,12 +71,11 @@ export class VhdxDisk implements RandomAccessSource {
     this.id = metadata.virtualDiskId;
     if (name !== undefined) this.name = name;
     if (path !== undefined) this.path = path;
-    this.findings = examination.findings;
+    this.findings = image.findings;
     this.parent = parent;
-    this.core = core;
-    this.#examination = examination;
+    this.core = image.core;
     this.#fileSize = fileSize;
-    this.member = new Member(core, examination, parent === undefined ? undefined : parent.member);
+    this.member = new Member(image, parent?.member);
     // Here and not in a static block, for whose sake bundlers would keep the class where nobody uses it.
     if (Symbol.asyncDispose) Object.defineProperty(this, Symbol.asyncDispose, { value: () => this.close() });
   }
@@ -121,7 +119,7 @@ export class VhdxDisk implements RandomAccessSource {
   async usage(options: UsageOptions): Promise<Usage> {
     const { offset, length } = rangeOf(this.size, options);
     const { usageOf } = await import('./usage.js');
-    return usageOf(this.core, this.member, offset, length, options);
+    return usageOf(this.member, offset, length, options);
   }
 
   /**
@@ -135,8 +133,8 @@ export class VhdxDisk implements RandomAccessSource {
 
   /** Checks everything that can be checked without reading payload, in time linear in the metadata. */
   async check(options: CheckOptions = {}): Promise<CheckReport> {
-    const { checkExamined, withParent } = await import('./check.js');
-    const report = await checkExamined(this.core, this.#examination, this.#fileSize, options);
+    const { checkImage, withParent } = await import('./check.js');
+    const report = await checkImage(this.member.image, this.#fileSize, options);
     return this.parent ? withParent(report, await this.parent.check(options)) : report;
   }
 

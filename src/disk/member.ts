@@ -1,17 +1,14 @@
 import { checkRange } from '../base/byte-range.js';
 import { hex } from '../base/bytes.js';
 import { InFlight } from '../base/concurrency.js';
-import type { Core } from '../core/instantiate.js';
+import { Kind, type RawExtent } from '../core/bat-calls.js';
 import { VhdxError } from '../errors.js';
-import { BAT_ENTRY_SIZE, type Geometry, PayloadState } from '../format/bat.js';
-import { explainDamage, ownerOf } from '../image/bat-damage.js';
-import { type CompleteExamination, translatorImage } from '../image/examine.js';
-import { DAMAGE, Kind, type RawExtent } from '../image/raw-extent.js';
-import { Translator } from '../image/translator.js';
+import type { OpenImage } from '../image/open-image.js';
+import { DAMAGE, type Translator } from '../image/translator.js';
 import type { Extent, RandomAccessSource, ReadOptions } from '../io/random-access.js';
 import { pushExtent } from './extent.js';
 
-/** Reads of one call that may be under way at a time. */
+/** Reads of one call that may be in flight at a time. */
 const READS_IN_FLIGHT = 8;
 /** Extents that are translated at a time. */
 const BATCH = 1024;
@@ -22,37 +19,36 @@ const DONE = Promise.resolve();
 export class Member {
   /** Virtual size in bytes. */
   readonly size: number;
-  /** The parent; undefined where there is none, or where it was not to be had. */
+  /** The parent; undefined if there is none, or if it was not available. */
   readonly parent: Member | undefined;
-  readonly geometry: Geometry;
-  /** Where the image's BAT leads. */
-  readonly translator: Translator;
+  readonly image: OpenImage;
+  readonly #hasParent: boolean;
+  readonly #translator: Translator;
   readonly #source: RandomAccessSource;
-  readonly #batOffset: number;
   #closed = false;
 
-  constructor(core: Core, examination: CompleteExamination, parent: Member | undefined) {
-    const { geometry, source, regions } = examination;
+  constructor(image: OpenImage, parent: Member | undefined) {
+    const { geometry } = image.layout;
     this.size = geometry.virtualSize;
     this.parent = parent;
-    this.geometry = geometry;
-    this.#source = source;
-    this.#batOffset = regions.bat.offset;
-    this.translator = new Translator(core, translatorImage(examination));
+    this.image = image;
+    this.#hasParent = geometry.hasParent;
+    this.#source = image.source;
+    this.#translator = image.translator;
   }
 
-  /** Fills `target` with the disk's bytes from `offset` on. What one extent holds goes to the source without a detour. */
+  /** Fills `target` with the disk's bytes from `offset` on. A read inside one extent is one read of the source. */
   readInto(target: Uint8Array, offset: number, options?: ReadOptions): Promise<void> {
     try {
       this.#check(offset, target.length, options);
       if (target.length === 0) return DONE;
-      const extent = this.translator.translateNow(offset, target.length);
-      if (extent?.kind === Kind.Data) return this.#source.readInto(target, extent.fileOffset, options);
-      if (extent && this.#readsAsZeros(extent)) {
-        target.fill(0);
-        return DONE;
-      }
-      return this.#readExtents(target, offset, options);
+      const count = this.#translator.begin(offset, target.length);
+      const extent = this.#translator.only(count, offset + target.length);
+      if (extent === undefined) return this.#readExtents(target, offset, count, options);
+      if (extent.kind === Kind.Data) return this.#source.readInto(target, extent.fileOffset, options);
+      if (!this.#readsAsZeros(extent)) return this.#readExtent(target, extent, options);
+      target.fill(0);
+      return DONE;
     } catch (error) {
       return Promise.reject(error);
     }
@@ -75,7 +71,7 @@ export class Member {
     let at = offset;
     while (at < end && (out.length < limit || at === offset)) {
       const batch: RawExtent[] = [];
-      await this.translator.translate(at, end - at, batch, BATCH, options);
+      await this.#translator.translate(at, end - at, batch, BATCH, options);
       for (const extent of batch) {
         at = await this.#resolveExtent(extent, out, limit, depth, options);
         if (at < extent.offset + extent.length || out.length >= limit) break;
@@ -88,7 +84,7 @@ export class Member {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await this.translator.close();
+    await this.image.close();
     await this.#source.close?.();
     await this.parent?.close();
   }
@@ -100,20 +96,22 @@ export class Member {
   }
 
   #fallsThrough(extent: RawExtent): boolean {
-    return extent.kind === Kind.NotPresent && this.geometry.hasParent;
+    return extent.kind === Kind.NotPresent && this.#hasParent;
   }
 
   #readsAsZeros(extent: RawExtent): boolean {
-    return extent.kind <= PayloadState.Unmapped && !this.#fallsThrough(extent);
+    return extent.kind <= Kind.Unmapped && !this.#fallsThrough(extent);
   }
 
-  async #readExtents(target: Uint8Array, offset: number, options?: ReadOptions): Promise<void> {
+  async #readExtents(target: Uint8Array, offset: number, count: number, options?: ReadOptions): Promise<void> {
     const reads = new InFlight(READS_IN_FLIGHT);
     const end = offset + target.length;
+    let begun: number | undefined = count;
     try {
       for (let at = offset; at < end && !reads.failed; ) {
         const batch: RawExtent[] = [];
-        at = await this.translator.translate(at, end - at, batch, BATCH, options);
+        at = await this.#translator.translate(at, end - at, batch, BATCH, options, begun);
+        begun = undefined;
         for (const extent of batch) {
           if (reads.failed) break;
           const part = target.subarray(extent.offset - offset, extent.offset - offset + extent.length);
@@ -129,14 +127,17 @@ export class Member {
 
   async #readExtent(part: Uint8Array, extent: RawExtent, options?: ReadOptions): Promise<void> {
     if (extent.kind === Kind.Data) return this.#source.readInto(part, extent.fileOffset, options);
-    if (!this.#fallsThrough(extent)) throw this.#damage(extent);
-    if (!this.parent) throw this.#parentMissing(extent.offset);
+    if (!this.#fallsThrough(extent)) {
+      const { damageError } = await import('../image/bat-findings.js'); // few images have any
+      throw damageError(this.image.layout, extent);
+    }
+    if (!this.parent) throw this.#parentMissing(extent);
     const there = this.#lengthInParent(extent);
     part.fill(0, there);
     if (there > 0) await this.#readParent(this.parent, part.subarray(0, there), extent.offset, options);
   }
 
-  /** Reads from the parent; what is wrong with its format is told with the parent's name. */
+  /** Reads from the parent; its errors get the parent's name. */
   async #readParent(parent: Member, part: Uint8Array, offset: number, options?: ReadOptions): Promise<void> {
     try {
       await parent.readInto(part, offset, options);
@@ -145,7 +146,7 @@ export class Member {
     }
   }
 
-  /** How much of an extent the parent has; behind its end there are zeros. */
+  /** How much of an extent the parent has; past its end there are zeros. */
   #lengthInParent({ offset, length }: RawExtent): number {
     return Math.max(0, Math.min(length, (this.parent?.size ?? 0) - offset));
   }
@@ -179,23 +180,11 @@ export class Member {
     return end;
   }
 
-  #damage({ offset, kind, fileOffset }: RawExtent): VhdxError {
-    const code = DAMAGE[kind] ?? 'bat-reserved-state';
-    const { blockSize, chunkRatio } = this.geometry;
-    const block = Math.floor(offset / blockSize);
-    const chunk = Math.floor(block / chunkRatio);
-    const isBitmap = kind === Kind.BitmapMissing || kind === Kind.BitmapState;
-    const index = isBitmap ? chunk * (chunkRatio + 1) + chunkRatio : block + chunk;
-    const at = this.#batOffset + index * BAT_ENTRY_SIZE;
-    // Of the block, not of the part of it that was asked for.
-    const where = fileOffset > 0 ? ` at ${hex(fileOffset - (offset % blockSize))}` : '';
-    const what = `${ownerOf(this.geometry, index)}${where} ${explainDamage(code, this.#source.size)}`;
-    const message = `BAT entry ${index}: ${what}; the disk cannot be read at ${hex(offset)} (entry at ${hex(at)})`;
-    return new VhdxError(code, message, { structure: `BAT entry ${index}`, offset: at });
-  }
-
-  #parentMissing(offset: number): VhdxError {
-    const message = `the disk's bytes at ${hex(offset)} lie in its parent, and the parent is not at hand`;
-    return new VhdxError('parent-missing', message, { structure: 'Parent Locator' });
+  #parentMissing({ offset, length }: RawExtent): VhdxError {
+    const message = `the disk's bytes at ${hex(offset)} are in its parent, and the parent is not available`;
+    return new VhdxError('parent-missing', message, {
+      structure: 'Parent Locator',
+      facts: { range: { offset, length } },
+    });
   }
 }

@@ -1,10 +1,10 @@
 import { MiB } from '../base/units.js';
-import { loadCore } from '../core/core.js';
+import { loadCore } from '../core/load.js';
 import { VhdxError } from '../errors.js';
 import { BAT_ENTRY_SIZE } from '../format/bat.js';
 import { hasVhdxSignature } from '../format/file-identifier.js';
-import { scanBat } from '../image/bat-scan.js';
-import { type Examination, isComplete, translatorImage } from '../image/examine.js';
+import { type Examination, isComplete } from '../image/examine.js';
+import { OpenImage } from '../image/open-image.js';
 import { openSource, type SourceOptions, type VhdxInput } from '../io/open.js';
 import { finding } from '../rules.js';
 import { type Candidate, type ChainMember, pathOf } from './candidate.js';
@@ -60,18 +60,20 @@ export async function checkVhdx(input: VhdxInput, options: OpenOptions & CheckOp
 async function openMember(chain: Chain, { input, examination }: Candidate): Promise<VhdxDisk> {
   const { core, options } = chain;
   let parent: VhdxDisk | undefined;
+  let image: OpenImage | undefined;
   try {
     if (!isComplete(examination)) throw firstFatal(examination);
     chain.enter({ input, examination });
+    image = new OpenImage(core, examination);
     if (options.strict || examination.geometry.batEntries * BAT_ENTRY_SIZE <= MAX_BAT_CHECKED_AT_OPEN) {
-      const { findings } = await scanBat(core, translatorImage(examination), options);
-      examination.findings.push(...findings);
+      await image.scanBat(options);
     }
     if (examination.metadata.hasParent) parent = await openParent(chain, { input, examination });
-    if (options.strict) refuseFindings(examination);
-    return new VhdxDisk({ core, examination, fileSize: input.size, name: input.name, path: pathOf(input), parent });
+    if (options.strict) refuseFindings(image);
+    return new VhdxDisk({ image, fileSize: input.size, name: input.name, path: pathOf(input), parent });
   } catch (error) {
     await parent?.close();
+    await image?.close();
     await input.close?.();
     throw error;
   }
@@ -106,7 +108,7 @@ function firstFatal({ findings }: Examination): VhdxError {
   return VhdxError.from(fatal);
 }
 
-function refuseFindings({ findings }: Examination): void {
+function refuseFindings({ findings }: OpenImage): void {
   const first = findings.find(({ severity }) => severity !== 'info');
   if (first) throw VhdxError.from(first);
 }

@@ -1,6 +1,6 @@
 import { eventLoopYielder } from '../base/concurrency.js';
 import type { ProgressOptions, RangeOptions } from '../base/options.js';
-import type { Core } from '../core/instantiate.js';
+import { type USAGE_CLASSES, usageBytes } from '../core/bat-calls.js';
 import type { Member } from './member.js';
 
 /** Options of `VhdxDisk.usage`. */
@@ -31,54 +31,31 @@ export interface Usage {
 }
 
 const MAX_BINS = 10_000;
-const CLASSES = ['data', 'zero', 'unmapped', 'parent', 'partial', 'damaged'] as const;
 
 /** Sums what a range of a disk consists of, in the core, on the pages of the BAT. */
-export async function usageOf(
-  core: Core,
-  disk: Member,
-  offset: number,
-  length: number,
-  options: UsageOptions,
-): Promise<Usage> {
+export async function usageOf(disk: Member, offset: number, length: number, options: UsageOptions): Promise<Usage> {
   const { bins, signal, onProgress } = options;
   if (!(Number.isInteger(bins) && bins > 0 && bins <= MAX_BINS))
     throw new RangeError(`bins must be 1 to ${MAX_BINS}, not ${bins}`);
   const binBytes = Math.max(1, Math.ceil(length / bins));
-  const { geometry, translator } = disk;
-  const { exports, floats, layout } = core;
-  const end = offset + length;
+  const { pages, source, core } = disk.image;
+  const { calls } = pages;
   const { scratch } = core;
-  const sums = { length: bins * CLASSES.length * 8 };
+  const end = offset + length;
+  const sums = { length: usageBytes(bins) };
   const yieldToEventLoop = eventLoopYielder();
   try {
     for (let at = offset; at < end; ) {
       signal?.throwIfAborted();
       await yieldToEventLoop();
       scratch.enter(sums);
-      exports.addUsage(
-        translator.disk,
-        at,
-        end,
-        Math.log2(geometry.blockSize),
-        Math.log2(geometry.chunkRatio),
-        translator.fileSize,
-        geometry.hasParent,
-        offset,
-        binBytes,
-        scratch.address,
-      );
-      at = floats[layout.extentsHeader / 8] as number;
-      const missing = floats[layout.extentsHeader / 8 + 1] as number;
-      if (missing >= 0) await translator.loadBatPage(missing, { signal });
+      const { reached, missing } = calls.addUsage(at, end, source.size, offset, binBytes);
+      at = reached;
+      if (missing >= 0) await pages.loadBat(missing, { signal });
       else onProgress?.({ done: at - offset, total: length });
     }
     scratch.enter(sums);
-    const of = (name: (typeof CLASSES)[number]) =>
-      Float64Array.from(
-        { length: bins },
-        (_, bin) => floats[scratch.address / 8 + bin * CLASSES.length + CLASSES.indexOf(name)] as number,
-      );
+    const of = (name: keyof typeof USAGE_CLASSES): Float64Array => calls.usage(name, bins);
     return {
       binBytes,
       data: of('data'),

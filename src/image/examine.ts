@@ -2,7 +2,7 @@ import type { FileRange } from '../base/byte-range.js';
 import { hex } from '../base/bytes.js';
 import { KiB } from '../base/units.js';
 import { sumBytes } from '../core/crc32c.js';
-import type { Core } from '../core/instantiate.js';
+import type { Core } from '../core/instance.js';
 import { BAT_ENTRY_SIZE, computeGeometry, type Geometry } from '../format/bat.js';
 import type { Crc } from '../format/checksum.js';
 import { FILE_IDENTIFIER_SIZE, hasVhdxSignature, readCreator } from '../format/file-identifier.js';

@@ -1,7 +1,7 @@
 import { type FileRange, overlaps } from '../base/byte-range.js';
 import { hex } from '../base/bytes.js';
 import { MiB } from '../base/units.js';
-import type { Core } from '../core/instantiate.js';
+import type { Core } from '../core/instance.js';
 import { VhdxError } from '../errors.js';
 import { LONGEST_FILE } from '../format/bat.js';
 import type { Header } from '../format/header.js';

@@ -2,7 +2,7 @@ import type { FileRange } from '../base/byte-range.js';
 import { viewOf } from '../base/bytes.js';
 import { KiB } from '../base/units.js';
 import { sumBytes } from '../core/crc32c.js';
-import type { Core } from '../core/instantiate.js';
+import type { Core } from '../core/instance.js';
 import { structureChecksum } from '../format/checksum.js';
 import {
   beginsLogEntry,

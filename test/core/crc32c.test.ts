@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { Crc32c, crc32c, crc32cCombine } from '../../src/core/crc32c.js';
-import { type Core, instantiateCore } from '../../src/core/instantiate.js';
+import { type Core, instantiateCore } from '../../src/core/instance.js';
 import { CORE_KINDS, noise, putIntoBuffers } from '../support/core-memory.js';
 import { crc32cReference } from '../support/crc32c-reference.js';
 import { CASTAGNOLI, polynomial, powerOfX, product, remainder, reversed } from '../support/gf2.js';

@@ -58,7 +58,7 @@ describe('a sound image', () => {
 });
 
 describe('places that two claim', () => {
-  test('two blocks in one place: the second is told, with its entry and where that lies', async () => {
+  test('two blocks in one place: the second is a finding, with its entry and the place of that', async () => {
     const image = buildImage({ blocks: { 1: at(8 * MiB), 2: present(0), 6: at(8 * MiB) } });
     const { status, findings } = await check(image);
     expect(status).toBe('corrupt');
@@ -68,6 +68,7 @@ describe('places that two claim', () => {
         severity: 'warning',
         structure: 'BAT entry 6',
         offset: image.layout.batEntryOffset(6),
+        facts: { batEntry: 6, block: 6, range: { offset: 6 * MiB, length: MiB } },
         message: expect.stringMatching(/payload block 6 .*0x800000/),
         spec: '2.5.1',
         meaning: expect.stringContaining('Two blocks share one place'),

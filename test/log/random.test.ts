@@ -3,7 +3,7 @@
 // the log, or an error; never anything else.
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { loadCore } from '../../src/core/core.js';
+import { loadCore } from '../../src/core/load.js';
 import { examine } from '../../src/image/examine.js';
 import { openVhdx } from '../../src/index.js';
 import { arbitraryRange } from '../support/arbitrary-images.js';

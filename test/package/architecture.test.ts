@@ -67,12 +67,12 @@ describe('imports', () => {
     const wrong = new Map([
       ['src/format/bat.ts', importing('src/io/file.ts', 'src/format/sizes.ts')],
       ['src/cli/main.ts', importing('src/index.ts', 'src/disk/disk.ts')],
-      ['src/core/core.ts', importing('assembly/index.ts')],
+      ['src/core/load.ts', importing('assembly/index.ts')],
     ]);
     expect(violations(wrong)).toEqual([
       'src/format/bat.ts → src/io/file.ts',
       'src/cli/main.ts → src/disk/disk.ts',
-      'src/core/core.ts → assembly/index.ts',
+      'src/core/load.ts → assembly/index.ts',
     ]);
   });
 

@@ -1,4 +1,4 @@
-import type { Core } from '../../src/core/instantiate.js';
+import type { Core } from '../../src/core/instance.js';
 
 /** The builds of the core that every spec of it runs over. */
 export const CORE_KINDS = ['simd', 'scalar', 'javascript'] as const;

@@ -16,10 +16,9 @@ export type CoreKind = 'simd' | 'scalar' | 'javascript' | 'custom';
 
 /** Where things lie in the core's memory, in bytes from its start; see `assembly/memory.ts`. */
 export interface CoreLayout {
-  /** BAT and sector bitmap pages: `pageSlots` slots of `pageBytes`. */
+  /** BAT and sector bitmap pages: `pageSlots` slots of `PAGE_BYTES`. */
   readonly pages: number;
   readonly pageSlots: number;
-  readonly pageBytes: number;
   /** Four f64 that say what the extents are. */
   readonly extentsHeader: number;
   /** Room for `extentsCapacity` extents of four f64. */
@@ -131,7 +130,6 @@ function assemble(kind: CoreKind, raw: CoreExports, memory: MemoryLike): Core {
     layout: {
       pages: exports.pagesAddress(),
       pageSlots: exports.pageSlots(),
-      pageBytes: exports.pageBytes(),
       extentsHeader: exports.extentsHeaderAddress(),
       extents: exports.extentsAddress(),
       extentsCapacity: exports.extentsCapacity(),

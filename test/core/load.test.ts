@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { initCore, loadCore } from '../../src/core/core.js';
 import { hex as simdModule } from '../../src/core/core-simd.generated.js';
+import { initCore, loadCore } from '../../src/core/load.js';
 
 /** An empty module: the magic number and the version. */
 const EMPTY_MODULE = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);

@@ -1,5 +1,5 @@
 import { VhdxError } from '../errors.js';
-import { type Core, instantiateBestCore, instantiateModule } from './instantiate.js';
+import { type Core, instantiateBestCore, instantiateModule } from './instance.js';
 
 /** The one instance of this realm; all disks share it. */
 let shared: Promise<Core> | undefined;

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { PAGE_BYTES } from '../../src/core/bat-calls.js';
 import { hex as scalarModule } from '../../src/core/core-scalar.generated.js';
-import { type Core, instantiateBestCore, instantiateCore } from '../../src/core/instantiate.js';
+import { type Core, instantiateBestCore, instantiateCore } from '../../src/core/instance.js';
 import { VhdxError } from '../../src/errors.js';
 import { CORE_KINDS, putIntoBuffers } from '../support/core-memory.js';
 
@@ -34,7 +35,7 @@ describe.each(CORE_KINDS)('the %s core', (kind) => {
       { start: layout.extents, end: layout.extents + layout.extentsCapacity * 4 * 8 },
       { start: layout.scanCounts, end: layout.scanCounts + 16 * 8 },
       { start: layout.copy, end: layout.copy + layout.copyBytes },
-      { start: layout.pages, end: layout.pages + layout.pageSlots * layout.pageBytes },
+      { start: layout.pages, end: layout.pages + layout.pageSlots * PAGE_BYTES },
       { start: exports.buffersAddress(), end: exports.buffersAddress() + buffers.size * buffers.bufferBytes },
     ];
     for (const [index, { start, end }] of areas.entries()) {
@@ -43,7 +44,7 @@ describe.each(CORE_KINDS)('the %s core', (kind) => {
       expect(core.bytes.subarray(start, end).every((byte) => byte === 0)).toBe(true);
     }
     expect(exports.memoryEnd()).toBeLessThanOrEqual(core.bytes.length);
-    expect(layout.pages % layout.pageBytes).toBe(0);
+    expect(layout.pages % PAGE_BYTES).toBe(0);
   });
 
   it('finds where zeros end, to 16 bytes', () => {

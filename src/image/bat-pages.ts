@@ -1,0 +1,71 @@
+import { untilAborted } from '../base/abort.js';
+import { BatCalls, bitmapPage, PAGE_BYTES } from '../core/bat-calls.js';
+import type { Core } from '../core/instance.js';
+import { type PageCache, pageCacheOf } from '../core/page-cache.js';
+import { BAT_ENTRY_SIZE, type Geometry } from '../format/bat.js';
+import type { RandomAccessSource, ReadOptions } from '../io/random-access.js';
+
+/** Pages of the BAT that are read ahead of a reader that goes through it. */
+const PAGES_AHEAD = 8;
+
+/**
+ * The pages of one open image's BAT and sector bitmaps in the core's memory: loaded once for all that use the image,
+ * the check at open as well as the reads after it, and dropped when it is closed.
+ */
+export class BatPages {
+  /** The core's calls on these pages. */
+  readonly calls: BatCalls;
+  readonly #cache: PageCache;
+  readonly #source: RandomAccessSource;
+  readonly #batOffset: number;
+  /** Length in bytes of the part of the BAT that counts. */
+  readonly #batLength: number;
+  readonly #batPages: number;
+  /** The page that is asked for next by a reader that goes through the BAT. */
+  #nextPage = 1;
+
+  constructor(core: Core, source: RandomAccessSource, geometry: Geometry, batOffset: number) {
+    this.#cache = pageCacheOf(core);
+    this.calls = new BatCalls(core, this.#cache.addDisk(), geometry);
+    this.#source = source;
+    this.#batOffset = batOffset;
+    this.#batLength = geometry.batEntries * BAT_ENTRY_SIZE;
+    this.#batPages = Math.ceil(this.#batLength / PAGE_BYTES);
+  }
+
+  /** Loads a page of the BAT; a reader that goes through the BAT gets the next ones on the way too. */
+  loadBat(page: number, options?: ReadOptions): Promise<void> {
+    const load = this.#readBat(page);
+    if (page === this.#nextPage) {
+      const end = Math.min(page + 1 + PAGES_AHEAD, this.#batPages);
+      for (let ahead = page + 1; ahead < end; ahead++) {
+        // A reader that needs a page that could not be read ahead tries again, and gets the error.
+        if (!this.#cache.has(this.calls.disk, ahead)) this.#readBat(ahead).catch(() => undefined);
+      }
+      this.#nextPage = end;
+    } else if (page > this.#nextPage || page + PAGES_AHEAD < this.#nextPage) {
+      this.#nextPage = page + 1;
+    }
+    return untilAborted(load, options?.signal);
+  }
+
+  /** Loads a page of the sector bitmaps, which is at `offset` in the file; `page` counts from the start of the disk. */
+  loadBitmap(page: number, offset: number, options?: ReadOptions): Promise<void> {
+    const fill = (slot: Uint8Array): Promise<void> => this.#source.readInto(slot, offset);
+    return untilAborted(this.#cache.load(this.calls.disk, bitmapPage(page), fill), options?.signal);
+  }
+
+  /** Frees the pages. */
+  close(): Promise<void> {
+    return this.#cache.removeDisk(this.calls.disk);
+  }
+
+  #readBat(page: number): Promise<void> {
+    return this.#cache.load(this.calls.disk, page, async (slot) => {
+      const start = page * PAGE_BYTES;
+      const length = Math.min(slot.length, this.#batLength - start);
+      await this.#source.readInto(slot.subarray(0, length), this.#batOffset + start);
+      slot.fill(0, length);
+    });
+  }
+}
