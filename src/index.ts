@@ -3,6 +3,7 @@ export { type Bytes, Crc32c, crc32c, crc32cCombine } from './core/crc32c.js';
 export { initCore } from './core/load.js';
 export type { CheckOptions, CheckReport, CheckStatus } from './disk/check.js';
 export { compareDisks } from './disk/compare.js';
+export { type DetectedFormat, detectFormat } from './disk/detect-format.js';
 export { VhdxDisk } from './disk/disk.js';
 export {
   type ExportFormat,

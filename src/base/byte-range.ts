@@ -88,6 +88,7 @@ function checkBytes(bytes: unknown): void {
  * @throws RangeError when it leaves the disk
  */
 export function rangeOf(size: number, { offset = 0, length }: RangeOptions): { offset: number; length: number } {
+  if (offset > size) throw new RangeError(`offset ${offset} is past the end, which is at ${size}`);
   const bytes = length ?? size - offset;
   checkRange(size, offset, bytes);
   return { offset, length: bytes };

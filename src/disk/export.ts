@@ -2,7 +2,7 @@ import { InFlight } from '../base/concurrency.js';
 import type { ProgressOptions } from '../base/options.js';
 import type { LeasedBuffer } from '../core/buffers.js';
 import { VhdxError } from '../errors.js';
-import { fixedVhdFooter, VHD_FOOTER_SIZE, vhdDiskSize } from '../format/vhd-footer.js';
+import { fixedVhdFooter, MAX_VHD_SIZE, VHD_FOOTER_SIZE, vhdDiskSize } from '../format/vhd-footer.js';
 import type { RandomAccessSink } from '../io/random-access.js';
 import { readPiece } from './checksum.js';
 import type { VhdxDisk } from './disk.js';
@@ -26,8 +26,14 @@ export interface ExportOptions extends ProgressOptions {
 /** Zeros inside data are left out in units of this many bytes. */
 const GRANULE = 32 * 1024;
 
-/** Length in bytes of what a disk becomes. */
+/**
+ * Length in bytes of what a disk becomes.
+ *
+ * @throws RangeError for a format that is none of {@link ExportFormat}; VhdxError as {@link exportDisk} for a disk that a
+ *   VHD cannot hold
+ */
 export function exportSize(disk: VhdxDisk, format: ExportFormat = 'raw'): number {
+  checkFormat(disk, format);
   return format === 'raw' ? disk.size : vhdDiskSize(disk.size) + VHD_FOOTER_SIZE;
 }
 
@@ -120,8 +126,13 @@ export function exportStream(
 
 function checkFormat(disk: VhdxDisk, format: ExportFormat): void {
   if (format === 'raw') return;
-  if (format !== 'vhd') throw new RangeError(`there is no export to ${JSON.stringify(format)}: take 'raw' or 'vhd'`);
-  if (disk.logicalSectorSize === 512) return;
-  const message = 'a VHD has sectors of 512 bytes, this disk has sectors of 4096: no partition would be found in it';
-  throw new VhdxError('logical-sector-size', message, { structure: 'Logical Sector Size' });
+  if (format !== 'vhd') throw new RangeError(`format must be 'raw' or 'vhd', not '${String(format)}'`);
+  if (disk.logicalSectorSize !== 512) {
+    const message = 'a VHD has sectors of 512 bytes, this disk has sectors of 4096: no partition would be found in it';
+    throw new VhdxError('logical-sector-size', message, { structure: 'Logical Sector Size' });
+  }
+  if (disk.size > MAX_VHD_SIZE) {
+    const message = `a VHD holds at most 2040 GiB (${MAX_VHD_SIZE} bytes), this disk has ${disk.size} bytes`;
+    throw new VhdxError('virtual-disk-size', message, { structure: 'Virtual Disk Size' });
+  }
 }

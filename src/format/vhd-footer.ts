@@ -1,7 +1,11 @@
+import { viewOf } from '../base/bytes.js';
 import { MiB } from '../base/units.js';
 
 /** Length in bytes of the footer of a VHD. */
 export const VHD_FOOTER_SIZE = 512;
+
+/** Largest disk that a VHD holds, in bytes: 2,040 GiB, of which Azure, Hyper-V and QEMU accept no byte more. */
+export const MAX_VHD_SIZE = 2040 * 1024 * MiB;
 
 /** Size in bytes that a disk has as a VHD for Azure: rounded up to 1 MiB. The footer follows it. */
 export function vhdDiskSize(virtualSize: number): number {
@@ -59,4 +63,18 @@ export function fixedVhdFooter(size: number, id: string | undefined): Uint8Array
   for (let i = 0; i < hex.length / 2; i++) footer[68 + i] = Number.parseInt(hex.slice(2 * i, 2 * i + 2), 16);
   view.setUint32(64, ~footer.reduce((sum, byte) => sum + byte, 0) >>> 0);
   return footer;
+}
+
+/**
+ * The size in bytes of the disk in a fixed VHD, by its footer: the disk begins at the file's first byte. Undefined if the
+ * footer is damaged or is not that of a fixed VHD in a file of this length.
+ */
+export function parseFixedVhdFooter(footer: Uint8Array, fileSize: number): number | undefined {
+  if (footer.length !== VHD_FOOTER_SIZE) return undefined;
+  const view = viewOf(footer);
+  const checksum = view.getUint32(64);
+  const sum = footer.reduce((total, byte, i) => (i >= 64 && i < 68 ? total : total + byte), 0);
+  const size = Number(view.getBigUint64(48));
+  const isFixed = view.getUint32(60) === 2;
+  return checksum === ~sum >>> 0 && isFixed && size <= fileSize - VHD_FOOTER_SIZE ? size : undefined;
 }

@@ -278,10 +278,35 @@ describe('an export to a fixed VHD', () => {
       code: 'logical-sector-size',
     });
     expect(() => exportStream(disk, { format: 'vhd' })).toThrow('4096');
+    expect(() => exportSize(disk, 'vhd')).toThrow('4096');
   });
 
   test('or to anything else but raw is refused', async () => {
     const disk = await openVhdx(buildImage().source());
     await expect(exportDisk(disk, memorySink().sink, { format: 'qcow2' as 'raw' })).rejects.toThrow(RangeError);
+  });
+
+  // The limit of Hyper-V and of QEMU's vpc driver, whose largest image is `qemu-img create -f vpc -o force_size=on x 2040G`.
+  test('of a disk above 2,040 GiB is refused before anything is written', async () => {
+    const GiB = 1024 * MiB;
+    const largest = await openVhdx(buildImage({ virtualSize: 2040 * GiB, blocks: {} }).source());
+    expect(exportSize(largest, 'vhd')).toBe(2040 * GiB + 512);
+    const disk = await openVhdx(buildImage({ virtualSize: 2040 * GiB + MiB, blocks: {} }).source());
+    const { sink, content } = memorySink();
+    const refusal = { code: 'virtual-disk-size', message: expect.stringContaining('at most 2040 GiB') };
+    await expect(exportDisk(disk, sink, { format: 'vhd' })).rejects.toMatchObject(refusal);
+    expect(content()).toHaveLength(0);
+    expect(() => exportSize(disk, 'vhd')).toThrow(expect.objectContaining(refusal));
+    expect(() => exportStream(disk, { format: 'vhd' })).toThrow(expect.objectContaining(refusal));
+    expect(exportSize(disk)).toBe(disk.size);
+  });
+
+  test('knows no other format', async () => {
+    const disk = await openVhdx(buildImage().source());
+    for (const format of ['x', 'vpc', '', null] as never[]) {
+      expect(() => exportSize(disk, format)).toThrow(RangeError);
+      expect(() => exportStream(disk, { format })).toThrow(RangeError);
+      await expect(exportDisk(disk, memorySink().sink, { format })).rejects.toThrow(RangeError);
+    }
   });
 });
