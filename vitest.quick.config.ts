@@ -15,7 +15,7 @@ export default defineConfig({
           exclude: [
             'test/{app,oracles,engines}/**',
             'test/cli/*.node.test.ts', // these start the built command
-            'test/package/!(architecture|docblocks|manifest).test.ts',
+            'test/package/!(architecture|docblocks|house|manifest).test.ts',
             'test/disk/check-large.node.test.ts',
             'test/**/*.page.test.ts',
             'test/support/build-*.node.test.ts',

@@ -12,6 +12,8 @@ export interface Module {
   readonly text: string;
   /** The package's own modules among them, as paths from the root such as `src/format/bat.ts`. */
   readonly own: readonly string[];
+  /** Those of them that are loaded when the program runs: all but what `import type` and `export type` name. */
+  readonly loaded: readonly string[];
   /** All else, as written, such as `node:fs` or `commander`. */
   readonly foreign: readonly string[];
 }
@@ -25,15 +27,39 @@ export function readModules(folder: string): Map<string, Module> {
 
 function readModule(path: string): Module {
   const text = readFileSync(join(root, path), 'utf8');
-  // A type asks for no module; where it would trouble users of the declarations, the packed package's own spec tells.
+  return { text, ...importsOf(path, text) };
+}
+
+/** What the import and export statements of a file with this path and text name. */
+export function importsOf(path: string, text: string): Omit<Module, 'text'> {
+  // A type loads no module; where it would trouble users of the declarations, the packed package's own spec says so.
   const statements = text.replaceAll('typeof import(', 'typeof (');
-  const names = ts.preProcessFile(statements, true, true).importedFiles.map(({ fileName }) => fileName);
   const isOwn = (name: string) => name.startsWith('.');
+  const paths = (names: readonly string[]) =>
+    names.filter(isOwn).map((name) => posix.join(posix.dirname(path), name.replace(/\.js$/, '')).concat('.ts'));
+  const names = namesIn(statements);
   return {
-    text,
-    own: names.filter(isOwn).map((name) => posix.join(posix.dirname(path), name.replace(/\.js$/, '')).concat('.ts')),
+    own: paths(names),
+    loaded: paths(namesIn(withoutTypeStatements(statements))),
     foreign: names.filter((name) => !isOwn(name)),
   };
+}
+
+/** The modules that a text names, each once. */
+const namesIn = (text: string) => [
+  ...new Set(ts.preProcessFile(text, true, true).importedFiles.map(({ fileName }) => fileName)),
+];
+
+/** A file's text without its `import type` and `export type … from` statements, which leave nothing in the JavaScript. */
+function withoutTypeStatements(text: string): string {
+  const { statements } = ts.createSourceFile('module.ts', text, ts.ScriptTarget.Latest);
+  const isOfTypes = (node: ts.Statement) =>
+    (ts.isImportDeclaration(node) && node.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword) ||
+    (ts.isExportDeclaration(node) && node.isTypeOnly);
+  return statements
+    .filter((node) => !isOfTypes(node))
+    .map((node) => text.slice(node.pos, node.end))
+    .join('');
 }
 
 /** The modules that `entry` needs, itself included. */

@@ -1,0 +1,44 @@
+/**
+ * Which layers a layer may import, besides itself, by their paths from the root: a folder, or a file that is a layer of
+ * its own. What is not listed may not be imported. ARCHITECTURE.md has the same as a table.
+ */
+export const LAYERS: Readonly<Record<string, readonly string[]>> = {
+  app: ['src/index.ts', 'src/volumes/index.ts'],
+  'src/cli': ['src/index.ts', 'src/volumes/index.ts'],
+  'src/index.ts': [
+    'src/disk',
+    'src/image',
+    'src/log',
+    'src/format',
+    'src/core',
+    'src/io',
+    'src/errors.ts',
+    'src/rules.ts',
+    'src/base',
+  ],
+  'src/disk': ['src/image', 'src/log', 'src/format', 'src/core', 'src/io', 'src/errors.ts', 'src/rules.ts', 'src/base'],
+  'src/image': ['src/log', 'src/format', 'src/core', 'src/io', 'src/errors.ts', 'src/rules.ts', 'src/base'],
+  'src/log': ['src/format', 'src/core', 'src/io', 'src/errors.ts', 'src/rules.ts', 'src/base'],
+  'src/format': ['src/errors.ts', 'src/rules.ts', 'src/base'],
+  'src/core': ['src/errors.ts', 'src/rules.ts', 'src/base'],
+  'src/volumes/index.ts': ['src/volumes'],
+  'src/volumes': ['src/io', 'src/errors.ts', 'src/base'],
+  'src/io': ['src/errors.ts', 'src/rules.ts', 'src/base'],
+  'src/errors.ts': ['src/rules.ts', 'src/base'],
+  'src/rules.ts': ['src/base'],
+  'src/base': [],
+  assembly: [],
+};
+
+/** Which layers a layer may import besides, but with `import type` alone: its siblings, on which it must not lean. */
+export const TYPES_ONLY: Readonly<Record<string, readonly string[]>> = {
+  'src/format': ['src/core', 'src/io'],
+  'src/core': ['src/format', 'src/io'],
+  'src/io': ['src/format', 'src/core'],
+};
+
+/** The layer that a path belongs to: the longest of the table's names that it begins with. */
+export function layerOf(path: string): string {
+  const names = Object.keys(LAYERS).filter((name) => path === name || path.startsWith(`${name}/`));
+  return names.sort((a, b) => b.length - a.length)[0] ?? `no layer (${path})`;
+}
