@@ -32,5 +32,5 @@ export type {
   ReadOptions,
 } from './io/random-access.js';
 export { slice } from './io/slice.js';
-export type { ReplaySummary } from './log/replay.js';
+export type { ReplaySummary } from './log/plan.js';
 export type { Facts, Finding, Place, RuleCode, Severity } from './rules.js';

@@ -3,6 +3,7 @@ import { VhdxError } from '../errors.js';
 import { ZERO_GUID } from '../format/guid.js';
 import { type CompleteExamination, examine } from '../image/examine.js';
 import type { RandomAccessSource } from '../io/random-access.js';
+import type { ChangeBudget } from '../log/plan.js';
 import { type Finding, finding } from '../rules.js';
 import { type Candidate, type ChainMember, pathOf } from './candidate.js';
 import type { OpenOptions } from './options.js';
@@ -18,6 +19,7 @@ export class Chain {
   /** What tells the members apart, so that none comes twice. */
   readonly #identities = new Set<string>();
   #members = 0;
+  readonly #changeBudget: ChangeBudget = {};
   #parents: ParentFinder | undefined;
 
   constructor(core: Core, options: OpenOptions) {
@@ -28,7 +30,13 @@ export class Chain {
   /** Examines a file, and closes it where that fails. */
   async examine(input: RandomAccessSource): Promise<Candidate> {
     try {
-      return { input, examination: await examine(this.core, input, this.options.replay ?? 'memory', this.options) };
+      return {
+        input,
+        examination: await examine(this.core, input, this.options.replay ?? 'memory', {
+          signal: this.options.signal,
+          changeBudget: this.#changeBudget,
+        }),
+      };
     } catch (error) {
       await input.close?.();
       throw error;

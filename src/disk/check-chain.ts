@@ -27,7 +27,7 @@ async function checkMember(chain: Chain, candidate: Candidate, options: CheckOpt
   const { input, examination } = candidate;
   let image: OpenImage | undefined;
   try {
-    if (!isComplete(examination)) return await checkUnreadable(chain.core, examination, input.size, options);
+    if (!isComplete(examination)) return await checkUnreadable(examination, input.size, options);
     chain.enter({ input, examination });
     image = new OpenImage(chain.core, examination);
     const report = await checkImage(image, input.size, options);

@@ -1,13 +1,11 @@
 import type { ProgressOptions } from '../base/options.js';
-import type { Core } from '../core/instance.js';
 import { isDirty } from '../format/header.js';
 import type { BlockCounts } from '../image/bat-scan.js';
 import type { Examination } from '../image/examine.js';
 import { type DiskInfo, describe } from '../image/info.js';
 import type { OpenImage } from '../image/open-image.js';
 import type { ReadOptions } from '../io/random-access.js';
-import { LogRing } from '../log/ring.js';
-import { countEntries } from '../log/sequence.js';
+import { countEntries, LogRing } from '../log/ring.js';
 import { type Finding, finding, type RuleCode, type Severity } from '../rules.js';
 
 /**
@@ -48,20 +46,19 @@ export interface CheckOptions extends ReadOptions, ProgressOptions {}
 
 /** Checks what can be checked of an image that does not open. */
 export async function checkUnreadable(
-  core: Core,
   examination: Examination,
   fileSize: number,
   options: CheckOptions,
 ): Promise<CheckReport> {
-  const findings = [...examination.findings, ...(await inspectDeadLog(core, examination, options))];
+  const findings = [...examination.findings, ...(await inspectDeadLog(examination, options))];
   const counts = countSeverities(findings, new Map());
   return { status: 'unreadable', ...nameOf(examination), fileSize, findings, counts, unlisted: {} };
 }
 
 /** Checks everything of an image that opens. */
 export async function checkImage(image: OpenImage, fileSize: number, options: CheckOptions): Promise<CheckReport> {
-  const { core, examination } = image;
-  const deadLog = await inspectDeadLog(core, examination, options);
+  const { examination } = image;
+  const deadLog = await inspectDeadLog(examination, options);
   const { counts: blocks, unlisted, findings: batFindings } = await image.scanBat(options);
   const { leakedBytes } = blocks;
   const leaked = `${leakedBytes} bytes after the first payload block are referred to by nothing`;
@@ -122,13 +119,9 @@ function countSeverities(
 }
 
 /** Describes entries in the log of a clean image: they are rightly ignored, and a forensic reader wants to know of them. */
-async function inspectDeadLog(
-  core: Core,
-  { header, log, source }: Examination,
-  options: ReadOptions,
-): Promise<Finding[]> {
+async function inspectDeadLog({ header, log, source }: Examination, options: ReadOptions): Promise<Finding[]> {
   if (!header || !log || isDirty(header) || log.offset + log.length > source.size) return [];
-  const { count, all } = await countEntries(new LogRing(core, source, log, options));
+  const { count, all } = await countEntries(new LogRing(source, log, options));
   if (count === 0) return [];
   const known = all ? `${count}` : `at least ${count}`;
   return [finding('log-dead', `holds ${known} old entries, and the log GUID is zero`, log)];

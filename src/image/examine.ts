@@ -25,7 +25,7 @@ import {
   type Regions,
 } from '../format/region-table.js';
 import type { RandomAccessSource, ReadOptions } from '../io/random-access.js';
-import type { ReplaySummary } from '../log/replay.js';
+import type { ChangeBudget, ReplayPlan } from '../log/plan.js';
 import { type Finding, finding, type Report } from '../rules.js';
 import type { TranslatorImage } from './translator.js';
 
@@ -36,6 +36,12 @@ export type ReplayMode = 'memory' | 'refuse';
 const SECTION_SIZE = (REGION_TABLE_OFFSETS[1] as number) + REGION_TABLE_SIZE;
 /** Bytes read at the start of the metadata region: the table, and as a rule all items. */
 const METADATA_READ_SIZE = METADATA_TABLE_SIZE + 64 * KiB;
+
+/** Options of an examination. */
+export interface ExamineOptions extends ReadOptions {
+  /** What the dirty members of a chain share; an image alone has one of its own. */
+  readonly changeBudget?: ChangeBudget | undefined;
+}
 
 /** What an image says about itself, as far as it can be understood. */
 export interface Examination {
@@ -49,7 +55,8 @@ export interface Examination {
   /** The current one. */
   header?: Header;
   log?: FileRange;
-  replay?: ReplaySummary;
+  /** What replay did; undefined if there was nothing to replay. */
+  replay?: ReplayPlan;
   regions?: ParsedRegions;
   /** The 64 KiB of the metadata table. */
   metadataTable?: Uint8Array;
@@ -81,7 +88,7 @@ export async function examine(
   core: Core,
   source: RandomAccessSource,
   replay: ReplayMode,
-  options?: ReadOptions,
+  options?: ExamineOptions,
 ): Promise<Examination> {
   const examination: Examination = { findings: [], source };
   const report: Report = (found) => examination.findings.push(found);
@@ -145,7 +152,7 @@ async function replayDirtyLog(
   core: Core,
   mode: ReplayMode,
   report: Report,
-  options?: ReadOptions,
+  options?: ExamineOptions,
 ): Promise<boolean> {
   const { source, header, log, findings } = examination;
   if (!header || !log || findings.some(({ severity }) => severity === 'fatal')) return false;
@@ -153,12 +160,15 @@ async function replayDirtyLog(
     report(finding('log-dirty', `the image is dirty: its log (log GUID ${header.logGuid}) must be replayed`, log));
     return false;
   }
-  const { replayLog } = await import('../log/replay.js'); // few images are dirty
-  const replayed = await replayLog(core, source, header, log, report, options);
-  if (!replayed) return false;
-  examination.source = replayed.source;
-  examination.replay = replayed.summary;
-  const { entries, dataSectors, zeroedBytes } = replayed.summary;
+  const [{ planReplay }, { overlay }] = await Promise.all([
+    import('../log/plan.js'), // few images are dirty
+    import('../log/overlay.js'),
+  ]);
+  const plan = await planReplay(core, source, header, log, report, options?.changeBudget ?? {}, options);
+  if (!plan) return false;
+  examination.source = overlay(source, plan);
+  examination.replay = plan;
+  const { entries, dataSectors, zeroedBytes } = plan.summary;
   const count = (number: number, one: string, several: string) => `${number} ${number === 1 ? one : several}`;
   const what = `${count(entries, 'log entry', 'log entries')} replayed in memory: ${count(dataSectors, 'sector', 'sectors')} of 4 KiB written, ${zeroedBytes} bytes zeroed`;
   report(finding('log-replayed', what, log));

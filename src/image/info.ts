@@ -1,5 +1,5 @@
 import { isDirty } from '../format/header.js';
-import type { ReplaySummary } from '../log/replay.js';
+import type { ReplaySummary } from '../log/plan.js';
 import type { CompleteExamination, Examination } from './examine.js';
 
 /** Whether all blocks are allocated from the start, only when they are written, or only if they differ from a parent. */
@@ -102,7 +102,7 @@ export function describe(examination: CompleteExamination, fileSize: number): Di
       dirty: isDirty(header),
       offset: logOffset,
       length: logLength,
-      ...(examination.replay && { replay: examination.replay }),
+      ...(examination.replay && { replay: examination.replay.summary }),
     },
     regions: describeRegions(examination),
     metadataItems: (examination.metadataEntries ?? []).map((entry) => ({

@@ -1,56 +1,68 @@
-import type { OverlayChange } from './overlay.js';
+import { WriteTable } from './entries.js';
 
 /**
- * Turns writes, in the order in which they were made, into changes that do not overlap, in the order of their offsets:
- * where writes overlap, the later one shows.
+ * Turns writes into writes that do not overlap, in the order of their offsets: where they overlap, the later one wins.
+ *
+ * @param order the writes, as numbers of rows of the table, in the order in which they are made
+ * @param limit most rows of the result; undefined is returned if there would be more
  */
-export function flattenWrites(writes: readonly OverlayChange[]): OverlayChange[] {
-  const starts = writes.map((_, i) => i).sort((a, b) => byOffset(writes, a, b));
-  const cuts = new Set<number>();
-  for (const { offset, length } of writes) if (length > 0) cuts.add(offset).add(offset + length);
-  const borders = Float64Array.from(cuts).sort();
-  const active = new NewestFirst();
-  const changes: OverlayChange[] = [];
+export function flattenWrites(writes: WriteTable, order: Uint32Array, limit: number): WriteTable | undefined {
+  const { offset, length } = writes;
+  const startOf = (place: number) => offset[order[place] as number] as number;
+  const endOf = (place: number) => startOf(place) + (length[order[place] as number] as number);
+  const starts = Uint32Array.from(order, (_, place) => place).sort((a, b) => startOf(a) - startOf(b));
+  const borders = new Float64Array(2 * order.length);
+  for (let place = 0; place < order.length; place++) {
+    borders[2 * place] = startOf(place);
+    borders[2 * place + 1] = endOf(place);
+  }
+  borders.sort();
+
+  const active = new NewestFirst(order.length);
+  const result = new WriteTable();
   let next = 0;
   for (let i = 0; i + 1 < borders.length; i++) {
-    const [from, to] = [borders[i] as number, borders[i + 1] as number];
-    for (let w = starts[next]; w !== undefined && (writes[w] as OverlayChange).offset <= from; w = starts[next]) {
-      active.add(w);
-      next += 1;
-    }
-    const newest = active.newest((w) => {
-      const write = writes[w] as OverlayChange;
-      return write.offset + write.length <= from;
-    });
-    if (newest !== undefined) pushPart(changes, writes[newest] as OverlayChange, from, to);
+    const from = borders[i] as number;
+    const to = borders[i + 1] as number;
+    for (; next < starts.length && startOf(starts[next] as number) <= from; next++) active.add(starts[next] as number);
+    if (from === to) continue;
+    const newest = active.newest((place) => endOf(place) <= from);
+    if (newest !== undefined) appendPart(result, writes, order[newest] as number, from, to);
+    if (result.count > limit) return undefined;
   }
-  return changes;
+  return result;
 }
 
-const byOffset = (writes: readonly OverlayChange[], a: number, b: number) =>
-  (writes[a] as OverlayChange).offset - (writes[b] as OverlayChange).offset;
-
-function pushPart(changes: OverlayChange[], write: OverlayChange, from: number, to: number): void {
-  const last = changes.at(-1);
-  if (write.from === undefined) {
-    if (last && last.from === undefined && last.offset + last.length === from) {
-      changes[changes.length - 1] = { offset: last.offset, length: to - last.offset };
-    } else {
-      changes.push({ offset: from, length: to - from });
-    }
-    return;
+function appendPart(result: WriteTable, writes: WriteTable, row: number, from: number, to: number): void {
+  const data = writes.data[row] as number;
+  const last = result.count - 1;
+  if (data !== 0) {
+    // Data sectors are as long as they are aligned, so they are only ever replaced as a whole.
+    result.add(from, to - from, writes.descriptor[row] as number, data - 1);
+  } else if (
+    last >= 0 &&
+    result.data[last] === 0 &&
+    (result.offset[last] as number) + (result.length[last] as number) === from
+  ) {
+    result.length[last] = to - (result.offset[last] as number);
+  } else {
+    result.add(from, to - from, writes.descriptor[row] as number, undefined);
   }
-  if (write.offset === from && write.length === to - from) changes.push(write);
-  else throw new RangeError('a write of data is only ever replaced as a whole');
 }
 
 /** A heap of numbers, the greatest first. */
 class NewestFirst {
-  readonly #heap: number[] = [];
+  readonly #heap: Uint32Array;
+  #size = 0;
+
+  constructor(capacity: number) {
+    this.#heap = new Uint32Array(capacity);
+  }
 
   add(value: number): void {
     const heap = this.#heap;
-    let at = heap.push(value) - 1;
+    let at = this.#size++;
+    heap[at] = value;
     while (at > 0) {
       const parent = (at - 1) >> 1;
       if ((heap[parent] as number) >= (heap[at] as number)) return;
@@ -61,19 +73,18 @@ class NewestFirst {
 
   /** The greatest number that has not ended; those that have are dropped. */
   newest(hasEnded: (value: number) => boolean): number | undefined {
-    while (this.#heap.length > 0 && hasEnded(this.#heap[0] as number)) this.#dropFirst();
-    return this.#heap[0];
+    while (this.#size > 0 && hasEnded(this.#heap[0] as number)) this.#dropFirst();
+    return this.#size > 0 ? this.#heap[0] : undefined;
   }
 
   #dropFirst(): void {
     const heap = this.#heap;
-    const last = heap.pop() as number;
-    if (heap.length === 0) return;
-    heap[0] = last;
+    this.#size -= 1;
+    heap[0] = heap[this.#size] as number;
     for (let at = 0; ; ) {
       let largest = at;
       for (const child of [2 * at + 1, 2 * at + 2]) {
-        if (child < heap.length && (heap[child] as number) > (heap[largest] as number)) largest = child;
+        if (child < this.#size && (heap[child] as number) > (heap[largest] as number)) largest = child;
       }
       if (largest === at) return;
       this.#swap(at, largest);
