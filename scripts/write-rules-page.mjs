@@ -1,7 +1,12 @@
 // @ts-check
-/** Writes docs/rules.md. */
+/** Writes docs/rules.md from src/rules.ts. */
 import { writeFile } from 'node:fs/promises';
-import { RULES } from '../dist/rules.js';
+import { fileURLToPath } from 'node:url';
+import { runnerImport } from 'vite';
 import { rulesPage } from './rules-page.mjs';
 
-await writeFile(new URL('../docs/rules.md', import.meta.url), rulesPage(RULES));
+const path = (/** @type {string} */ name) => fileURLToPath(new URL(`../${name}`, import.meta.url));
+
+/** @type {{ module: typeof import('../src/rules.js') }} */
+const { module } = await runnerImport(path('src/rules.ts'));
+await writeFile(path('docs/rules.md'), rulesPage(module.RULES));

@@ -1,5 +1,5 @@
 // What keeps the house as ARCHITECTURE.md describes it: its picture, its folders, the size of its files.
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { LAYERS, TYPES_ONLY } from './layers.js';
@@ -55,21 +55,22 @@ describe('ARCHITECTURE.md', () => {
     const drawn = new Set(arrows.flat().map(full));
     expect(Object.keys(LAYERS).filter((layer) => !drawn.has(layer))).toEqual(['assembly']);
   });
+});
+
+describe.each(['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'SECURITY.md'])('%s', (name) => {
+  const page = readFileSync(join(root, name), 'utf8');
 
   test('names files and folders that exist', () => {
-    const named = [...text.matchAll(/`((?:src|app|assembly|test|scripts|bench|docs)\/[^`*{}… ]*)`/g)].map(
-      ([, path = '']) => path,
-    );
-    const isThere = (path: string) => {
-      try {
-        readdirSync(join(root, path.replace(/[^/]*$/, '')));
-        return path.endsWith('/') || readdirSync(join(root, path, '..')).includes(path.replace(/^.*\//, ''));
-      } catch {
-        return false;
-      }
-    };
-    expect(named.length).toBeGreaterThan(10);
-    expect(named.filter((path) => !path.includes('.generated.') && !isThere(path))).toEqual([]);
+    const quoted = /`((?:src|app|assembly|test|scripts|bench|docs|examples)\/[\w./-]*)/g;
+    const linked = /\]\((?!https?:)([^)#]+)\)/g;
+    const named = [quoted, linked].flatMap((pattern) => [...page.matchAll(pattern)].map(([, path = '']) => path));
+    expect(named.filter((path) => !existsSync(join(root, path)))).toEqual([]);
+  });
+
+  test('names scripts that npm can run', () => {
+    const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+    const named = [...page.matchAll(/npm (?:run ([\w:]+)|(test)\b)/g)].map(([, script, own]) => script ?? own ?? '');
+    expect(named.filter((script) => !(script in scripts))).toEqual([]);
   });
 });
 
