@@ -130,9 +130,11 @@ export class VhdxError extends Error {
     return new VhdxError(code, `${structure}: ${message}${place}`, { ...details, structure, offset, facts, finding });
   }
 
-  /** The same error as one about one of several files, unless it names a file already. */
-  inFile(file: string | undefined): VhdxError {
-    return this.file !== undefined || file === undefined ? this : this.#with({ ...this, file });
+  /** The same error as one about one of several files. What it says about that already stays. */
+  inFile({ file, path, depth }: Pick<VhdxErrorDetails, 'file' | 'path' | 'depth'>): VhdxError {
+    if (this.file !== undefined && this.depth !== undefined) return this;
+    const place = this.file === undefined ? { file, path } : {};
+    return this.#with({ ...this, ...place, depth: this.depth ?? depth });
   }
 
   /** The same error as a child reports it that met it in its parent: about the parent, or about a member below that. */

@@ -13,7 +13,7 @@ export {
   exportStream,
 } from './disk/export.js';
 export { checkVhdx, isVhdx, openVhdx } from './disk/open.js';
-export type { OpenOptions, ParentOption, ParentRequest } from './disk/options.js';
+export type { OpenOptions, ParentOption, ParentRequest } from './disk/open-options.js';
 export type { DamagedRange } from './disk/salvage.js';
 export type { Usage, UsageOptions } from './disk/usage.js';
 export { type Hint, type OperationCode, VhdxError, type VhdxErrorCode, type VhdxErrorDetails } from './errors.js';

@@ -123,11 +123,12 @@ export const RULES = {
   'locator-no-path': rule('warning', '107', '2.6.2.6.3', 'The image does not say where its parent is; the caller must supply it.'),
   'parent-missing': rule('block', '', '2.6.2.6', 'What this image does not hold itself is in a parent that is not available.'),
   'parent-mismatch': rule('fatal', '106', '2.6.2.6.3', 'The parent was changed after the child was created, or is another disk: reading both together gives garbage.'),
+  'parent-unverified': rule('fatal', '104', '2.6.2.6.3', 'It is not recorded which state of which parent the image was created for, so no file can be verified to be its parent.'),
   'parent-sector-size': rule('fatal', '108', '2.6.2.4', 'Parent and child have different logical sector sizes.'),
   'parent-cycle': rule('fatal', '111', '2.6.2.6', 'The chain of parents contains a cycle.'),
   'parent-depth': rule('fatal', '111', '2.6.2.6', 'The chain of parents is longer than any host creates.'),
   'parent-damaged': rule('fatal', '', '2.6.2.6', 'A parent does not open, so what this image does not hold itself cannot be read.'),
-  'parent-guessed': rule('info', '107', '2.6.2.6.3', 'The parent was not at any path in the image; a file of its name in the same folder has the right identity and is used.'),
+  'parent-guessed': rule('info', '107', '2.6.2.6.3', 'The parent was not at any path in the image; a file in the same folder has the right identity and is used.'),
   'parent-smaller': rule('info', '110', '2.6.2.2', 'The parent is smaller than the child; past its end the child reads as zeros unless it holds data itself.'),
 } as const satisfies Record<string, Rule>;
 

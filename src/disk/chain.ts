@@ -1,95 +1,112 @@
 import type { Core } from '../core/instance.js';
 import { VhdxError } from '../errors.js';
-import { ZERO_GUID } from '../format/guid.js';
-import { type CompleteExamination, examine } from '../image/examine.js';
+import { givenGuid } from '../format/guid.js';
+import { type CompleteExamination, examine, isComplete } from '../image/examine.js';
 import type { RandomAccessSource } from '../io/random-access.js';
 import type { ChangeBudget } from '../log/plan.js';
 import { type Finding, finding } from '../rules.js';
-import { type Candidate, type ChainMember, pathOf } from './candidate.js';
-import type { OpenOptions } from './options.js';
+import { type ChainMember, closeMembers, LOCATOR, memberDetails } from './chain-member.js';
+import type { OpenOptions } from './open-options.js';
 import type { ParentFinder } from './parents.js';
 
 /** Members that a chain may have. */
 const MAX_MEMBERS = 256;
 
-/** The members of one chain, from the top down, as they are found and taken in. */
-export class Chain {
-  readonly core: Core;
-  readonly options: OpenOptions;
-  /** What tells the members apart, so that none comes twice. */
-  readonly #identities = new Set<string>();
-  #members = 0;
-  readonly #changeBudget: ChangeBudget = {};
-  #parents: ParentFinder | undefined;
-
-  constructor(core: Core, options: OpenOptions) {
-    this.core = core;
-    this.options = options;
-  }
-
-  /** Examines a file, and closes it where that fails. */
-  async examine(input: RandomAccessSource): Promise<Candidate> {
-    try {
-      return {
-        input,
-        examination: await examine(this.core, input, this.options.replay ?? 'memory', {
-          signal: this.options.signal,
-          changeBudget: this.#changeBudget,
-        }),
-      };
-    } catch (error) {
-      await input.close?.();
-      throw error;
+/**
+ * Examines an image and the chain below it, from the top down, as far as it leads. A fault of the format never
+ * rejects: it is in the members. The caller closes their sources.
+ */
+export async function walkChain(core: Core, top: RandomAccessSource, options: OpenOptions): Promise<ChainMember[]> {
+  const members: ChainMember[] = [];
+  const identities = new Set<string>();
+  const changeBudget: ChangeBudget = {};
+  let finder: ParentFinder | undefined;
+  let source: RandomAccessSource | undefined = top;
+  try {
+    while (source !== undefined) {
+      const member = await examineMember(core, source, members.length, { ...options, changeBudget });
+      const child = members.at(-1);
+      const unfit = findUnfit(member, identities);
+      if (child && unfit) {
+        child.problem = VhdxError.from(unfit, memberDetails(child, options));
+        break;
+      }
+      members.push(member);
+      source = undefined;
+      if (child) relate(child, member, options);
+      if (!isComplete(member.examination) || !member.examination.metadata.hasParent) break;
+      if (options.parent === false) {
+        member.findings.push(finding('parent-missing', 'the image was opened without its parent', LOCATOR));
+        break;
+      }
+      finder ??= new (await import('./parents.js')).ParentFinder(core, options); // few images have a parent
+      source = await findParent(finder, member);
     }
-  }
-
-  /** Takes an image into the chain. Rejects one that is in it already, and one too many. */
-  enter({ input, examination }: ChainMember): void {
-    const { fileWriteGuid, dataWriteGuid } = examination.header;
-    const path = pathOf(input);
-    const written = fileWriteGuid !== ZERO_GUID && dataWriteGuid !== ZERO_GUID;
-    const identities = [
-      ...(path === undefined ? [] : [`path ${path}`]),
-      ...(written ? [`guids ${fileWriteGuid} ${dataWriteGuid}`] : []),
-    ];
-    const place = { structure: 'Parent Locator' };
-    if (identities.some((identity) => this.#identities.has(identity))) {
-      const message = `the chain of parents comes back to ${input.name ?? 'an image that is in it'}`;
-      throw VhdxError.from(finding('parent-cycle', message, place));
-    }
-    for (const identity of identities) this.#identities.add(identity);
-    this.#members += 1;
-    if (this.#members > MAX_MEMBERS) {
-      throw VhdxError.from(finding('parent-depth', `the chain has more than ${MAX_MEMBERS} members`, place));
-    }
-  }
-
-  /** Finds the parent of the member that was taken in last. Rejects where there is none that fits. */
-  async findParent(child: ChainMember): Promise<Candidate> {
-    if (!this.#parents) {
-      const { ParentFinder } = await import('./parents.js'); // few images have a parent
-      this.#parents = new ParentFinder(this.options, (input) => this.examine(input));
-    }
-    return this.#parents.find({ ...child, depth: this.#members });
-  }
-
-  /** Closes what was opened and not taken. */
-  async close(): Promise<void> {
-    await this.#parents?.close();
+    return members;
+  } catch (error) {
+    await closeMembers(members);
+    throw error;
+  } finally {
+    await source?.close?.();
+    await finder?.close();
   }
 }
 
-/** What is wrong, or worth knowing, between a child and the parent that it names: a fatal finding where they are no chain. */
-export function parentFindings(child: CompleteExamination, parent: CompleteExamination, name: string): Finding[] {
-  const [own, other] = [child.metadata, parent.metadata];
-  const findings: Finding[] = [];
+async function examineMember(
+  core: Core,
+  source: RandomAccessSource,
+  depth: number,
+  options: OpenOptions & { readonly changeBudget: ChangeBudget },
+): Promise<ChainMember> {
+  try {
+    const examination = await examine(core, source, options.replay ?? 'memory', options);
+    return { source, examination, depth, findings: [] };
+  } catch (error) {
+    throw error instanceof VhdxError ? error.inFile(memberDetails({ source, depth }, options)) : error;
+  }
+}
+
+async function findParent(finder: ParentFinder, child: ChainMember): Promise<RandomAccessSource | undefined> {
+  try {
+    return await finder.find(child);
+  } catch (error) {
+    if (!(error instanceof VhdxError) || error.finding === undefined) throw error;
+    child.problem = error;
+    return undefined;
+  }
+}
+
+/** Why an image cannot be one more member: it is in the chain already, or the chain is too long. */
+function findUnfit({ source, examination, depth }: ChainMember, identities: Set<string>): Finding | undefined {
+  if (!isComplete(examination)) return undefined;
+  const fileWriteGuid = givenGuid(examination.header.fileWriteGuid);
+  const dataWriteGuid = givenGuid(examination.header.dataWriteGuid);
+  const own = [
+    ...(source.path === undefined ? [] : [`path ${source.path}`]),
+    ...(fileWriteGuid && dataWriteGuid ? [`guids ${fileWriteGuid} ${dataWriteGuid}`] : []),
+  ];
+  if (own.some((identity) => identities.has(identity))) {
+    const message = `the chain of parents comes back to ${source.name ?? 'an image that is in it'}`;
+    return finding('parent-cycle', message, LOCATOR);
+  }
+  for (const identity of own) identities.add(identity);
+  if (depth < MAX_MEMBERS) return undefined;
+  return finding('parent-depth', `the chain has more than ${MAX_MEMBERS} members`, LOCATOR);
+}
+
+/** Finds what is wrong, or worth knowing, between a child and its parent. */
+function relate(child: ChainMember, parent: ChainMember, options: OpenOptions): void {
+  if (!isComplete(child.examination) || !isComplete(parent.examination)) return;
+  const own: CompleteExamination['metadata'] = child.examination.metadata;
+  const other: CompleteExamination['metadata'] = parent.examination.metadata;
+  const name = options.untrusted ? 'the parent' : (parent.source.name ?? 'the parent');
   if (own.logicalSectorSize !== other.logicalSectorSize) {
     const message = `${name} has logical sectors of ${other.logicalSectorSize} bytes, the child of ${own.logicalSectorSize}`;
-    findings.push(finding('parent-sector-size', message, { structure: 'Logical Sector Size' }));
+    const found = finding('parent-sector-size', message, { structure: 'Logical Sector Size' });
+    child.problem = VhdxError.from(found, memberDetails(child, options));
   }
   if (other.virtualSize < own.virtualSize) {
     const message = `${name} has ${other.virtualSize} bytes, the child ${own.virtualSize}`;
-    findings.push(finding('parent-smaller', message, { structure: 'Virtual Disk Size' }));
+    child.findings.push(finding('parent-smaller', message, { structure: 'Virtual Disk Size' }));
   }
-  return findings;
 }

@@ -1,12 +1,16 @@
 import type { ProgressOptions } from '../base/options.js';
+import type { Core } from '../core/instance.js';
 import { isDirty } from '../format/header.js';
 import type { BlockCounts } from '../image/bat-scan.js';
-import type { Examination } from '../image/examine.js';
+import { type Examination, isComplete } from '../image/examine.js';
 import { type DiskInfo, describe } from '../image/info.js';
-import type { OpenImage } from '../image/open-image.js';
-import type { ReadOptions } from '../io/random-access.js';
+import { OpenImage } from '../image/open-image.js';
+import type { RandomAccessSource, ReadOptions } from '../io/random-access.js';
 import { countEntries, LogRing } from '../log/ring.js';
 import { type Finding, finding, type RuleCode, type Severity } from '../rules.js';
+import { walkChain } from './chain.js';
+import { type ChainMember, closeMembers } from './chain-member.js';
+import type { OpenOptions } from './open-options.js';
 
 /**
  * The verdict on an image:
@@ -44,8 +48,41 @@ export interface CheckReport {
 /** Options of a check. */
 export interface CheckOptions extends ReadOptions, ProgressOptions {}
 
+/** Checks an image and the chain below it, and closes their files. */
+export async function checkChain(
+  core: Core,
+  source: RandomAccessSource,
+  options: OpenOptions & CheckOptions,
+): Promise<CheckReport> {
+  const members = await walkChain(core, source, options);
+  try {
+    const reports: CheckReport[] = [];
+    for (const member of members) reports.push(await checkMember(core, member, options));
+    return reports.reduceRight((below, report) => withParent(report, below));
+  } finally {
+    await closeMembers(members);
+  }
+}
+
+async function checkMember(core: Core, member: ChainMember, options: OpenOptions & CheckOptions): Promise<CheckReport> {
+  const { source, examination, problem } = member;
+  // Nothing is wrong with an image that was to be checked alone.
+  const findings =
+    options.parent === false
+      ? member.findings.map((found) => ({ ...found, severity: 'info' as const }))
+      : member.findings;
+  if (!isComplete(examination)) return checkUnreadable(examination, source.size, options);
+  const image = new OpenImage(core, examination);
+  try {
+    const chainFindings = problem?.finding ? [...findings, problem.finding] : findings;
+    return await checkImage(image, source.size, chainFindings, options);
+  } finally {
+    await image.close();
+  }
+}
+
 /** Checks what can be checked of an image that does not open. */
-export async function checkUnreadable(
+async function checkUnreadable(
   examination: Examination,
   fileSize: number,
   options: CheckOptions,
@@ -55,8 +92,13 @@ export async function checkUnreadable(
   return { status: 'unreadable', ...nameOf(examination), fileSize, findings, counts, unlisted: {} };
 }
 
-/** Checks everything of an image that opens. */
-export async function checkImage(image: OpenImage, fileSize: number, options: CheckOptions): Promise<CheckReport> {
+/** Checks everything of an image that opens. `chainFindings` are those about it and its parent. */
+export async function checkImage(
+  image: OpenImage,
+  fileSize: number,
+  chainFindings: readonly Finding[],
+  options: CheckOptions,
+): Promise<CheckReport> {
   const { examination } = image;
   const deadLog = await inspectDeadLog(examination, options);
   const { counts: blocks, unlisted, findings: batFindings } = await image.scanBat(options);
@@ -67,6 +109,7 @@ export async function checkImage(image: OpenImage, fileSize: number, options: Ch
     ...deadLog,
     ...batFindings,
     ...(leakedBytes > 0 ? [finding('leaked-space', leaked, { structure: 'file' })] : []),
+    ...chainFindings,
   ];
   return {
     status: judge(findings),
@@ -81,13 +124,6 @@ export async function checkImage(image: OpenImage, fileSize: number, options: Ch
 }
 
 const nameOf = ({ source: { name } }: Examination): { name?: string } => (name === undefined ? {} : { name });
-
-/** The report with one more finding. */
-export function withFinding(report: CheckReport, extra: Finding): CheckReport {
-  const findings = [...report.findings, extra];
-  const counts = { ...report.counts, [extra.severity]: report.counts[extra.severity] + 1 };
-  return { ...report, findings, counts, status: report.status === 'unreadable' ? report.status : judge(findings) };
-}
 
 /** The report on a chain: an image is not better than its parent. */
 export function withParent(report: CheckReport, parent: CheckReport): CheckReport {

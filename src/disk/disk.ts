@@ -17,10 +17,11 @@ import type { Usage, UsageOptions } from './usage.js';
 /** What a disk is made of. */
 interface DiskParts {
   readonly image: OpenImage;
-  readonly fileSize: number;
-  readonly name: string | undefined;
-  readonly path: string | undefined;
+  /** The file as it was opened. */
+  readonly source: RandomAccessSource;
   readonly parent: VhdxDisk | undefined;
+  /** What was found about it and its parent. */
+  readonly chainFindings: readonly Finding[];
 }
 
 /**
@@ -55,12 +56,14 @@ export class VhdxDisk implements RandomAccessSource {
   /** @internal */
   readonly core: Core;
   readonly #fileSize: number;
+  readonly #chainFindings: readonly Finding[];
   /** @internal */
   readonly member: Member;
 
   /** @internal */
-  constructor({ image, fileSize, name, path, parent }: DiskParts) {
+  constructor({ image, source, parent, chainFindings }: DiskParts) {
     const { examination } = image;
+    const { name, path, size: fileSize } = source;
     const { metadata } = examination;
     this.size = metadata.virtualSize;
     this.info = describe(examination, fileSize);
@@ -71,7 +74,8 @@ export class VhdxDisk implements RandomAccessSource {
     this.id = metadata.virtualDiskId;
     if (name !== undefined) this.name = name;
     if (path !== undefined) this.path = path;
-    this.findings = image.findings;
+    this.findings = [...image.findings, ...chainFindings];
+    this.#chainFindings = chainFindings;
     this.parent = parent;
     this.core = image.core;
     this.#fileSize = fileSize;
@@ -134,7 +138,7 @@ export class VhdxDisk implements RandomAccessSource {
   /** Checks everything that can be checked without reading payload, in time linear in the metadata. */
   async check(options: CheckOptions = {}): Promise<CheckReport> {
     const { checkImage, withParent } = await import('./check.js');
-    const report = await checkImage(this.member.image, this.#fileSize, options);
+    const report = await checkImage(this.member.image, this.#fileSize, this.#chainFindings, options);
     return this.parent ? withParent(report, await this.parent.check(options)) : report;
   }
 

@@ -1,17 +1,18 @@
 import { MiB } from '../base/units.js';
+import type { Core } from '../core/instance.js';
 import { loadCore } from '../core/load.js';
 import { VhdxError } from '../errors.js';
 import { BAT_ENTRY_SIZE } from '../format/bat.js';
 import { hasVhdxSignature } from '../format/file-identifier.js';
-import { type Examination, isComplete } from '../image/examine.js';
+import { type CompleteExamination, isComplete } from '../image/examine.js';
 import { OpenImage } from '../image/open-image.js';
 import { openSource, type SourceOptions, type VhdxInput } from '../io/open.js';
 import { finding } from '../rules.js';
-import { type Candidate, type ChainMember, pathOf } from './candidate.js';
-import { Chain, parentFindings } from './chain.js';
+import { walkChain } from './chain.js';
+import { type ChainMember, closeMembers, memberDetails } from './chain-member.js';
 import type { CheckOptions, CheckReport } from './check.js';
 import { VhdxDisk } from './disk.js';
-import type { OpenOptions } from './options.js';
+import type { OpenOptions } from './open-options.js';
 
 /** A BAT of this many bytes or fewer is checked when the image is opened; a longer one by {@link VhdxDisk.check}. */
 const MAX_BAT_CHECKED_AT_OPEN = 1 * MiB;
@@ -25,11 +26,13 @@ const MAX_BAT_CHECKED_AT_OPEN = 1 * MiB;
  *   or the code of the input's failure
  */
 export async function openVhdx(input: VhdxInput, options: OpenOptions = {}): Promise<VhdxDisk> {
-  const chain = new Chain(await loadCore(), options);
+  const core = await loadCore();
+  const members = await walkChain(core, await openSource(input, options), options);
   try {
-    return await openMember(chain, await chain.examine(await openSource(input, options)));
-  } finally {
-    await chain.close();
+    return await openMembers(core, members, options);
+  } catch (error) {
+    await closeMembers(members);
+    throw error;
   }
 }
 
@@ -52,71 +55,71 @@ export async function isVhdx(input: VhdxInput, options: SourceOptions = {}): Pro
  * @throws VhdxError where the input cannot be read
  */
 export async function checkVhdx(input: VhdxInput, options: OpenOptions & CheckOptions = {}): Promise<CheckReport> {
-  const [core, { checkChain }] = await Promise.all([loadCore(), import('./check-chain.js')]);
+  const [core, { checkChain }] = await Promise.all([loadCore(), import('./check.js')]);
   return checkChain(core, await openSource(input, options), options);
 }
 
-/** Opens a member of a chain and those below it; closes its file where that fails. */
-async function openMember(chain: Chain, { input, examination }: Candidate): Promise<VhdxDisk> {
-  const { core, options } = chain;
-  let parent: VhdxDisk | undefined;
-  let image: OpenImage | undefined;
+/** A member that can be read. */
+interface ReadableMember extends ChainMember {
+  readonly examination: CompleteExamination;
+}
+
+/** Makes disks of the members of a chain that can be read, and closes the files of the others. */
+async function openMembers(core: Core, members: ChainMember[], options: OpenOptions): Promise<VhdxDisk> {
+  const readable = await readableMembers(members, options);
+  const images: OpenImage[] = [];
   try {
-    if (!isComplete(examination)) throw firstFatal(examination);
-    chain.enter({ input, examination });
-    image = new OpenImage(core, examination);
-    if (options.strict || examination.geometry.batEntries * BAT_ENTRY_SIZE <= MAX_BAT_CHECKED_AT_OPEN) {
-      await image.scanBat(options);
-    }
-    if (examination.metadata.hasParent) parent = await openParent(chain, { input, examination });
-    if (options.strict) refuseFindings(image);
-    return new VhdxDisk({ image, fileSize: input.size, name: input.name, path: pathOf(input), parent });
+    for (const { examination } of readable) images.push(new OpenImage(core, examination));
+    for (const [depth, image] of images.entries()) await checkAtOpen(image, readable[depth] as ReadableMember, options);
   } catch (error) {
-    await parent?.close();
-    await image?.close();
-    await input.close?.();
+    for (const image of images) await image.close();
     throw error;
   }
+  return readable.reduceRight<VhdxDisk | undefined>((parent, { source, depth, findings }) => {
+    return new VhdxDisk({ image: images[depth] as OpenImage, source, parent, chainFindings: findings });
+  }, undefined) as VhdxDisk;
 }
 
-async function openParent(chain: Chain, child: ChainMember): Promise<VhdxDisk | undefined> {
-  const { findings } = child.examination;
-  if (chain.options.parent === false) {
-    const message = 'the image was opened without its parent';
-    findings.push(finding('parent-missing', message, { structure: 'Parent Locator' }));
-    return undefined;
+/** The members down to the first one at fault; rejects with what is wrong with that, unless a part of a chain is enough. */
+async function readableMembers(members: ChainMember[], options: OpenOptions): Promise<ReadableMember[]> {
+  const readable: ReadableMember[] = [];
+  for (const member of members) {
+    const { examination } = member;
+    const isReadable = isComplete(examination);
+    const error = isReadable ? member.problem : unreadable(member, options);
+    if (isReadable) readable.push({ ...member, examination });
+    if (!error) continue;
+    const last = readable.at(-1);
+    if (options.incompleteChain !== 'open' || !last) throw error;
+    if (error.finding) last.findings.push({ ...error.finding, severity: 'block' });
+    break;
   }
-  const candidate = await chain.findParent(child);
-  const name = candidate.input.name ?? 'the parent';
-  if (!isComplete(candidate.examination)) {
-    await candidate.input.close?.();
-    throw damagedParent(name, firstFatal(candidate.examination));
-  }
-  const found = parentFindings(child.examination, candidate.examination, name);
-  const fatal = found.find(({ severity }) => severity === 'fatal');
-  if (fatal) {
-    await candidate.input.close?.();
-    throw VhdxError.from(fatal);
-  }
-  findings.push(...found);
-  return openMember(chain, candidate);
+  await closeMembers(members.splice(readable.length));
+  return readable;
 }
 
-function firstFatal({ findings }: Examination): VhdxError {
-  const fatal = findings.find(({ severity }) => severity === 'fatal');
+/** Checks a BAT that is short, and rejects in strict mode for what is wrong with the image. */
+async function checkAtOpen(image: OpenImage, member: ReadableMember, options: OpenOptions): Promise<void> {
+  if (options.strict || image.layout.geometry.batEntries * BAT_ENTRY_SIZE <= MAX_BAT_CHECKED_AT_OPEN) {
+    await image.scanBat(options);
+  }
+  const found = options.strict && [...image.findings, ...member.findings].find(({ severity }) => severity !== 'info');
+  if (found) throw VhdxError.from(found, memberDetails(member, options));
+}
+
+/** Why a member does not open. */
+function unreadable(member: ChainMember, options: OpenOptions): VhdxError {
+  const fatal = member.examination.findings.find(({ severity }) => severity === 'fatal');
   if (!fatal) throw new Error('an image without a fatal finding did not open');
-  return VhdxError.from(fatal);
-}
-
-function refuseFindings({ findings }: OpenImage): void {
-  const first = findings.find(({ severity }) => severity !== 'info');
-  if (first) throw VhdxError.from(first);
-}
-
-function damagedParent(name: string, cause: VhdxError): VhdxError {
-  return new VhdxError('parent-damaged', `parent ${name}: ${cause.message}`, {
-    structure: cause.structure,
-    offset: cause.offset,
+  const cause = VhdxError.from(fatal);
+  if (member.depth === 0) return VhdxError.from(fatal, { depth: 0 });
+  const { structure, offset, facts, reason } = cause;
+  const details = {
+    structure,
+    offset,
+    facts,
     cause,
-  });
+    finding: finding('parent-damaged', reason, { structure: fatal.structure }),
+  };
+  return new VhdxError('parent-damaged', reason, { ...memberDetails(member, options), ...details });
 }

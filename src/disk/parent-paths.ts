@@ -1,8 +1,12 @@
+import { builtinModule } from '../base/builtin-module.js';
+import { fileSource, isInside, openInside } from '../io/file.js';
+import type { RandomAccessSource } from '../io/random-access.js';
+
 /** Where a path in a parent locator leads, or why it is not followed. */
 export interface ParentPath {
   /** Which key of the locator it comes from; `same folder` for the guess that takes only the file's name. */
   readonly key: string;
-  /** As it stands in the image. */
+  /** As the image has it. */
   readonly text: string;
   /** Absolute path on this machine; undefined where it names no place here. */
   readonly path?: string;
@@ -25,12 +29,12 @@ const isWindowsAbsolute = (text: string) =>
 const isNetworkOrDevice = (text: string) => /^[\\/]{2}|^[\\/]\?\?[\\/]/.test(text) && !isWindowsAbsolute(text);
 
 /** The last part of a path of either kind. */
-function baseName(text: string): string {
+export function baseName(text: string): string {
   return text.split(/[\\/]/).findLast((part) => part !== '') ?? '';
 }
 
 /**
- * The places where the parent of a child may be, in the order of [MS-VHDX] 2.6.2.6.3, and behind them the guess that a
+ * The places where the parent of a child may be, in the order of [MS-VHDX] 2.6.2.6.3, and after them the guess that a
  * moved chain needs: a file of the same name in the child's own folder.
  */
 export function parentPaths(locator: Readonly<Record<string, string>>, childPath: string, paths: Paths): ParentPath[] {
@@ -57,3 +61,60 @@ export function parentPaths(locator: Readonly<Record<string, string>>, childPath
   }
   return found;
 }
+
+/** Why a place is not looked at. */
+export interface Refusal {
+  readonly why: string;
+  /** Whether the option `followParents` would allow it. */
+  readonly followable: boolean;
+}
+
+/** Why a place is not looked at, or undefined if it is. `within` is the folder that must hold it; undefined for anywhere. */
+export function whyRefused({ path, refused }: ParentPath, within: string | undefined): Refusal | undefined {
+  if (path === undefined || (refused && within !== undefined)) {
+    const why = refused === 'network or device path' ? `a ${refused}` : (refused ?? 'no path');
+    return { why, followable: path !== undefined };
+  }
+  if (within === undefined) return undefined;
+  const outside = { why: `${path} lies outside the child's folder`, followable: true };
+  if (!isInside(path, within)) return outside;
+  const fs = builtinModule('fs');
+  try {
+    // Opening it decides; this tells what is wrong with a link.
+    if (fs && !isInside(fs.realpathSync(path), fs.realpathSync(within))) return outside;
+  } catch {
+    // It does not exist; trying to open it says so.
+  }
+  return undefined;
+}
+
+/** Opens a file that must be inside a folder, if one is given. */
+export function openPlace(path: string, within: string | undefined): Promise<RandomAccessSource> {
+  return within === undefined ? fileSource(path) : openInside(path, within);
+}
+
+/** Most files that are tried for one path. */
+const MAX_ALIKE = 16;
+
+/**
+ * The files whose paths differ from one in case or Unicode form only: other systems take such names for the same.
+ * Links to folders are not followed. `within` is the folder that holds them; undefined for anywhere.
+ */
+export async function likeNamed(path: string, within: string | undefined): Promise<string[]> {
+  const [fs, paths] = [builtinModule('fs'), builtinModule('path')];
+  if (!fs || !paths) return [];
+  const root = within ?? paths.parse(path).root;
+  let found = [root];
+  for (const part of paths.relative(root, path).split(paths.sep)) {
+    const next: string[] = [];
+    for (const folder of found) {
+      const entries = await fs.promises.readdir(folder).catch(() => []);
+      const alike = entries.filter((name) => folded(name) === folded(part));
+      next.push(...alike.map((name) => paths.join(folder, name)));
+    }
+    found = next.slice(0, MAX_ALIKE);
+  }
+  return found.filter((other) => other !== path);
+}
+
+const folded = (name: string): string => name.normalize('NFC').toLowerCase().normalize('NFC');

@@ -1,202 +1,214 @@
 import { builtinModule } from '../base/builtin-module.js';
+import type { Core } from '../core/instance.js';
 import { VhdxError } from '../errors.js';
-import { fileSource } from '../io/file.js';
 import { openSource, type VhdxInput } from '../io/open.js';
 import type { RandomAccessSource } from '../io/random-access.js';
 import { finding } from '../rules.js';
-import { type Candidate, type ChainMember, pathOf } from './candidate.js';
-import type { OpenOptions, ParentRequest } from './options.js';
-import { type ParentPath, parentPaths } from './parent-paths.js';
+import { type ChainMember, LOCATOR } from './chain-member.js';
+import type { OpenOptions, ParentRequest } from './open-options.js';
+import { type Candidate, HandedOver, identify, imagesIn } from './parent-candidates.js';
+import {
+  describeCandidate,
+  linkagesOf,
+  locatorOf,
+  mismatch,
+  missing,
+  overridden,
+  unverified,
+} from './parent-errors.js';
+import { baseName, likeNamed, openPlace, type ParentPath, parentPaths, whyRefused } from './parent-paths.js';
 
-/** The child whose parent is looked for. */
-export interface Child extends ChainMember {
-  /** 1 for the image that was opened. */
-  readonly depth: number;
+/** A search for the parent of one member: what was tried, and what was found that does not fit. */
+interface Search {
+  readonly child: ChainMember;
+  readonly linkages: readonly string[];
+  readonly attempts: string[];
+  /** Files that are where the parent should be, or have its name, and do not fit. Closed when the search ends. */
+  readonly meant: Candidate[];
+  /** Whether a place was not looked at that `followParents` would allow. */
+  followable: boolean;
 }
 
-/** What the options and the command line call the two ways to say where a parent is. */
-const BY_HAND = 'name it with the option parent (--parent FILE)';
-const FOLLOW = "allow it with followParents: 'anywhere' (--follow-parents)";
-
 /**
- * Finds the parents of a chain: among what the caller handed over, then where the images say that they are.
- * What was opened and not taken is closed by {@link close}.
+ * Finds the parents of a chain: among what the caller handed over, then where the images say that they are, then by
+ * their DataWriteGuid in the same folders. A file is taken only if its current DataWriteGuid is one that the child
+ * names, unless the caller asked for the opposite and nothing fits.
  */
 export class ParentFinder {
+  readonly #core: Core;
   readonly #options: OpenOptions;
-  readonly #examine: (input: RandomAccessSource) => Promise<Candidate>;
-  #handedOver: Candidate[] | undefined;
+  readonly #handedOver: HandedOver;
 
-  /** `examine` reads what a file says about itself, and closes it where that fails. */
-  constructor(options: OpenOptions, examine: (input: RandomAccessSource) => Promise<Candidate>) {
+  constructor(core: Core, options: OpenOptions) {
+    this.#core = core;
     this.#options = options;
-    this.#examine = examine;
+    const { parent } = options;
+    const inputs = parent === undefined || parent === false || typeof parent === 'function' ? [] : [parent].flat();
+    this.#handedOver = new HandedOver(core, inputs as VhdxInput[], options);
   }
 
-  /** The parent of a child. Rejects with `parent-missing` or `parent-mismatch` where there is none that fits. */
-  async find(child: Child): Promise<Candidate> {
-    const { parent } = this.#options;
-    if (typeof parent === 'function') {
-      const input = await parent(requestOf(child));
-      if (input !== undefined) return this.#byHand(child, input);
-    } else if (Array.isArray(parent)) {
-      const fitting = await this.#amongHandedOver(child, parent);
-      if (fitting) return fitting;
-    } else if (parent && child.depth === 1) {
-      return this.#byHand(child, parent as VhdxInput);
+  /**
+   * The file of a member's parent, which the caller closes. It may be no VHDX file at all, if it is clear that it is
+   * meant: then it says itself what it is.
+   *
+   * @throws VhdxError with a finding: `parent-missing`, `parent-mismatch` or `parent-unverified`
+   */
+  async find(child: ChainMember): Promise<RandomAccessSource> {
+    const linkages = linkagesOf(child);
+    if (linkages.length === 0 && !this.#options.ignoreParentMismatch) throw unverified(child, this.#options);
+    const search: Search = { child, linkages, attempts: [], meant: [], followable: false };
+    let taken: Candidate | undefined;
+    try {
+      taken = (await this.#fitting(search)) ?? this.#notFitting(search);
+      return taken.source;
+    } finally {
+      for (const candidate of search.meant) if (candidate !== taken) await candidate.source.close?.();
     }
-    return this.#byPath(child);
   }
 
   /** Closes the candidates that were not taken. */
-  async close(): Promise<void> {
-    for (const { input } of this.#handedOver ?? []) await input.close?.();
+  close(): Promise<void> {
+    return this.#handedOver.close();
   }
 
-  async #open(input: VhdxInput): Promise<Candidate> {
-    return this.#examine(await openSource(input, this.#options));
-  }
-
-  async #byHand(child: Child, input: VhdxInput): Promise<Candidate> {
-    const candidate = await this.#open(input);
-    if (this.#fits(child, candidate)) return candidate;
-    await candidate.input.close?.();
-    throw mismatch(child, [candidate]);
-  }
-
-  async #amongHandedOver(child: Child, inputs: readonly VhdxInput[]): Promise<Candidate | undefined> {
-    if (!this.#handedOver) {
-      this.#handedOver = [];
-      for (const input of inputs) this.#handedOver.push(await this.#open(input));
+  async #fitting(search: Search): Promise<Candidate | undefined> {
+    const { parent } = this.#options;
+    if (typeof parent === 'function') {
+      const input = await parent(requestOf(search.child));
+      if (input !== undefined) {
+        const candidate = await this.#identify(await openSource(input, this.#options));
+        if (fits(search, candidate)) return candidate;
+        search.meant.push(candidate);
+        return undefined;
+      }
     }
-    const free = this.#handedOver;
-    const linkages = linkagesOf(child);
-    let found = linkages
-      .map((guid) => free.find(({ examination }) => examination.header?.dataWriteGuid === guid))
-      .find(Boolean);
-    // Without a linkage, or with the deliberate way round, only a single file leaves no doubt which one is meant.
-    if (!found && free.length === 1 && (linkages.length === 0 || this.#options.ignoreParentMismatch)) found = free[0];
-    if (found) this.#handedOver = free.filter((other) => other !== found);
-    return found;
+    return (await this.#handedOver.takeFitting(search.linkages)) ?? (await this.#inPlaces(search));
   }
 
-  #fits(child: Child, candidate: Candidate): boolean {
-    const { header } = candidate.examination;
-    const linkages = linkagesOf(child);
-    // One that cannot be understood is told as what it is, not as one that does not fit.
-    if (!header || linkages.length === 0 || this.#options.ignoreParentMismatch) return true;
-    return linkages.includes(header.dataWriteGuid);
+  /** What is taken although it does not fit; rejects if there is nothing of that kind. */
+  #notFitting(search: Search): Candidate {
+    const { child, attempts, followable } = search;
+    const { ignoreParentMismatch } = this.#options;
+    const { free } = this.#handedOver;
+    const only = free.length === 1 ? free[0] : undefined;
+    if (only && (ignoreParentMismatch || mayBeMeant(search, only))) search.meant.unshift(this.#handedOver.take(only));
+    const images = search.meant.filter(({ isVhdx }) => isVhdx);
+    const [image] = images;
+    if (image && ignoreParentMismatch) {
+      child.findings.push(overridden(child, image, this.#options));
+      return image;
+    }
+    if (image) throw mismatch(child, images, this.#options);
+    if (search.meant[0]) return search.meant[0];
+    const tried = this.#options.untrusted ? [] : [...this.#handedOver.free.map(describeCandidate), ...attempts];
+    throw missing(child, tried, followable, this.#options);
   }
 
-  async #byPath(child: Child): Promise<Candidate> {
-    const childPath = pathOf(child.input);
+  /** Looks where the image says that its parent is, and then for its DataWriteGuid in the same folders. */
+  async #inPlaces(search: Search): Promise<Candidate | undefined> {
+    const { child } = search;
     const paths = builtinModule('path');
-    const handedOver = this.#handedOver ?? [];
-    if (childPath === undefined || !paths) throw missing(child, [], handedOver);
-    const refusals: string[] = [];
-    const others: Candidate[] = [];
-    let unreadable: Candidate | undefined;
-    for (const place of parentPaths(child.examination.metadata.parentLocator?.entries ?? {}, childPath, paths)) {
-      const refusal = this.#refusal(place, paths.dirname(childPath));
-      if (refusal !== undefined) {
-        refusals.push(refusal);
+    const childPath = child.source.path;
+    if (this.#options.untrusted || childPath === undefined || !paths) return undefined;
+    const home = paths.dirname(childPath);
+    const within = this.#options.followParents === 'anywhere' ? undefined : home;
+    const folders = new Set([home]);
+    const tried = new Set<string>();
+    for (const place of parentPaths(locatorOf(child), childPath, paths)) {
+      const refusal = whyRefused(place, within);
+      if (refusal !== undefined || place.path === undefined) {
+        search.attempts.push(`${place.key} ${place.text}: ${refusal?.why}`);
+        search.followable ||= refusal?.followable === true;
         continue;
       }
-      const candidate = await this.#tryPath(place, refusals);
-      if (!candidate) continue;
-      if (!candidate.examination.header) {
-        // Told as what it is, unless another place has the right one.
-        await unreadable?.input.close?.();
-        unreadable = candidate;
-        continue;
-      }
-      if (this.#fits(child, candidate)) {
-        if (place.key === 'same folder') reportGuess(child, place);
-        await unreadable?.input.close?.();
-        return candidate;
-      }
-      await candidate.input.close?.();
-      others.push(candidate);
+      if (tried.has(place.path)) continue;
+      tried.add(place.path);
+      folders.add(paths.dirname(place.path));
+      const found = await this.#inPlace(search, place, place.path, within);
+      if (found) return found;
     }
-    if (unreadable && others.length === 0) return unreadable;
-    await unreadable?.input.close?.();
-    throw others.length > 0 ? mismatch(child, others) : missing(child, refusals, handedOver);
+    return this.#inFolders(search, folders, within);
   }
 
-  async #tryPath(place: ParentPath, refusals: string[]): Promise<Candidate | undefined> {
-    try {
-      return await this.#examine(await fileSource(place.path as string));
-    } catch (error) {
-      if (!(error instanceof VhdxError) || error.code !== 'read-failed') throw error;
-      refusals.push(`${quote(place)}: ${error.message}`);
-      return undefined;
-    }
-  }
-
-  /** Why a place is not looked at, or undefined where it is. Links are followed before it is decided what a folder holds. */
-  #refusal(place: ParentPath, folder: string): string | undefined {
-    const anywhere = this.#options.followParents === 'anywhere';
-    if (place.path === undefined || (place.refused && !anywhere)) {
-      const hint = place.refused === 'network or device path' && place.path !== undefined ? `; ${FOLLOW}` : '';
-      return `${quote(place)}: a ${place.refused}${hint}`.replace(': a no', ': no');
-    }
-    if (anywhere) return undefined;
-    const outside = `${quote(place)}: ${place.path} lies outside the child's folder; ${FOLLOW}`;
-    if (!isInside(place.path, folder)) return outside;
-    const fs = builtinModule('fs');
-    try {
-      if (fs && !isInside(fs.realpathSync(place.path), fs.realpathSync(folder))) return outside;
-    } catch {
-      // It does not exist; trying to open it says so.
+  /** Tries a path of the image, and if there is nothing, the names that differ from it in case or Unicode form only. */
+  async #inPlace(
+    search: Search,
+    { key, text }: ParentPath,
+    path: string,
+    within: string | undefined,
+  ): Promise<Candidate | undefined> {
+    const names = [path];
+    for (let i = 0; i < names.length; i++) {
+      const name = names[i] as string;
+      try {
+        const candidate = await this.#identify(await openPlace(name, within));
+        if (fits(search, candidate)) {
+          if (key === 'same folder' || i > 0) reportGuess(search, `${name}, by its name`);
+          return candidate;
+        }
+        search.meant.push(candidate);
+      } catch (error) {
+        if (!(error instanceof VhdxError) || error.code !== 'read-failed') throw error;
+        if (i > 0) continue;
+        search.attempts.push(`${key} ${text}: ${error.message}`);
+        names.push(...(await likeNamed(path, within)));
+      }
     }
     return undefined;
   }
+
+  /** Looks for the DataWriteGuid among the images of some folders: the parent may have been renamed. */
+  async #inFolders(
+    search: Search,
+    folders: ReadonlySet<string>,
+    within: string | undefined,
+  ): Promise<Candidate | undefined> {
+    const seen = new Set([search.child.source.path, ...search.meant.map(({ source }) => source.path)]);
+    for (const folder of folders) {
+      for (const path of await imagesIn(folder).catch(() => [])) {
+        if (seen.has(path)) continue;
+        try {
+          const candidate = await this.#identify(await openPlace(path, within));
+          if (fits(search, candidate)) {
+            reportGuess(search, `${path}, by its DataWriteGuid`);
+            return candidate;
+          }
+          await candidate.source.close?.();
+        } catch (error) {
+          this.#options.signal?.throwIfAborted();
+          if (!(error instanceof VhdxError)) throw error;
+        }
+      }
+    }
+    return undefined;
+  }
+
+  #identify(source: RandomAccessSource): Promise<Candidate> {
+    return identify(this.#core, source, this.#options);
+  }
 }
 
-function isInside(path: string, folder: string): boolean {
-  const paths = builtinModule('path');
-  const way = paths?.relative(folder, path) ?? '..';
-  return way !== '' && way !== '..' && !way.startsWith(`..${paths?.sep}`) && !paths?.isAbsolute(way);
+const fits = ({ linkages }: Search, { dataWriteGuid }: Candidate): boolean =>
+  dataWriteGuid !== undefined && linkages.includes(dataWriteGuid);
+
+/** Whether a file that does not fit is meant to be this parent, and not another member of the chain: by its name. */
+function mayBeMeant({ child }: Search, { source }: Candidate): boolean {
+  if (source.name === undefined) return true;
+  const locator = locatorOf(child);
+  const names = ['relative_path', 'volume_path', 'absolute_win32_path'].map((key) => baseName(locator[key] ?? ''));
+  return names.includes(source.name);
 }
 
-const quote = ({ key, text }: ParentPath) => `${key} ${JSON.stringify(text)}`;
-
-const linkagesOf = (child: Child) => child.examination.metadata.parentLocator?.linkages ?? [];
-
-const nameOf = ({ input }: { input: RandomAccessSource }) => input.name ?? 'the file that was handed over';
-
-function requestOf(child: Child): ParentRequest {
-  const { parentLocator } = child.examination.metadata;
+function requestOf(child: ChainMember): ParentRequest {
+  const { name } = child.source;
   return {
-    linkages: parentLocator?.linkages ?? [],
-    locator: parentLocator?.entries ?? {},
-    ...(child.input.name !== undefined && { childName: child.input.name }),
-    depth: child.depth,
+    linkages: linkagesOf(child),
+    locator: locatorOf(child),
+    ...(name !== undefined && { childName: name }),
+    depth: child.depth + 1,
   };
 }
 
-function reportGuess(child: Child, place: ParentPath): void {
-  const message = `the parent was found as ${place.path}, by its name alone`;
-  child.examination.findings.push(finding('parent-guessed', message, { structure: 'Parent Locator' }));
-}
-
-/** Which DataWriteGuid each file has. */
-const guidsOf = (files: readonly Candidate[]) =>
-  files.map((file) => `${nameOf(file)} has ${file.examination.header?.dataWriteGuid ?? 'none'}`).join(', ');
-
-function mismatch(child: Child, others: readonly Candidate[]): VhdxError {
-  const wanted = linkagesOf(child).join(' or ');
-  const message = `Parent Locator: the parent must have DataWriteGuid ${wanted}, ${guidsOf(others)}; to read it all the same, set ignoreParentMismatch (--ignore-parent-mismatch)`;
-  return new VhdxError('parent-mismatch', message, { structure: 'Parent Locator' });
-}
-
-function missing(child: Child, refusals: readonly string[], handedOver: readonly Candidate[]): VhdxError {
-  const wanted = linkagesOf(child).join(' or ');
-  const entries = child.examination.metadata.parentLocator?.entries ?? {};
-  const names = ['relative_path', 'volume_path', 'absolute_win32_path'].flatMap((key) => entries[key] ?? []);
-  const tried = handedOver.length > 0 ? [guidsOf(handedOver), ...refusals] : refusals;
-  const known = tried.length > 0 ? tried.join('; ') : names.length > 0 ? `it was ${JSON.stringify(names[0])}` : '';
-  const why = known === '' ? '' : ` (${known})`;
-  const message = `Parent Locator: the parent with DataWriteGuid ${wanted || '(not given)'} was not found${why}; ${BY_HAND}`;
-  return new VhdxError('parent-missing', message, { structure: 'Parent Locator' });
+function reportGuess({ child }: Search, how: string): void {
+  child.findings.push(finding('parent-guessed', `the parent was found as ${how} alone`, LOCATOR));
 }

@@ -1,6 +1,9 @@
 /** The GUID of 16 zero bytes: in a header's LogGuid it says that the log is empty. */
 export const ZERO_GUID = '00000000-0000-0000-0000-000000000000';
 
+/** A GUID, or undefined if it is the zero GUID: that means none wherever the format has a GUID, and equals no other. */
+export const givenGuid = (guid: string | undefined): string | undefined => (guid === ZERO_GUID ? undefined : guid);
+
 const byteHex = (byte: number): string => byte.toString(16).padStart(2, '0');
 
 /** Reads a GUID (16 bytes, the first three fields little-endian) as text: lower case, no braces. */

@@ -1,6 +1,6 @@
 import { viewOf } from '../base/bytes.js';
 import { finding, type Report } from '../rules.js';
-import { parseGuid, readGuid, writeGuid } from './guid.js';
+import { givenGuid, parseGuid, readGuid, writeGuid } from './guid.js';
 
 const VHDX_LOCATOR_TYPE = 'b04aefb7-d19e-4a81-b789-25b8e9445913';
 const HEADER_SIZE = 20;
@@ -140,8 +140,12 @@ function readLinkages(
     const text = entries.get(key);
     if (text === undefined) continue;
     const guid = parseGuid(text);
-    if (guid) linkages.push(guid);
-    else report(finding('locator-linkage', `${key} is not a GUID: ${JSON.stringify(text)}`, place));
+    if (givenGuid(guid)) linkages.push(guid as string);
+    else if (guid === undefined)
+      report(finding('locator-linkage', `${key} is not a GUID: ${JSON.stringify(text)}`, place));
+    // Checkpoints of Hyper-V have a parent_linkage2 of zeros.
+    else if (key === 'parent_linkage')
+      report(finding('locator-linkage', `${key} is the zero GUID, which stands for none`, place));
   }
   return linkages;
 }

@@ -21,6 +21,7 @@ export interface OpenFileOptions {
 }
 
 type Stats = InstanceType<FileSystem['Stats']>;
+type BigIntStats = import('node:fs').BigIntStats;
 
 /**
  * Opens a file or a block device for reading, or reads through a Node `FileHandle`; in Node, Bun and Deno.
@@ -59,6 +60,75 @@ export async function openPath(input: string, options: OpenFileOptions = {}): Pr
   }
 }
 
+/**
+ * Opens a file for reading that must be inside a folder, whatever is done to the names meanwhile: what counts is where
+ * the file is that was opened, not what its path led to a moment before. Links that stay in the folder are followed.
+ *
+ * @throws VhdxError `read-failed` also for a file outside the folder, and for one that was exchanged while it was opened
+ */
+export async function openInside(input: string, folder: string): Promise<RandomAccessSource> {
+  const { fs, paths } = fileSystem();
+  const path = paths.resolve(input);
+  let fd: number | undefined;
+  try {
+    const real = await realPath(fs, path);
+    if (!isInside(real, await realPath(fs, folder)))
+      throw new VhdxError('read-failed', 'is outside the folder', { file: path });
+    refuseOddities(await call((done) => fs.lstat(real, done)), path);
+    const opened = await call<number>((done) => fs.open(real, flagsOf(fs, false) | noLinks(fs), done));
+    fd = opened;
+    const size = await sizeOf(fs, opened, path);
+    if (!(await isOpenedFrom(fs, opened, real))) {
+      throw new VhdxError('read-failed', 'was exchanged while it was being opened', { file: path });
+    }
+    return new DescriptorFile({
+      fs,
+      handle: { fd },
+      size,
+      place: { path, name: paths.basename(path) },
+      writable: false,
+    });
+  } catch (cause) {
+    if (fd !== undefined) fs.close(fd, () => {});
+    throw cause instanceof VhdxError ? cause : readFailed(path, cause);
+  }
+}
+
+/** Whether a path is that of something inside a folder. Both are taken as they are: links are not followed. */
+export function isInside(path: string, folder: string): boolean {
+  const { paths } = fileSystem();
+  const way = paths.relative(folder, path);
+  return way !== '' && way !== '..' && !way.startsWith(`..${paths.sep}`) && !paths.isAbsolute(way);
+}
+
+const realPath = (fs: FileSystem, path: string): Promise<string> => call((done) => fs.realpath(path, done));
+
+/** Of macOS: no part of the path may be a link. Node has no name for it. */
+const O_NOFOLLOW_ANY = 0x2000_0000;
+
+/** The flags that make opening a path fail where it goes through a link, as far as the system has them. */
+function noLinks(fs: FileSystem): number {
+  return (fs.constants.O_NOFOLLOW ?? 0) | (globalThis.process?.platform === 'darwin' ? O_NOFOLLOW_ANY : 0);
+}
+
+/** The flags for a file that is there. To open a pipe without O_NONBLOCK waits, perhaps for ever, for a writer. */
+function flagsOf({ constants }: FileSystem, writable: boolean): number {
+  const access = writable ? constants.O_RDWR : constants.O_RDONLY;
+  return access | (constants.O_NONBLOCK ?? 0) | (constants.O_NOCTTY ?? 0);
+}
+
+/**
+ * Whether a descriptor is open on the file of a path without links. Linux tells the path of a descriptor. Elsewhere the
+ * path is looked up again: that it has no links, and leads to the file that was opened.
+ */
+async function isOpenedFrom(fs: FileSystem, fd: number, real: string): Promise<boolean> {
+  const own = await call<string>((done) => fs.readlink(`/proc/self/fd/${fd}`, done)).catch(() => undefined);
+  if (own !== undefined) return own === real;
+  const opened = await call<BigIntStats>((done) => fs.fstat(fd, { bigint: true }, done));
+  const found = await call<BigIntStats>((done) => fs.lstat(real, { bigint: true }, done));
+  return opened.dev === found.dev && opened.ino === found.ino && (await realPath(fs, real)) === real;
+}
+
 function fileSystem() {
   const fs = builtinModule('fs');
   const paths = builtinModule('path');
@@ -68,13 +138,13 @@ function fileSystem() {
 
 async function openExisting(fs: FileSystem, path: string, writable: boolean): Promise<number> {
   try {
-    // Before opening: to open a pipe would wait, perhaps for ever, for a writer.
+    // Before opening too: to open a device or a terminal may do something to it.
     refuseOddities(await call((done) => fs.stat(path, done)), path);
   } catch (cause) {
     throw cause instanceof VhdxError ? cause : readFailed(path, cause);
   }
   try {
-    return await call((done) => fs.open(path, writable ? 'r+' : 'r', done));
+    return await call((done) => fs.open(path, flagsOf(fs, writable), done));
   } catch (cause) {
     throw writable ? writeFailed(path, cause) : readFailed(path, cause);
   }

@@ -7,7 +7,7 @@ import { setLogGuid, writeLog } from '../support/build-log.js';
 import { chainOf, guidAt } from '../support/chain-files.js';
 import { dirtied, structureSectors } from '../support/dirty-images.js';
 import { MiB, ZERO_GUID } from '../support/encode-primitives.js';
-import { expectRefused, expectSound } from '../support/expect-opening.js';
+import { expectContent, expectRefused, expectSound } from '../support/expect-opening.js';
 import { type BlockSpec, type ImageSpec, locatorEntries, STATE } from '../support/image-spec.js';
 
 const present = (seed: number): BlockSpec => ({ state: STATE.fullyPresent, data: pattern(seed) });
@@ -121,7 +121,8 @@ describe('chains that come back to themselves', () => {
       headers: { fileWriteGuid: ZERO_GUID },
       parentLocator: { entries: locatorEntries({ linkage: ZERO_GUID, relativePath: 'x' }) },
     });
-    await expectRefused(image, 'parent-depth', { parent: () => image.source() });
+    await expectRefused(image, 'parent-unverified', { parent: () => image.source() });
+    await expectRefused(image, 'parent-depth', { parent: () => image.source(), ignoreParentMismatch: true });
   });
 
   test('rule 111: one that was never written again after it was copied is still another image', async () => {
@@ -135,7 +136,11 @@ describe('chains that come back to themselves', () => {
         parentLocator: { entries: locatorEntries({ linkage: ZERO_GUID, relativePath: 'x' }) },
       },
     );
-    await expectSound(files[0], { parent: (files[1] as BuiltImage).source() }, model);
+    const parent = (files[1] as BuiltImage).source();
+    await expectRefused(files[0], 'parent-unverified', { parent });
+    const disk = await openVhdx(files[0].source(), { parent, ignoreParentMismatch: true });
+    await expectContent(disk, model);
+    expect(disk.findings.map(({ code }) => code)).toContain('parent-unverified');
   });
 });
 

@@ -29,13 +29,13 @@ const childWith = (locator: Parameters<typeof locatorEntries>[0], spec: ImageSpe
 const modelOfMiddle = modelOf(middle, modelOf(base));
 
 describe('one input', () => {
-  test('is the parent of the image that is opened', async () => {
+  test('is a candidate, by its DataWriteGuid', async () => {
     await expectSound(middle, { parent: base.source() }, modelOfMiddle);
     await expectSound(middle, { parent: base.toUint8Array() }, modelOfMiddle);
     await expectSound(middle, { parent: base.toBlob() }, modelOfMiddle);
   });
 
-  test('is not tried for the parent of the parent', async () => {
+  test('serves the whole chain: it is taken where it fits, and the next parent is still missing', async () => {
     const error = await expectRefused(top, 'parent-missing', { parent: middle.source() });
     expect(error.message).toContain(guidAt(0));
   });
@@ -71,8 +71,12 @@ describe('several candidates', () => {
   test('among which the parent is not: each is named with its GUID', async () => {
     const candidates = [other.source({ name: 'other.vhdx' }), middle.source({ name: 'middle.vhdx' })];
     const error = await expectRefused(top, 'parent-missing', { parent: candidates });
-    for (const part of [guidAt(0), `other.vhdx has ${guidAt(99)}`, '--parent']) expect(error.message).toContain(part);
-    expect(error.message).not.toContain('middle.vhdx has'); // it was taken
+    expect(error.message.split('\n')).toEqual([
+      `middle.vhdx: Parent Locator: the parent with DataWriteGuid ${guidAt(0)} was not found`,
+      `  other.vhdx has DataWriteGuid ${guidAt(99)}`,
+      expect.stringContaining('option parent'),
+    ]);
+    expect(error).toMatchObject({ depth: 1, file: 'middle.vhdx', hints: ['parent'] }); // the top has what it needs
     await expectRefused(top, 'parent-missing', { parent: [] });
   });
 
@@ -152,17 +156,25 @@ describe('no parent', () => {
 
   test('an image without a path whose parent was not handed over is refused, and the parent named', async () => {
     const error = await expectRefused(middle, 'parent-missing');
-    for (const part of [guidAt(0), '.\\\\0.vhdx', 'option parent', '--parent']) expect(error.message).toContain(part);
+    for (const part of [guidAt(0), 'calls it .\\0.vhdx', 'option parent']) expect(error.message).toContain(part);
+    expect(error.message).not.toContain('--parent'); // that is what the command calls it
   });
 });
 
 describe('the linkage', () => {
   test('rule 106: a parent with another DataWriteGuid is refused, and both GUIDs told', async () => {
-    for (const parent of [() => other.source({ name: 'other.vhdx' }), other.source({ name: 'other.vhdx' })]) {
+    // The last one has the name that the child gives to its parent.
+    for (const parent of [() => other.source({ name: '0.vhdx' }), other.source(), other.source({ name: '0.vhdx' })]) {
       const error = await expectRefused(middle, 'parent-mismatch', { parent });
-      for (const part of [guidAt(0), guidAt(99), 'other.vhdx', 'ignoreParentMismatch'])
-        expect(error.message).toContain(part);
+      for (const part of [guidAt(0), guidAt(99), 'ignoreParentMismatch']) expect(error.message).toContain(part);
     }
+  });
+
+  test('the way round is not advised for a file of another name: it may be another member of the chain', async () => {
+    const error = await expectRefused(top, 'parent-missing', { parent: base.source({ name: '0.vhdx' }) });
+    for (const part of [guidAt(1), `0.vhdx has DataWriteGuid ${guidAt(0)}`]) expect(error.message).toContain(part);
+    expect(error.hints).toEqual(['parent']);
+    expect(error.message).not.toContain('ignoreParentMismatch');
   });
 
   test('rule 106: a parent that was written to after the child was made is refused', async () => {
@@ -206,18 +218,36 @@ describe('the linkage', () => {
   test('rule 106: ignoreParentMismatch takes another parent all the same', async () => {
     const child = childWith({ linkage: guidAt(50) });
     for (const parent of [base.source(), [base.source()], () => base.source()]) {
-      await expectSound(child, { parent, ignoreParentMismatch: true }, modelOfMiddle);
+      const disk = await openVhdx(child.source(), { parent, ignoreParentMismatch: true });
+      await expectContent(disk, modelOfMiddle);
+      // What was overridden stays said, and a check is no better for it.
+      expect(disk.findings.map(({ code }) => code)).toEqual(['parent-mismatch']);
+      expect((await disk.check()).status).toBe('corrupt');
+      const report = await checkVhdx(child.source(), { parent, ignoreParentMismatch: true });
+      expect([report.status, ...report.findings.map(({ code }) => code)]).toEqual(['corrupt', 'parent-mismatch']);
+      expect(report.findings[0]?.message).toContain(guidAt(50));
+      await expectRefused(child, 'parent-mismatch', { parent, ignoreParentMismatch: true, strict: true });
     }
-    // Of several nobody knows which one is meant.
+    // Of several it is not known which one is meant.
     const parent = [base.source(), other.source()];
     await expectRefused(child, 'parent-missing', { parent, ignoreParentMismatch: true });
   });
 
-  test('rule 106: GUIDs of zeros fit one another', async () => {
+  test('rule 106: a zero GUID is no value: it fits nothing, not even another one', async () => {
     const zero = buildImage({ ...base.spec, dataWriteGuid: ZERO_GUID });
-    const child = childWith({ linkage: ZERO_GUID });
-    await expectSound(child, { parent: zero.source() }, modelOfMiddle);
-    await expectRefused(child, 'parent-mismatch', { parent: base.source() });
+    for (const locator of [{ linkage: ZERO_GUID }, { linkage: ZERO_GUID, linkage2: ZERO_GUID }]) {
+      const child = childWith(locator);
+      for (const parent of [zero.source(), [zero.source()], () => zero.source(), base.source()]) {
+        const error = await expectRefused(child, 'parent-unverified', { parent });
+        expect(error.message).not.toContain(ZERO_GUID); // nothing to look for
+      }
+    }
+    // Checkpoints of Hyper-V have a parent_linkage2 of zeros.
+    const checkpoint = childWith({ linkage: guidAt(0), linkage2: ZERO_GUID });
+    await expectSound(checkpoint, { parent: base.source() }, modelOfMiddle);
+    await expectSound(checkpoint, { parent: [zero.source(), base.source()] }, modelOfMiddle);
+    const error = await expectRefused(checkpoint, 'parent-mismatch', { parent: zero.source() });
+    expect(error.message).not.toContain(ZERO_GUID);
   });
 
   test('a check tells of a parent that does not fit, and of one that is missing', async () => {
@@ -227,8 +257,10 @@ describe('the linkage', () => {
     };
     expect(await found({ parent: base.source() })).toEqual(['sound']);
     expect(await found({ parent: other.source() })).toEqual(['corrupt', 'parent-mismatch']);
-    expect(await found({ parent: [other.source()] })).toEqual(['incomplete', 'parent-missing']);
-    expect(await found({ parent: false })).toEqual(['incomplete', 'parent-missing']);
+    expect(await found({ parent: [other.source()] })).toEqual(['corrupt', 'parent-mismatch']);
+    const several = [other.source(), other.source({ name: 'too' })];
+    expect(await found({ parent: several })).toEqual(['incomplete', 'parent-missing']);
+    expect(await found({ parent: false })).toEqual(['sound', 'parent-missing']); // as was asked for
     expect(await found({})).toEqual(['incomplete', 'parent-missing']);
   });
 });

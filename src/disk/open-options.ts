@@ -2,7 +2,7 @@ import type { ReplayMode } from '../image/examine.js';
 import type { HttpOptions } from '../io/http/source.js';
 import type { VhdxInput } from '../io/open.js';
 
-/** What a differencing image wants of whoever looks for its parent. */
+/** What a differencing image asks for when its parent is looked for. */
 export interface ParentRequest {
   /** The DataWriteGuids of the parent that fits, most wanted first; lower case, no braces. */
   readonly linkages: readonly string[];
@@ -15,12 +15,12 @@ export interface ParentRequest {
 }
 
 /**
- * Where parents come from:
+ * Where parents come from, beside the paths in the images. Whatever is found is taken only if its DataWriteGuid is the
+ * one that the child was made for.
  *
- * - one input: the parent of the image that is being opened, named by hand;
- * - several: candidates for the whole chain, matched by their DataWriteGuid;
+ * - one input or several: candidates for every member of the chain; a path of a folder stands for all images in it;
  * - a function: asked for each parent; where it gives undefined, the paths in the image are tried;
- * - `false`: the image is opened alone, and reads of what lies in its parent reject with `parent-missing`.
+ * - `false`: the image is opened alone, and reads of what its parent holds reject with `parent-missing`.
  */
 export type ParentOption =
   | VhdxInput
@@ -30,7 +30,7 @@ export type ParentOption =
 
 /** Options of `openVhdx`. */
 export interface OpenOptions {
-  /** Gives the opening up. */
+  /** Aborts the opening. */
   readonly signal?: AbortSignal | undefined;
   /** Turns every finding but those of severity `info` into a rejection; the whole BAT is checked for that. */
   readonly strict?: boolean | undefined;
@@ -40,11 +40,25 @@ export interface OpenOptions {
   readonly parent?: ParentOption | undefined;
   /**
    * How far the paths in an image are followed: no further than the child's own folder and what is below it
-   * (`'folder'`, the default), or to wherever they point (`'anywhere'`), network paths too.
+   * (`'folder'`, the default), or to wherever they lead (`'anywhere'`), network paths too.
    */
   readonly followParents?: 'folder' | 'anywhere' | undefined;
-  /** Takes a parent whose DataWriteGuid is not the one that the child was made for. What is read may be garbage. */
+  /**
+   * Takes a parent whose DataWriteGuid is not the one that the child was made for, or cannot be compared, if none is
+   * found that fits. What is read may be garbage; the disk keeps a finding that says so.
+   */
   readonly ignoreParentMismatch?: boolean | undefined;
+  /**
+   * What to do where a parent is missing, damaged or another one: refuse the image (the default), or open the part of
+   * the chain above it. Then a finding says what is wrong, and reads of what the parent holds reject.
+   */
+  readonly incompleteChain?: 'refuse' | 'open' | undefined;
+  /**
+   * The image comes from somebody who is not trusted, such as a user of a server. No file is opened and no folder is
+   * listed because of what the image says: parents come from the option `parent` alone. Errors and findings hold no
+   * absolute path and no GUID but the image's own.
+   */
+  readonly untrusted?: boolean | undefined;
   /** How to talk to the server of a remote image. */
   readonly http?: HttpOptions | undefined;
 }

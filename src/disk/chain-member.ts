@@ -1,0 +1,36 @@
+import type { VhdxError } from '../errors.js';
+import type { Examination } from '../image/examine.js';
+import type { RandomAccessSource } from '../io/random-access.js';
+import type { Finding } from '../rules.js';
+import type { OpenOptions } from './open-options.js';
+
+/** The place of what is wrong between a child and its parent. */
+export const LOCATOR = { structure: 'Parent Locator' } as const;
+
+/** A member of a chain as it was found. */
+export interface ChainMember {
+  /** Its file. */
+  readonly source: RandomAccessSource;
+  /** What the file says about itself. */
+  readonly examination: Examination;
+  /** How many members are above it. */
+  readonly depth: number;
+  /** What is wrong or worth knowing about it and its parent. */
+  readonly findings: Finding[];
+  /** Why it cannot be read together with its parent; undefined where it can, and where it has or wants none. */
+  problem?: VhdxError;
+}
+
+/** Closes the files of members. */
+export async function closeMembers(members: readonly ChainMember[]): Promise<void> {
+  for (const { source } of members) await source.close?.();
+}
+
+/** Which member an error is about. The member at the top is not named: it is what the caller opened. */
+export function memberDetails(
+  { source, depth }: Pick<ChainMember, 'source' | 'depth'>,
+  { untrusted }: OpenOptions,
+): { depth: number; file?: string | undefined; path?: string | undefined } {
+  if (depth === 0) return { depth };
+  return { depth, file: source.name ?? `parent ${depth}`, path: untrusted ? undefined : source.path };
+}
