@@ -88,7 +88,7 @@ export class VhdxError extends Error {
   readonly path?: string;
   /** Which member of a chain it is about, where that is known: 0 for the image itself, 1 for its parent, and so on. */
   readonly depth?: number;
-  /** What was tried without success, such as each place where a parent was looked for; they end the message, a line each. */
+  /** What was tried without success, such as each place where a parent was looked for; several end the message, a line each. */
   readonly attempts?: readonly string[];
   /** Ways on that the caller may choose. The message names them by the options of this library. */
   readonly hints?: readonly Hint[];
@@ -100,11 +100,10 @@ export class VhdxError extends Error {
     const lines = (attempts ?? []).slice(0, MAX_ATTEMPTS).map((line) => printableText(line));
     const sentence = printableText(reason, MAX_REASON);
     const whose = file === undefined ? '' : `${printableText(file, MAX_FILE)}: `;
-    const advice = (hints ?? []).map((hint) => `\n  ${ADVICE[hint]}`).join('');
-    super(
-      `${whose}${sentence}${lines.map((line) => `\n  ${line}`).join('')}${advice}`,
-      cause === undefined ? {} : { cause },
-    );
+    const advice = (hints ?? []).map((hint) => `; ${ADVICE[hint]}`).join('');
+    const tried = lines.length === 1 ? ` (${lines[0]})` : '';
+    const list = lines.length > 1 ? lines.map((line) => `\n  ${line}`).join('') : '';
+    super(`${whose}${sentence}${tried}${advice}${list}`, cause === undefined ? {} : { cause });
     this.code = code;
     this.reason = sentence;
     if (structure !== undefined) this.structure = structure;

@@ -23,21 +23,24 @@ describe('an error', () => {
     });
     expect(error.reason).toBe('the parent was not found');
     expect(error.message.split('\n')).toEqual([
-      'middle.avhdx: the parent was not found',
+      expect.stringMatching(/^middle.avhdx: the parent was not found; .*option parent; followParents: 'anywhere'/),
       '  relative_path .\\base.vhdx: no such file',
       '  same folder base.vhdx: no such file',
-      expect.stringContaining('option parent'),
-      expect.stringContaining("followParents: 'anywhere'"),
     ]);
+    const { message } = new VhdxError('parent-missing', 'not found', {
+      attempts: ['x: no such file'],
+      hints: ['parent'],
+    });
+    expect(message).toMatch(/^not found \(x: no such file\); .*option parent$/);
   });
 
   test('holds no control character of a text that came from outside, and no text without an end', () => {
     const text = `a\u001b[2Jb\nvhdx: forged\u202e${'x'.repeat(5_000_000)}`;
-    const error = new VhdxError('parent-missing', text, { file: text, attempts: [text] });
+    const error = new VhdxError('parent-missing', text, { file: text, attempts: [text, text] });
     expect(error.message).not.toContain('\u001b');
     expect(error.message).not.toContain('\u202e');
-    expect(error.message.split('\n')).toHaveLength(2);
-    expect(error.message.length).toBeLessThan(4000);
+    expect(error.message.split('\n')).toHaveLength(3);
+    expect(error.message.length).toBeLessThan(10_000);
     expect(error.reason).toContain('a\\u001b[2Jb\\u000avhdx: forged\\u202ex');
   });
 

@@ -1,6 +1,6 @@
 import { writeSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { VhdxError } from '../index.js';
+import { type Hint, VhdxError } from '../index.js';
 import { displayName, printable } from './text.js';
 
 /** Something that went wrong, told in one line: `FILE: what is wrong (where)`. */
@@ -33,22 +33,44 @@ export async function about<T>(file: string, work: () => T | Promise<T>): Promis
     return await work();
   } catch (error) {
     if (!(error instanceof VhdxError || error instanceof RangeError || isSystemError(error))) throw error;
-    throw new Failure(`${displayName(file)}: ${reasonFor(file, error)}`, { cause: error });
+    throw new Failure(textOf(file, error), { cause: error });
   }
 }
 
-/** What an error says, without the name of the file, which the library puts before some of its messages. */
-export function reasonFor(file: string, error: Error): string {
-  const message = isSystemError(error) ? systemReason(error) : error.message;
-  const names = [displayName(file), resolve(file), file];
-  const prefix = names.find((name) => message.startsWith(`${name}: `));
-  return prefix === undefined ? message : message.slice(prefix.length + 2);
+/** What this command calls the ways on that an error of the library names. */
+const ADVICE: Readonly<Record<Hint, string>> = {
+  parent: 'name its file or its folder with --parent',
+  'follow-parents': "--follow-parents opens files outside the image's folder",
+  'ignore-parent-mismatch': '--ignore-parent-mismatch reads it all the same, and may give garbage',
+};
+
+/** An error that concerns a file, as text: the file, or the member of its chain that is at fault, and what is wrong. */
+export function textOf(file: string, error: Error): string {
+  return `${displayName(culprit(file, error))}: ${reasonOf(error)}`;
 }
 
-/** Writes a line to standard error: `vhdx: what is wrong`. */
+/** What an error says, without the name of a file, in this command's words. */
+export function reasonOf(error: Error): string {
+  if (isSystemError(error)) return systemReason(error);
+  if (!(error instanceof VhdxError)) return error.message;
+  const { reason, attempts = [], hints = [] } = error;
+  const tried = attempts.length === 1 ? ` (${attempts[0]})` : '';
+  const list = attempts.length > 1 ? attempts.map((line) => `\n${line}`).join('') : '';
+  return `${reason}${tried}${hints.map((hint) => `; ${ADVICE[hint]}`).join('')}${list}`;
+}
+
+/** The file that an error is about, as the user named it, or as the member of a chain is called. */
+function culprit(file: string, error: Error): string {
+  if (!(error instanceof VhdxError) || error.file === undefined) return file;
+  const named = error.path ?? error.file;
+  return !error.depth && [resolve(file), displayName(file)].includes(named) ? file : named;
+}
+
+/** Writes to standard error: `vhdx: what is wrong`, and further lines indented. */
 export function complain(what: unknown): void {
   const text = what instanceof Error ? what.message : String(what);
-  writeIfHeard(2, `vhdx: ${printable(text.trim().replace(/\s*\n\s*/g, ' '))}\n`);
+  const lines = text.trim().split(/\s*\n\s*/);
+  writeIfHeard(2, `vhdx: ${lines.map(printable).join('\n  ')}\n`);
 }
 
 /** Writes some lines to standard output (1) or standard error (2), where somebody reads them. */

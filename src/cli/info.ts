@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { type Command, Option } from 'commander';
 import { openVhdx, type VhdxDisk, VhdxError } from '../index.js';
-import { about, reasonFor } from './failure.js';
+import { about, reasonOf } from './failure.js';
 import { describeForPeople, describeForPrograms, type ImageFacts } from './info-text.js';
 import { addOpeningOptions, chainOf, type OpeningFlags, openOptions } from './opening.js';
 import { writeJson, writeOut } from './standard-output.js';
@@ -70,7 +70,7 @@ function factsOf(disk: VhdxDisk, file: string | undefined, withoutParent: VhdxEr
     disk,
     filename,
     allocated: isUrl(filename) ? undefined : allocatedBytes(filename),
-    withoutParent: withoutParent && reasonFor(filename, withoutParent),
+    withoutParent: withoutParent && reasonOf(withoutParent),
   };
 }
 

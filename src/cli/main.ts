@@ -51,7 +51,7 @@ async function run(args: readonly string[]): Promise<number> {
     .configureOutput({
       writeOut: (text) => writeIfHeard(1, text),
       writeErr: (text) => writeIfHeard(2, text),
-      outputError: (text) => complain(text.replace(/^error: /, '')),
+      outputError: (text) => complain(text.replace(/^error: /, '').replace(/\s+/g, ' ')),
     })
     .configureHelp({ helpWidth: 100 });
   program.on('option:version', () => {

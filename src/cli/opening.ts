@@ -17,7 +17,11 @@ export interface OpeningFlags {
 export function addOpeningOptions(command: Command, { strict = true } = {}): Command {
   const collect = (file: string, before: unknown) => [...(Array.isArray(before) ? before : []), file];
   command
-    .option('--parent <file>', 'parent of a differencing image; repeated, candidates for its whole chain', collect)
+    .option(
+      '--parent <path>',
+      'file or folder with parents of a differencing image, for its whole chain; may be repeated',
+      collect,
+    )
     .option('--follow-parents', "open parents outside the image's folder too, where it says that they are")
     .option('--ignore-parent-mismatch', 'read a parent that changed after the child was made; may give garbage')
     .option('--no-parent', 'open a differencing image alone')
@@ -29,8 +33,7 @@ export function addOpeningOptions(command: Command, { strict = true } = {}): Com
 export function openOptions(flags: OpeningFlags): OpenOptions {
   const { parent, followParents, ignoreParentMismatch, replay, strict } = flags;
   return {
-    // A single one was named by hand; several are candidates, which must fit to be taken.
-    parent: Array.isArray(parent) && parent.length === 1 ? parent[0] : parent,
+    parent,
     followParents: followParents ? 'anywhere' : 'folder',
     ignoreParentMismatch,
     replay: replay === false ? 'refuse' : 'memory',

@@ -38,7 +38,7 @@ export async function compareDisks(
       try {
         await source.readInto(bytes, offset, { signal });
       } catch (error) {
-        throw error instanceof VhdxError ? error.inFile({ file: source.name }) : error;
+        throw error instanceof VhdxError ? error.inFile({ file: source.name, path: source.path }) : error;
       }
     });
     // Both have ended before one of them is told to have failed.

@@ -21,7 +21,8 @@ export interface OpenFileOptions {
 }
 
 type Stats = InstanceType<FileSystem['Stats']>;
-type BigIntStats = import('node:fs').BigIntStats;
+/** What a file is known by, whatever its names are. */
+type Identity = { readonly dev: bigint; readonly ino: bigint };
 
 /**
  * Opens a file or a block device for reading, or reads through a Node `FileHandle`; in Node, Bun and Deno.
@@ -124,8 +125,8 @@ function flagsOf({ constants }: FileSystem, writable: boolean): number {
 async function isOpenedFrom(fs: FileSystem, fd: number, real: string): Promise<boolean> {
   const own = await call<string>((done) => fs.readlink(`/proc/self/fd/${fd}`, done)).catch(() => undefined);
   if (own !== undefined) return own === real;
-  const opened = await call<BigIntStats>((done) => fs.fstat(fd, { bigint: true }, done));
-  const found = await call<BigIntStats>((done) => fs.lstat(real, { bigint: true }, done));
+  const opened = await call<Identity>((done) => fs.fstat(fd, { bigint: true }, done));
+  const found = await call<Identity>((done) => fs.lstat(real, { bigint: true }, done));
   return opened.dev === found.dev && opened.ino === found.ino && (await realPath(fs, real)) === real;
 }
 

@@ -37,7 +37,7 @@ describe('vhdx', () => {
     expect(stdout).toContain(`Usage: vhdx ${name} [options]`);
     expect(stdout).toMatch(new RegExp(`^  vhdx ${name} .*\\.vhdx`, 'm'));
     expect(stdout).toMatch(/^Exit codes: 0/m);
-    expect(stdout).toContain('--parent <file>');
+    expect(stdout).toContain('--parent <path>');
     expect(await vhdx('help', name)).toMatchObject({ status: 0, stdout });
   });
 

@@ -51,7 +51,8 @@ export async function ending(child: ChildProcess): Promise<{ status: number | nu
 /** Asserts that a command failed as it should: with one line that begins as given, and nothing on standard output. */
 export function expectFailure(result: RunResult, status: number, ...parts: readonly string[]): void {
   expect(result.stdout).toBe('');
-  expect(result.stderr).toMatch(/^vhdx: [^\n]+\n$/);
+  // What was tried, where that was more than one thing, follows in lines of its own.
+  expect(result.stderr).toMatch(/^vhdx: [^\n]+\n( {2}[^\n]+\n)*$/);
   for (const part of parts) expect(result.stderr).toContain(part);
   expect(result.status).toBe(status);
 }
