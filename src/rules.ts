@@ -171,7 +171,10 @@ export interface Finding extends Place {
   readonly meaning: string;
 }
 
-/** Makes the finding for a broken rule; `severity` where it differs from the rule's usual one. */
+/** Longest message of a finding, in UTF-16 units; longer ones are cut. */
+const MAX_MESSAGE = 2000;
+
+/** Makes the finding for a broken rule; `severity` if it differs from the rule's usual one. */
 export function finding(
   code: RuleCode,
   message: string,
@@ -181,7 +184,8 @@ export function finding(
   const { spec, meaning } = RULES[code];
   const { structure, offset, facts } = place;
   const where = { structure, ...(offset !== undefined && { offset }), ...(facts !== undefined && { facts }) };
-  return { severity, code, message, ...where, spec, meaning };
+  const text = message.length > MAX_MESSAGE ? `${message.slice(0, MAX_MESSAGE)}…` : message;
+  return { severity, code, message: text, ...where, spec, meaning };
 }
 
 /** Receives findings while structures are parsed. */

@@ -69,8 +69,9 @@ function culprit(file: string, error: Error): string {
 /** Writes to standard error: `vhdx: what is wrong`, and further lines indented. */
 export function complain(what: unknown): void {
   const text = what instanceof Error ? what.message : String(what);
-  const lines = text.trim().split(/\s*\n\s*/);
-  writeIfHeard(2, `vhdx: ${lines.map(printable).join('\n  ')}\n`);
+  // Not split by a regular expression: one that skips blanks before a line feed is quadratic.
+  const lines = text.split('\n').map((line) => printable(line.trim()));
+  writeIfHeard(2, `vhdx: ${lines.filter((line) => line !== '').join('\n  ')}\n`);
 }
 
 /** Writes some lines to standard output (1) or standard error (2), where somebody reads them. */
@@ -89,5 +90,6 @@ export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
 
 /** What the operating system says, without the names of its constants and functions. */
 export function systemReason({ message }: NodeJS.ErrnoException): string {
-  return message.replace(/^[A-Z0-9]+: /, '').replace(/, \w+( '.*')?$/s, '');
+  const [reason = ''] = message.replace(/^[A-Z0-9]+: /, '').split(', ', 1);
+  return reason;
 }

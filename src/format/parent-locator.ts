@@ -5,14 +5,19 @@ import { givenGuid, parseGuid, readGuid, writeGuid } from './guid.js';
 const VHDX_LOCATOR_TYPE = 'b04aefb7-d19e-4a81-b789-25b8e9445913';
 const HEADER_SIZE = 20;
 const ENTRY_SIZE = 12;
-/** Six keys are known. Entries may share their texts, so a small item could expand to gigabytes. */
+/** Five keys are known. */
 const MAX_ENTRIES = 256;
+/** UTF-16 units of a text that messages quote. */
+const MAX_QUOTED = 100;
 
 /** What a differencing image says about its parent ([MS-VHDX] 2.6.2.6). */
 export interface ParentLocator {
   /** All keys and their values, as the image has them. */
   readonly entries: Readonly<Record<string, string>>;
-  /** The DataWriteGuids of the parent that this image fits: `parent_linkage`, then `parent_linkage2`. */
+  /**
+   * The DataWriteGuids of the parent that this image fits: `parent_linkage`, then `parent_linkage2`. Never a zero GUID:
+   * Hyper-V writes one for `parent_linkage2` if there is none.
+   */
   readonly linkages: readonly string[];
 }
 
@@ -46,26 +51,30 @@ export function parseParentLocator(bytes: Uint8Array, offset: number, report: Re
     return undefined;
   }
   const entries = new Map<string, string>();
+  let textLength = 0;
   for (let i = 0; i < count; i++) {
     const at = HEADER_SIZE + i * ENTRY_SIZE;
     const place = { structure: `${structure} entry ${i}`, offset: offset + at };
-    const key = readText(bytes, view.getUint32(at, true), view.getUint16(at + 8, true));
-    const value = readText(bytes, view.getUint32(at + 4, true), view.getUint16(at + 10, true));
+    const keyLength = view.getUint16(at + 8, true);
+    const valueLength = view.getUint16(at + 10, true);
+    textLength += keyLength + valueLength;
+    if (textLength > bytes.length) {
+      report(finding('locator-bounds', `keys and values have more bytes than the ${bytes.length} of the item`, place));
+      return undefined;
+    }
+    const key = readText(bytes, view.getUint32(at, true), keyLength);
+    const value = readText(bytes, view.getUint32(at + 4, true), valueLength);
     if (!key || !value) {
       report(finding('locator-bounds', `the ${key ? 'value' : 'key'} is empty or outside the item`, place));
       return undefined;
     }
     if (!key.clean || !value.clean) {
       report(
-        finding(
-          'locator-text',
-          `${JSON.stringify(key.text)}: the key or its value has an odd length or contains a NUL`,
-          place,
-        ),
+        finding('locator-text', `${quote(key.text)}: the key or its value has an odd length or contains a NUL`, place),
       );
     }
     if (entries.has(key.text)) {
-      report(finding('locator-duplicate-key', `${JSON.stringify(key.text)} is repeated`, place));
+      report(finding('locator-duplicate-key', `${quote(key.text)} is repeated`, place));
     } else {
       entries.set(key.text, value.text);
     }
@@ -116,6 +125,8 @@ export function encodeParentLocator(entries: Iterable<readonly [key: string, val
   return bytes;
 }
 
+const quote = (text: string) => JSON.stringify(text.length > MAX_QUOTED ? `${text.slice(0, MAX_QUOTED)}…` : text);
+
 interface LocatorText {
   readonly text: string;
   /** Whether it is well formed: whole UTF-16 units, no NUL. */
@@ -125,7 +136,9 @@ interface LocatorText {
 function readText(bytes: Uint8Array, offset: number, length: number): LocatorText | undefined {
   if (offset === 0 || length === 0 || offset + length > bytes.length) return undefined;
   const whole = new TextDecoder('utf-16le').decode(bytes.subarray(offset, offset + length - (length % 2)));
-  const text = whole.replace(/\0+$/, '');
+  let end = whole.length;
+  while (end > 0 && whole.charCodeAt(end - 1) === 0) end -= 1;
+  const text = whole.slice(0, end);
   return { text, clean: length % 2 === 0 && !whole.includes('\0') };
 }
 
@@ -141,8 +154,7 @@ function readLinkages(
     if (text === undefined) continue;
     const guid = parseGuid(text);
     if (givenGuid(guid)) linkages.push(guid as string);
-    else if (guid === undefined)
-      report(finding('locator-linkage', `${key} is not a GUID: ${JSON.stringify(text)}`, place));
+    else if (guid === undefined) report(finding('locator-linkage', `${key} is not a GUID: ${quote(text)}`, place));
     // Checkpoints of Hyper-V have a parent_linkage2 of zeros.
     else if (key === 'parent_linkage')
       report(finding('locator-linkage', `${key} is the zero GUID, which stands for none`, place));

@@ -65,7 +65,7 @@ export interface DiskInfo {
     readonly offset: number;
     readonly length: number;
   }[];
-  /** Keys and values of the parent locator of a differencing image. */
+  /** Keys and values of the parent locator of a differencing image; the first 32, and texts past 4,096 characters are cut. */
   readonly parentLocator?: Readonly<Record<string, string>>;
 }
 
@@ -114,8 +114,19 @@ export function describe(examination: CompleteExamination, fileSize: number): Di
       offset: entry.offset,
       length: entry.length,
     })),
-    ...(metadata.parentLocator && { parentLocator: metadata.parentLocator.entries }),
+    ...(metadata.parentLocator && { parentLocator: boundedEntries(metadata.parentLocator.entries) }),
   };
+}
+
+/** Entries of a parent locator that are shown. */
+const MAX_LOCATOR_ENTRIES = 32;
+/** UTF-16 units of a key or value that are shown. */
+const MAX_LOCATOR_TEXT = 4096;
+
+function boundedEntries(entries: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const cut = (text: string) => (text.length > MAX_LOCATOR_TEXT ? `${text.slice(0, MAX_LOCATOR_TEXT)}…` : text);
+  const shown = Object.entries(entries).slice(0, MAX_LOCATOR_ENTRIES);
+  return Object.fromEntries(shown.map(([key, value]) => [cut(key), cut(value)]));
 }
 
 function describeRegions({ regions }: Examination): DiskInfo['regions'] {
