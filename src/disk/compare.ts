@@ -4,8 +4,7 @@ import type { Core } from '../core/instance.js';
 import { loadCore } from '../core/load.js';
 import { VhdxError } from '../errors.js';
 import type { RandomAccessSource } from '../io/random-access.js';
-import { VhdxDisk } from './disk.js';
-import { type Piece, piecesOf } from './pieces.js';
+import { type Piece, piecesOfSource } from './pieces.js';
 import { coreBuffers, readAhead } from './read-ahead.js';
 
 /** A range, and which of the two sides hold something there. */
@@ -16,10 +15,10 @@ interface Segment {
 }
 
 /**
- * Finds the first byte in which two disks differ; undefined where there is none. Each of them is a disk, of which holes
- * are not read, or any other source, such as a raw image. Where one ends before the other, it counts as zeros.
+ * Finds the first byte in which two disks differ; undefined if there is none. Each of them is a disk or any other source,
+ * such as a raw image; holes are not read of a source that has `extents`. Past the end of the shorter one there are zeros.
  *
- * @throws VhdxError as reading them does; where it is about the format, `file` is the name of the one that has it
+ * @throws VhdxError as reading them does, with the name of the one that failed as `file`
  */
 export async function compareDisks(
   a: RandomAccessSource,
@@ -74,12 +73,7 @@ async function* sidePieces(
   size: number,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Piece> {
-  if (source instanceof VhdxDisk) {
-    yield* piecesOf(source.member, 0, source.size, { size, signal });
-  } else {
-    for (let at = 0; at < source.size; at += size)
-      yield { offset: at, length: Math.min(size, source.size - at), hole: false };
-  }
+  yield* piecesOfSource(source, { size, signal });
   if (source.size < total) yield { offset: source.size, length: total - source.size, hole: true };
 }
 

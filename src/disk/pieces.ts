@@ -1,7 +1,8 @@
 import { rangeOf } from '../base/byte-range.js';
 import { eventLoopYielder } from '../base/concurrency.js';
 import type { RangeOptions } from '../base/options.js';
-import type { Extent, ReadOptions } from '../io/random-access.js';
+import { VhdxError } from '../errors.js';
+import type { Extent, RandomAccessSource, ReadOptions } from '../io/random-access.js';
 import type { RuleCode } from '../rules.js';
 import type { Member } from './member.js';
 
@@ -44,12 +45,43 @@ export async function* extentsOf(disk: Member, options: RangeOptions): AsyncGene
   yield* held;
 }
 
-/** Cuts a range into pieces to read and holes between them. */
-export async function* piecesOf(
-  disk: Member,
+/** Cuts a range of a disk into pieces to read and holes between them. */
+export function piecesOf(disk: Member, offset: number, length: number, options: PieceOptions): AsyncGenerator<Piece> {
+  return cut(extentsOf(disk, { offset, length, signal: options.signal }), offset, options);
+}
+
+/**
+ * Cuts all of a source into pieces to read and holes between them: the holes that it says it has.
+ *
+ * @throws VhdxError `unsupported-input` if its extents leave a gap, overlap, or do not end where it ends
+ */
+export function piecesOfSource(source: RandomAccessSource, options: PieceOptions): AsyncGenerator<Piece> {
+  const whole: Extent[] = source.size === 0 ? [] : [{ offset: 0, length: source.size, kind: 'data', depth: 0 }];
+  return cut(source.extents ? checked(source.extents({ signal: options.signal }), source.size) : whole, 0, options);
+}
+
+/** Extents of a source that the caller wrote, held to what they promise: what they leave out would never be read. */
+async function* checked(extents: AsyncIterable<Extent>, size: number): AsyncGenerator<Extent> {
+  let end = 0;
+  for await (const extent of extents) {
+    const { offset, length } = extent;
+    if (offset !== end || !(length > 0 && length <= size - end)) throw unsound(end);
+    end += length;
+    yield extent;
+  }
+  if (end !== size) throw unsound(end);
+}
+
+const unsound = (at: number): VhdxError =>
+  new VhdxError(
+    'unsupported-input',
+    `the extents of the source have a gap, overlap or do not end with it, at byte ${at}`,
+  );
+
+async function* cut(
+  extents: AsyncIterable<Extent> | Iterable<Extent>,
   offset: number,
-  length: number,
-  { size, skipDamage, signal }: PieceOptions,
+  { size, skipDamage }: PieceOptions,
 ): AsyncGenerator<Piece> {
   let start = offset;
   let end = offset;
@@ -58,7 +90,7 @@ export async function* piecesOf(
       yield { offset: start, length: Math.min(size, end - start), hole: false };
     start = Math.min(start, end);
   }
-  for await (const extent of extentsOf(disk, { offset, length, signal })) {
+  for await (const extent of extents) {
     const skipped = skipDamage && extent.kind === 'damaged';
     const empty = extent.kind === 'zero' || extent.kind === 'unmapped';
     if (skipped || (empty && extent.length >= SHORTEST_HOLE)) {

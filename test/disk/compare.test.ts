@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { compareDisks, openVhdx } from '../../src/index.js';
+import { compareDisks, type Extent, openVhdx, type RandomAccessSource } from '../../src/index.js';
 import { pattern } from '../support/block-content.js';
 import { buildImage } from '../support/build-image.js';
 import { modelOf } from '../support/disk-model.js';
@@ -85,6 +85,48 @@ describe('comparing disks', () => {
     const [a, b] = [await openVhdx(source), await open({ blocks, virtualSize: 4096 * MiB })];
     expect(await compareDisks(a, b)).toBeUndefined();
     expect(source.bytesRead).toBeLessThan(6 * MiB);
+  });
+
+  describe('a source of the caller that knows its holes', () => {
+    const raw = modelOf(buildImage({ blocks })).expected(0, 8 * MiB);
+    /** Stores what is not zero; a read of anything else is told. */
+    const sparse = (kinds: readonly Extent['kind'][], lengths: readonly number[]) => {
+      const reads: number[] = [];
+      const source: RandomAccessSource = {
+        size: raw.length,
+        readInto: async (target, offset) => {
+          reads.push(offset);
+          target.set(raw.subarray(offset, offset + target.length));
+        },
+        async *extents() {
+          let offset = 0;
+          for (const [i, kind] of kinds.entries()) {
+            const length = lengths[i] as number;
+            yield { offset, length, kind, depth: 0 };
+            offset += length;
+          }
+        },
+      };
+      return { source, reads };
+    };
+
+    test('is read where it has data, and nowhere else', async () => {
+      const disk = await open({ blocks: { 0: blocks[0], 3: blocks[3] } });
+      const kinds = ['data', 'unmapped', 'data', 'zero'] as const;
+      const { source, reads } = sparse(kinds, [MiB, 2 * MiB, MiB, 4 * MiB]);
+      expect(await compareDisks(disk, source)).toBeUndefined();
+      expect(await compareDisks(source, disk)).toBeUndefined();
+      expect(new Set(reads.map((offset) => Math.floor(offset / MiB)))).toEqual(new Set([0, 3]));
+    });
+
+    test('is refused if its extents leave something out', async () => {
+      const disk = await open({ blocks });
+      for (const lengths of [[MiB], [MiB, 0, 7 * MiB], [9 * MiB]]) {
+        const { source } = sparse(['data', 'data', 'data'].slice(0, lengths.length) as Extent['kind'][], lengths);
+        await expect(compareDisks(disk, source)).rejects.toMatchObject({ code: 'unsupported-input' });
+        await expect(compareDisks(source, disk)).rejects.toMatchObject({ code: 'unsupported-input' });
+      }
+    });
   });
 
   test('a read that fails rejects, and so does giving up', async () => {
