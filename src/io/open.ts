@@ -1,4 +1,6 @@
+import { untilAborted } from '../base/abort.js';
 import { builtinModule } from '../base/builtin-module.js';
+import { describeUrl, parseUrl } from '../base/url.js';
 import { VhdxError } from '../errors.js';
 import { blobSource } from './blob.js';
 import { bufferSource } from './buffer.js';
@@ -45,7 +47,8 @@ export async function openSource(input: VhdxInput, options: SourceOptions = {}):
   if (typeof input === 'object' && input !== null) {
     if ('readInto' in input && typeof input.readInto === 'function') return guardedSource(input);
     if ('arrayBuffer' in input && 'slice' in input && 'size' in input) return blobSource(input);
-    if ('fd' in input && typeof input.fd === 'number' && typeof input.read === 'function') return fromFile(input);
+    if ('fd' in input && typeof input.fd === 'number' && typeof input.read === 'function')
+      return fromFile(input, options);
   }
   throw unsupported(`${input === null ? 'null' : typeof input === 'object' ? kind : typeof input} cannot be read`);
 }
@@ -64,12 +67,12 @@ export async function openFile(path: string, options: OpenFileOptions = {}): Pro
 }
 
 async function fromString(input: string, options: SourceOptions): Promise<RandomAccessSource> {
-  if (/^(https?|file):/i.test(input)) return fromUrl(parseUrl(input), options);
+  if (/^(https?|file):/i.test(input)) return fromUrl(parse(input), options);
   if (input === '') throw unsupported('the path is empty');
   if (builtinModule('fs') === undefined) {
     throw unsupported(`"${input}" is a path, and there is no file system here`);
   }
-  return fromFile(input);
+  return fromFile(input, options);
 }
 
 async function fromUrl(url: URL, options: SourceOptions): Promise<RandomAccessSource> {
@@ -84,22 +87,27 @@ async function fromUrl(url: URL, options: SourceOptions): Promise<RandomAccessSo
   try {
     path = urls.fileURLToPath(url);
   } catch (cause) {
-    throw unsupported(`${url.href} names no file on this machine`, cause);
+    throw unsupported(`${describeUrl(url)} names no file on this machine`, cause);
   }
-  return fromFile(path);
+  return fromFile(path, options);
 }
 
-async function fromFile(input: string | FileHandleLike): Promise<RandomAccessSource> {
+async function fromFile(input: string | FileHandleLike, { signal }: SourceOptions): Promise<RandomAccessSource> {
   const { fileSource } = await import('./file.js'); // a page never reads one by its path
-  return fileSource(input);
+  const opening = fileSource(input);
+  try {
+    return await untilAborted(opening, signal); // a share of the network may not answer for minutes
+  } catch (error) {
+    if (signal?.aborted) opening.then((late) => late.close?.()).catch(() => {});
+    throw error;
+  }
 }
 
-function parseUrl(text: string): URL {
-  try {
-    return new URL(text);
-  } catch (cause) {
-    throw unsupported(`"${text}" is not a valid URL`, cause);
-  }
+function parse(text: string): URL {
+  const url = parseUrl(text);
+  if (url !== undefined) return url;
+  // What cannot be parsed may have a password or a token in any place; with one of these marks it is not repeated.
+  throw unsupported(/[@?#]/.test(text) ? 'the URL is malformed' : `"${text}" is not a valid URL`);
 }
 
 function unsupported(what: string, cause?: unknown): VhdxError {

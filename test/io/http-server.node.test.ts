@@ -74,6 +74,22 @@ describe('a good server', () => {
     await source.close?.();
   });
 
+  test('gets no warning of a leak in its readers when one signal governs many reads', async () => {
+    const warnings: string[] = [];
+    const onWarning = ({ name }: Error) => void warnings.push(name);
+    process.on('warning', onWarning);
+    const server = await rangeServer((request) => serveRange(request, SIZE));
+    const { signal } = new AbortController();
+    const source = await httpSource(server.url, { signal });
+    await Promise.all(
+      Array.from({ length: 40 }, (_, index) => read(source, index * MiB, index % 2 === 0 ? 4096 : MiB, signal)),
+    );
+    await source.close?.();
+    await turn();
+    process.off('warning', onWarning);
+    expect(warnings).toEqual([]);
+  });
+
   test('is told when a reader gives up, or closes in the midst of a sequence', async () => {
     const server = await rangeServer((request) => (request.from === 40 * MiB ? undefined : serveRange(request, SIZE)));
     const source = await httpSource(server.url, QUICK);

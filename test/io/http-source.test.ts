@@ -120,6 +120,230 @@ describe('what a request says', () => {
   });
 });
 
+describe('a URL that is malformed', () => {
+  test.each([
+    'https://user:secret@images.example:99999/x.vhdx',
+    'https://user:secret@[bad/x.vhdx',
+    'http://images.example:port/x?token=secret',
+    'https://us%zz:secret@images.example/x.vhdx',
+    'https://user:secret%E0%A4%A@images.example/x.vhdx',
+    'https://user:secret%FF@images.example/x.vhdx',
+  ])('%s is an error that repeats no secret', async (text) => {
+    const server = new FakeServer(MiB);
+    const error = await rejection(openSource(text, { http: { fetch: server.fetch as typeof fetch } }));
+    expect(error).toMatchObject({ name: 'VhdxError', code: 'unsupported-input' });
+    const { message, stack, cause } = error as Error;
+    expect(message + stack + String(cause) + JSON.stringify({ ...(cause as object) })).not.toContain('secret');
+    expect(server.requests.length).toBe(0);
+  });
+});
+
+describe('a redirect', () => {
+  const redirect = (location: string, status = 302): Answer => ({ status, headers: { location } });
+  const SECRETS = {
+    Authorization: 'Bearer 1',
+    Cookie: 'session=1',
+    'X-Api-Key': 'k',
+    'X-Amz-Security-Token': 't',
+    'Proxy-Authorization': 'p',
+  };
+  const HARMLESS = { Accept: '*/*', 'Accept-Language': 'en', 'User-Agent': 'reader' };
+
+  test.each([301, 302, 303, 307, 308])('of status %d is followed, each time anew', async (status) => {
+    const server = new FakeServer(MiB);
+    server.plan.push(redirect('https://mirror.example/a?signature=1', status));
+    const source = await opened(server);
+    server.plan.push(redirect('https://mirror.example/b', status));
+    expect(wrongAt(await read(source, 800 * KiB, 10), 800 * KiB)).toBe(-1);
+    expect(server.requests.map(({ url }) => url)).toEqual([
+      URL_,
+      'https://mirror.example/a?signature=1',
+      URL_,
+      'https://mirror.example/b',
+    ]);
+    await source.close?.();
+  });
+
+  test('to another origin takes no header along that may hold a secret, and none comes back later', async () => {
+    const server = new FakeServer(MiB);
+    server.plan.push(redirect('https://mirror.example/a'), redirect(URL_));
+    const source = await opened(server, { headers: { ...SECRETS, ...HARMLESS } });
+    const names = server.requests.map(({ headers }) => [...headers.keys()].sort());
+    const harmless = ['accept', 'accept-encoding', 'accept-language', 'range', 'user-agent'];
+    expect(names[0]).toEqual(expect.arrayContaining([...harmless, 'authorization', 'x-api-key']));
+    expect(names.slice(1)).toEqual([harmless, harmless]);
+    await source.close?.();
+  });
+
+  test('within an origin keeps all headers, and a relative one is understood', async () => {
+    const server = new FakeServer(MiB);
+    server.plan.push(redirect('../other%20folder/x'));
+    const source = await opened(server, { headers: { 'X-Api-Key': 'k' } });
+    expect(server.requests[1]?.url).toBe('https://images.example/other%20folder/x');
+    expect(server.requests[1]?.headers.get('x-api-key')).toBe('k');
+    await source.close?.();
+  });
+
+  test.each(['http://images.example/x', 'https://images.example:444/x', 'https://images.example.evil.example/x'])(
+    'to %s is one to another origin',
+    async (location) => {
+      const server = new FakeServer(MiB);
+      server.plan.push(redirect(location));
+      const source = await opened(server, { headers: { 'X-Api-Key': 'k' } });
+      expect(server.requests[1]?.headers.has('x-api-key')).toBe(false);
+      await source.close?.();
+    },
+  );
+
+  test('sends no user name that its address has', async () => {
+    const server = new FakeServer(MiB);
+    server.plan.push(redirect('https://user:password@mirror.example/a#part'));
+    const source = await opened(server);
+    expect(server.requests[1]?.url).toBe('https://mirror.example/a');
+    expect(server.requests[1]?.headers.has('authorization')).toBe(false);
+    await source.close?.();
+  });
+
+  // RFC 1918, 6598, 3927, 4193, 4291, 6761
+  test.each([
+    'http://127.0.0.1/',
+    'http://2130706433/',
+    'http://0x7f.1/',
+    'http://localhost:8080/',
+    'http://LOCALHOST./',
+    'http://10.1.2.3/',
+    'http://100.64.0.1/',
+    'http://169.254.169.254/latest/meta-data',
+    'http://172.16.0.1/',
+    'http://172.31.255.255/',
+    'http://192.168.0.1/',
+    'http://0.0.0.0/',
+    'http://[::1]/',
+    'http://[::]/',
+    'http://[fe80::1]/',
+    'http://[fd00::1]/',
+    'http://[::ffff:127.0.0.1]/',
+    'http://metadata.google.internal/',
+    'http://printer.local/',
+  ])('from the Internet to %s is not followed, unless that is allowed', async (location) => {
+    const server = new FakeServer(MiB);
+    server.plan.push(redirect(location));
+    const shown = new URL(location);
+    expect(await rejection(opened(server))).toMatchObject({
+      code: 'read-failed',
+      message: `https://images.example/folder/disk%20one.vhdx: the server redirects to ${shown.origin}${shown.pathname}, a private address; allowRedirect can permit that`,
+    });
+    expect(server.requests.length).toBe(1);
+    server.plan.push(redirect(location));
+    const source = await opened(server, { allowRedirect: () => true });
+    await source.close?.();
+  });
+
+  test.each([
+    'http://172.32.0.1/',
+    'http://100.128.0.1/',
+    'http://11.0.0.1/',
+    'https://internal.example/',
+    'http://[2001:db8::1]/',
+  ])('to %s is followed', async (location) => {
+    const server = new FakeServer(MiB);
+    server.plan.push(redirect(location));
+    const source = await opened(server);
+    expect(server.requests[1]?.url).toBe(location);
+    await source.close?.();
+  });
+
+  test('within a private network is followed', async () => {
+    const server = new FakeServer(MiB);
+    server.plan.push(redirect('http://10.0.0.2/x'));
+    const source = await opened(server, {}, 'http://192.168.1.1/disk.vhdx');
+    await source.close?.();
+  });
+
+  test.each(['file:///etc/passwd', 'data:text/plain,x', 'ftp://mirror.example/x', 'http://', 'http://[', 'blob:x'])(
+    'to %s is an error',
+    async (location) => {
+      const server = new FakeServer(MiB);
+      server.plan.push(redirect(location));
+      expect(await rejection(opened(server, { allowRedirect: () => true }))).toMatchObject({
+        code: 'read-failed',
+        message: expect.stringMatching(/: the server redirects to something that is no http or https URL$/),
+      });
+    },
+  );
+
+  test('is asked about, with both addresses, and may be forbidden', async () => {
+    const server = new FakeServer(MiB);
+    server.plan.push(redirect('/b'), redirect('https://mirror.example/c?token=secret'));
+    const asked: string[][] = [];
+    const error = await rejection(
+      opened(server, {
+        allowRedirect: (to, from) => {
+          asked.push([to.href, from.href]);
+          return to.host === 'images.example';
+        },
+      }),
+    );
+    expect(asked).toEqual([
+      ['https://images.example/b', URL_],
+      ['https://mirror.example/c?token=secret', 'https://images.example/b'],
+    ]);
+    expect(error).toMatchObject({
+      code: 'read-failed',
+      message:
+        'https://images.example/folder/disk%20one.vhdx: the server redirects to https://mirror.example/c, which allowRedirect forbids',
+    });
+    server.plan.push(redirect('/b'));
+    expect(await rejection(opened(server, { allowRedirect: false }))).toMatchObject({ code: 'read-failed' });
+    expect(server.requests.length).toBe(3);
+  });
+
+  test('without end is followed twenty times, as fetch does', async () => {
+    const server = new FakeServer(MiB);
+    server.plan.push(...Array.from({ length: 30 }, () => redirect('/again')));
+    expect(await rejection(opened(server))).toMatchObject({
+      message: 'https://images.example/folder/disk%20one.vhdx: the address redirects without end',
+    });
+    expect(server.requests.length).toBe(21);
+  });
+
+  describe('that the runtime hides, as browsers do', () => {
+    /** What a browser gives its pages for a redirect with `redirect: 'manual'` (Fetch, 4.4). */
+    const hidden: Answer = {
+      instead: ({ init }) => {
+        expect(init.redirect).toBe('manual');
+        return Object.defineProperty(Response.error(), 'type', { value: 'opaqueredirect' });
+      },
+    };
+
+    test('is left to the browser, from then on at once', async () => {
+      const server = new FakeServer(MiB);
+      server.plan.push(hidden);
+      const source = await opened(server, { headers: { Authorization: 'Bearer 1', Accept: '*/*' } });
+      await read(source, 800 * KiB, 10);
+      expect(server.requests.map(({ init }) => init.redirect)).toEqual(['manual', 'follow', 'follow']);
+      await source.close?.();
+    });
+
+    test.each([
+      [
+        { headers: { 'X-Api-Key': 'k' } },
+        'the browser would send the headers of this request there; give the final address',
+      ],
+      [{ allowRedirect: () => true }, 'a page cannot see where to, so only allowRedirect: true permits that'],
+      [{ allowRedirect: false }, 'a page cannot see where to, so only allowRedirect: true permits that'],
+    ])('is an error with %o', async (options, what) => {
+      const server = new FakeServer(MiB);
+      server.plan.push(hidden);
+      expect(await rejection(opened(server, options))).toMatchObject({
+        code: 'read-failed',
+        message: `https://images.example/folder/disk%20one.vhdx: the server redirects to another address, and ${what}`,
+      });
+      expect(server.requests.length).toBe(1);
+    });
+  });
+});
+
 describe('reading in sequence', () => {
   test.each([16 * KiB, 64 * KiB, 1 * MiB, 3 * MiB + 5])(
     '%d bytes at a time takes a few long requests',
@@ -235,7 +459,7 @@ describe('giving up', () => {
       cancel: async () => {},
     };
     const stream = { getReader: () => reader } as unknown as ReadableStream<Uint8Array>;
-    const body = new HttpBody(stream, 0, 10, new AbortController(), 5_000, 'it');
+    const body = new HttpBody(stream, 0, 10, new AbortController(), { timeout: 5_000, minimumSpeed: 0 }, 'it');
     const controller = new AbortController();
     const target = new Uint8Array(10);
     const filling = rejection(body.fill(target, controller.signal));
@@ -331,6 +555,20 @@ describe('trouble that passes', () => {
     await source.close?.();
   });
 
+  test('a server that sends too little, but never stops, is given up and asked again', async () => {
+    const server = new FakeServer(MiB);
+    const source = await opened(server, { timeout: 200, minimumSpeed: 256 * KiB });
+    server.plan.push({ pause: 100 }); // 16 KiB each, so 160 KiB in a second
+    expect(wrongAt(await read(source, 800 * KiB, 128 * KiB), 800 * KiB)).toBe(-1);
+    expect(server.requests.length).toBe(3);
+    server.plan.push(...Array.from({ length: 4 }, () => ({ pause: 100 })));
+    expect(await rejection(read(source, 600 * KiB, 200 * KiB))).toMatchObject({
+      code: 'read-failed',
+      message: expect.stringMatching(/: the server sent only \d+ bytes in 0.2 seconds$/),
+    });
+    await source.close?.();
+  });
+
   test.each([
     ['seconds', () => '1'],
     ['a date', () => new Date(Date.now() + 2000).toUTCString()],
@@ -358,7 +596,7 @@ describe('trouble that does not pass', () => {
   const cases: [string, Answer, number, string, string | RegExp][] = [
     ['404', { status: 404 }, 1, 'read-failed', 'there is no such file on the server (HTTP status 404)'],
     ['403', { status: 403 }, 1, 'read-failed', 'the server does not permit access (HTTP status 403)'],
-    ['401', { status: 401 }, 1, 'read-failed', 'the server wants a sign-in (HTTP status 401)'],
+    ['401', { status: 401 }, 1, 'read-failed', 'the server requires authentication (HTTP status 401)'],
     ['418', { status: 418 }, 1, 'read-failed', 'the server refuses (HTTP status 418)'],
     ['500 for good', { status: 500 }, 4, 'read-failed', 'the server failed (HTTP status 500)'],
     [
@@ -464,6 +702,33 @@ describe('trouble that does not pass', () => {
     if (typeof message === 'string') expect((error as Error).message).toBe(`${where}: ${message}`);
     else expect((error as Error).message).toMatch(message);
     expect(server.requests.length).toBe(requests);
+  });
+
+  test.each([10, MiB])('a server that sends a byte for each request, in a read of %d bytes', async (length) => {
+    const server = new FakeServer(8 * MiB);
+    const source = await opened(server);
+    server.plan.push(...times(100_000, { limit: 1 }));
+    const error = await rejection(read(source, 4 * MiB, length));
+    const requests = server.requests.length - 1;
+    // 16, and one for each 64 KiB that is read
+    expect(requests).toBe(16 + Math.ceil(length / (64 * KiB)));
+    expect(error).toMatchObject({
+      code: 'read-failed',
+      message: `${where}: the server sent only ${requests} bytes in answer to ${requests} requests: too little at a time`,
+      offset: 4 * MiB + requests,
+    });
+    server.plan.length = 0;
+    await source.close?.();
+  });
+
+  test('options that are no numbers of their kind are RangeErrors, before anything is asked', async () => {
+    const server = new FakeServer(8 * MiB);
+    for (const name of ['retries', 'retryDelay', 'timeout', 'cacheSize', 'minimumSpeed'] as const) {
+      for (const value of [-1, Number.NaN, '5' as unknown as number, null as unknown as number]) {
+        expect(await rejection(opened(server, { [name]: value }))).toBeInstanceOf(RangeError);
+      }
+    }
+    expect(server.requests.length).toBe(0);
   });
 
   test('as often as it was told to try, and no more', async () => {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Page } from 'playwright';
 import { describe, expect } from 'vitest';
 import { chromiumProgram, type PageGlobals, sourcesPage } from '../support/chromium-page.js';
-import { rangeServer, serveRange } from '../support/range-server.js';
+import { type RangeRequest, rangeServer, serveRange } from '../support/range-server.js';
 import { sourceBytes } from '../support/scripted-source.js';
 import { needs, tempDir } from '../support/tools.js';
 
@@ -54,6 +54,33 @@ describe('a page in Chromium and a server elsewhere', () => {
     // No request of ours needs the server's consent first.
     expect(server.requests.map(({ method }) => method)).toEqual(['GET', 'GET', 'GET']);
     expect(complaints).toEqual([]);
+  });
+
+  needs(chromiumProgram).test('that redirects: the browser follows, unless a header would go along', async () => {
+    const cors = {
+      ...allow,
+      'access-control-expose-headers': 'Content-Range, ETag',
+      'access-control-allow-headers': 'x-api-key',
+    };
+    const answer = (go: (request: RangeRequest) => void | Promise<void>) => (request: RangeRequest) =>
+      request.message.method === 'OPTIONS' ? void request.response.writeHead(204, cors).end() : go(request);
+    const other = await rangeServer(answer((request) => serveRange(request, 64 * MiB, cors)));
+    const server = await rangeServer(
+      answer(({ response }) => void response.writeHead(302, { ...cors, location: other.url }).end()),
+    );
+    const page = await sourcesPage();
+    expect(await readInPage(page, server.url, [0, 2 * MiB])).toEqual({
+      bytes: [0, 2 * MiB].flatMap((offset) => [...sourceBytes(offset, 10)]),
+    });
+    expect(other.requests.length).toBe(2);
+    const outcome = await page.evaluate(async (url) => {
+      const { httpSource } = (globalThis as unknown as PageGlobals).sources;
+      return httpSource(url, { retries: 0, headers: { 'X-Api-Key': 'k' } }).then(String, String);
+    }, server.url);
+    expect(outcome).toBe(
+      `VhdxError: ${server.url}: the server redirects to another address, and the browser would send the headers of this request there; give the final address`,
+    );
+    expect(other.requests.length).toBe(2);
   });
 
   needs(chromiumProgram).test('that hides Content-Range from pages', async () => {

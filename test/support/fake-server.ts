@@ -73,6 +73,7 @@ export class FakeServer {
       if (value === null) headers.delete(name);
       else headers.set(name, value);
     }
+    if (headers.has('location')) return new Response(null, { status: answer.status ?? 302, headers });
     return new Response(this.#body(from, end, answer, signal), { status: answer.status ?? 206, headers });
   }
 

@@ -1,7 +1,7 @@
 import { VhdxError } from '../../errors.js';
 import { retryAfter, TransientError } from './retry.js';
 
-/** What tells whether a file on a server is still the same one. */
+/** What shows that a file on a server is still the same one. */
 export interface Identity {
   /** Length in bytes. */
   readonly size: number;
@@ -15,13 +15,8 @@ export interface Identity {
 export interface Part extends Identity {
   /** First byte. */
   readonly start: number;
-  /** First byte behind it. */
+  /** First byte after it. */
   readonly end: number;
-}
-
-/** What to call a file in messages: a query may hold a secret, and a user name may come with a password. */
-export function describeUrl(url: URL): string {
-  return `${url.origin}${url.pathname}`;
 }
 
 /**
@@ -137,19 +132,19 @@ function refusal(response: Response, where: string, first: boolean): VhdxError |
 }
 
 const MEANINGS: Readonly<Record<number, string>> = {
-  401: 'the server wants a sign-in',
+  401: 'the server requires authentication',
   403: 'the server does not permit access',
   404: 'there is no such file on the server',
   405: 'the server does not permit reading',
-  407: 'the proxy wants a sign-in',
-  408: 'the server lost patience',
+  407: 'the proxy requires authentication',
+  408: 'the server stopped waiting for the request',
   410: 'the file is not on the server any more',
   429: 'the server had too many requests',
   451: 'the server may not show the file for legal reasons',
   500: 'the server failed',
-  502: 'the server behind the proxy failed',
-  503: 'the server is overloaded or closed for maintenance',
-  504: 'the server behind the proxy did not answer',
+  502: 'the proxy got no answer from the server',
+  503: 'the server is overloaded or down for maintenance',
+  504: 'the proxy waited in vain for the server',
 };
 
 function unusable(where: string, what: string): VhdxError {

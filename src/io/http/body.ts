@@ -1,30 +1,29 @@
-import { untilAborted } from '../../base/abort.js';
+import { linkedController, untilAborted } from '../../base/abort.js';
 import { VhdxError } from '../../errors.js';
-import { TransientError } from './retry.js';
-import { StallWatch } from './stall.js';
+import { type Patience, ProgressWatch, TransientError } from './retry.js';
 
 const NOTHING = new Uint8Array(0);
 
 /**
- * The body of one answer, taken piece by piece: what it brings beyond a piece waits for the next.
- * It must bring exactly the bytes that the answer's head announced.
+ * The body of one answer, taken piece by piece: what it brings past the end of a piece waits for the next.
+ * It must bring exactly the bytes that the head of the answer announced.
  */
 export class HttpBody {
-  /** Where in the file the next byte lies. */
+  /** Offset of the next byte in the file. */
   position: number;
-  /** Where in the file the body ends. */
+  /** Offset of the first byte after it in the file. */
   readonly end: number;
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
   readonly #abort: AbortController;
-  readonly #timeout: number;
+  readonly #patience: Patience;
   readonly #where: string;
   /** What came with the last chunk and was not wanted yet. */
   #rest: Uint8Array = NOTHING;
 
   /**
    * @param stream the bytes from `start` to `end` of the file
-   * @param abort breaks the connection off
-   * @param timeout longest time without a byte, in milliseconds
+   * @param abort closes the connection
+   * @param patience how slow it may be
    * @param where what to call the file in messages
    */
   constructor(
@@ -32,30 +31,28 @@ export class HttpBody {
     start: number,
     end: number,
     abort: AbortController,
-    timeout: number,
+    patience: Patience,
     where: string,
   ) {
     this.#reader = stream.getReader();
     this.position = start;
     this.end = end;
     this.#abort = abort;
-    this.#timeout = timeout;
+    this.#patience = patience;
     this.#where = where;
   }
 
   /**
-   * Fills all of `target`, which must not reach beyond the end of the body, from the current position on.
-   * Nothing is written any more once the promise has settled, and when it rejects the body is of no use any more;
-   * `position` tells how far it came.
+   * Fills all of `target`, which must not reach past the end of the body, from the current position on. Nothing is
+   * written any more once the promise has settled. When it rejects the body cannot be used any more; `position` is how
+   * far it came.
    *
    * @throws TransientError when the connection breaks, ends early or stalls; the signal's reason
    */
   async fill(target: Uint8Array, signal: AbortSignal | undefined): Promise<void> {
     signal?.throwIfAborted();
-    const stop = new AbortController();
-    const onAbort = () => stop.abort(signal?.reason);
-    signal?.addEventListener('abort', onAbort, { once: true });
-    const watch = new StallWatch(this.#timeout, () => stop.abort(stalled(this.#where, this.#timeout, this.position)));
+    const { controller: stop, unlink } = linkedController(signal);
+    const watch = new ProgressWatch(this.#patience, (what) => stop.abort(tooSlow(this.#where, what, this.position)));
     try {
       // Not waiting for the stream to notice: some never do.
       await untilAborted(this.#pump(target, stop.signal, watch), stop.signal);
@@ -65,17 +62,17 @@ export class HttpBody {
       throw error;
     } finally {
       watch.stop();
-      signal?.removeEventListener('abort', onAbort);
+      unlink();
     }
   }
 
-  async #pump(target: Uint8Array, stop: AbortSignal, watch: StallWatch): Promise<void> {
+  async #pump(target: Uint8Array, stop: AbortSignal, watch: ProgressWatch): Promise<void> {
     let done = this.#take(target, this.#rest);
     // At the end of the body its stream must say so too: more bytes than announced are other bytes.
     while (done < target.byteLength || this.position === this.end) {
       const chunk = await this.#next();
       if (stop.aborted) return; // the target is not ours any more
-      watch.progress();
+      watch.progress(chunk?.byteLength ?? 0);
       if (chunk === undefined) {
         if (this.position < this.end) throw this.#tooShort();
         return;
@@ -104,7 +101,7 @@ export class HttpBody {
     }
   }
 
-  /** Breaks the connection off. */
+  /** Closes the connection. */
   cancel(): void {
     this.#abort.abort();
     this.#rest = NOTHING;
@@ -135,8 +132,89 @@ export class HttpBody {
   }
 }
 
-/** The server says nothing any more. */
-export function stalled(where: string, timeout: number, offset: number): TransientError {
-  const message = `the server has not sent anything for ${Math.round(timeout / 100) / 10} seconds`;
-  return new TransientError(new VhdxError('read-failed', message, { file: where, offset }));
+/** The error for a server that is too slow; `what` completes the sentence. */
+export function tooSlow(where: string, what: string, offset: number): TransientError {
+  return new TransientError(new VhdxError('read-failed', `the server ${what}`, { file: where, offset }));
+}
+
+/** How long a body waits for a read that goes on, in milliseconds. */
+const PATIENCE = 5_000;
+
+/** How many bodies wait at a time: each holds a connection, and browsers have six for a server. */
+const MOST_IDLE = 2;
+
+interface Continuation {
+  readonly body: Promise<HttpBody | undefined>;
+  taken: boolean;
+  timer?: ReturnType<typeof setTimeout>;
+}
+
+/**
+ * Bodies that go on at the offset where a read ended. The next read of a sequence takes over the body of the one before,
+ * even while that is still running, so that the whole sequence comes through one connection without a pause.
+ */
+export class HttpContinuations {
+  readonly #waiting = new Map<number, Continuation>();
+  /** The bodies that no read has taken yet, the oldest first, by position. */
+  readonly #idle = new Map<number, HttpBody>();
+  #closed = false;
+
+  /**
+   * Announces that a body will be at a position when the running read is done.
+   *
+   * @returns to be called then, with the body, or with nothing if there is none to go on with
+   */
+  announce(position: number): (body: HttpBody | undefined) => void {
+    if (this.#waiting.has(position)) return (body) => body?.cancel();
+    let resolve: (body: HttpBody | undefined) => void = () => {};
+    const continuation: Continuation = {
+      body: new Promise((settle) => {
+        resolve = settle;
+      }),
+      taken: false,
+    };
+    this.#waiting.set(position, continuation);
+    return (body) => {
+      resolve(body);
+      if (continuation.taken) return;
+      if (body === undefined || this.#closed) {
+        this.#waiting.delete(position);
+        body?.cancel();
+        return;
+      }
+      this.#idle.set(position, body);
+      continuation.timer = setTimeout(() => this.#drop(position), PATIENCE);
+      const [oldest] = this.#idle.keys();
+      if (this.#idle.size > MOST_IDLE && oldest !== undefined) this.#drop(oldest);
+    };
+  }
+
+  /** The body that is, or will soon be, at a position; the caller owns it then. */
+  async take(position: number, signal: AbortSignal | undefined): Promise<HttpBody | undefined> {
+    const continuation = this.#waiting.get(position);
+    if (continuation === undefined) return undefined;
+    continuation.taken = true;
+    clearTimeout(continuation.timer);
+    this.#waiting.delete(position);
+    this.#idle.delete(position);
+    try {
+      return await untilAborted(continuation.body, signal);
+    } catch (reason) {
+      void continuation.body.then((body) => body?.cancel());
+      throw reason;
+    }
+  }
+
+  /** Cancels all that waits. */
+  close(): void {
+    this.#closed = true;
+    for (const position of [...this.#idle.keys()]) this.#drop(position);
+  }
+
+  #drop(position: number): void {
+    clearTimeout(this.#waiting.get(position)?.timer);
+    this.#waiting.delete(position);
+    this.#idle.get(position)?.cancel();
+    this.#idle.delete(position);
+  }
 }

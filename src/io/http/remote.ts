@@ -1,33 +1,40 @@
-import { untilAborted } from '../../base/abort.js';
+import { linkedController, untilAborted } from '../../base/abort.js';
+import { describeUrl } from '../../base/url.js';
 import { VhdxError } from '../../errors.js';
-import { checkAnswer, checkIdentity, describeUrl, type Identity } from './answer.js';
-import { HttpBody, stalled } from './body.js';
-import { TransientError } from './retry.js';
-import { StallWatch } from './stall.js';
+import { checkAnswer, checkIdentity, type Identity } from './answer.js';
+import { HttpBody, tooSlow } from './body.js';
+import { type AllowRedirect, hasPrivateHeaders, isRedirect, nextAddress, withoutPrivateHeaders } from './redirect.js';
+import { type Patience, ProgressWatch, TransientError } from './retry.js';
 
 /** How to ask a server. */
-export interface RequestOptions {
+export interface RequestOptions extends Patience {
   /** Headers sent with every request. */
   readonly headers?: HeadersInit | undefined;
   /** Whether cookies and the like are sent, as in `fetch`. */
   readonly credentials?: RequestCredentials | undefined;
   /** Used instead of the global `fetch`. */
   readonly fetch?: typeof fetch | undefined;
-  /** Longest time that a server may say nothing, in milliseconds. */
-  readonly timeout: number;
+  /** Which redirects are followed. */
+  readonly allowRedirect?: AllowRedirect | undefined;
 }
+
+/** How many redirects are followed for one request, as in `fetch`. */
+const MOST_REDIRECTS = 20;
 
 /** A file on a server: asks for parts of it, and makes sure that all of them are of the same file. */
 export class HttpRemote {
   /** What to call the file in messages. */
   readonly where: string;
-  readonly #url: string;
+  readonly #url: URL;
   readonly #headers: Headers;
   readonly #options: RequestOptions;
   readonly #crossOrigin: boolean;
+  /** Whether this runtime hides from its programs where a redirect leads, as browsers do. */
+  #hidesRedirects = false;
   /** What the first answer said of the file. */
   #identity: Identity | undefined;
 
+  /** @throws VhdxError `unsupported-input` when the user name or the password in the URL cannot be decoded */
   constructor(url: URL, options: RequestOptions) {
     this.where = describeUrl(url);
     this.#options = options;
@@ -36,17 +43,12 @@ export class HttpRemote {
     this.#headers.set('accept-encoding', 'identity');
     // A URL with a user name is not something that fetch takes.
     if (url.username !== '' && !this.#headers.has('authorization')) {
-      const login = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
-      const bytes = new TextEncoder().encode(login);
-      this.#headers.set('authorization', `Basic ${btoa(String.fromCharCode(...bytes))}`);
+      this.#headers.set('authorization', basicAuthentication(url, this.where));
     }
-    const plain = new URL(url);
-    plain.username = '';
-    plain.password = '';
-    plain.hash = '';
-    // Always this address, also where it leads to another one: those are often good for a few minutes only, and
-    // headers that were meant for this server are none of the other one's business.
-    this.#url = plain.href;
+    this.#url = new URL(url);
+    this.#url.username = '';
+    this.#url.password = '';
+    this.#url.hash = '';
     const here: Partial<Location> | undefined = globalThis.location;
     this.#crossOrigin = here?.origin !== undefined && here.origin !== url.origin;
   }
@@ -67,11 +69,10 @@ export class HttpRemote {
    */
   async request(from: number, to: number, signal: AbortSignal | undefined): Promise<HttpBody> {
     signal?.throwIfAborted();
-    const abort = new AbortController();
-    const onAbort = () => abort.abort(signal?.reason);
-    signal?.addEventListener('abort', onAbort, { once: true });
-    const { timeout } = this.#options;
-    const watch = new StallWatch(timeout, () => abort.abort(stalled(this.where, timeout, from)));
+    const { controller: abort, unlink } = linkedController(signal);
+    const watch = new ProgressWatch({ timeout: this.#options.timeout, minimumSpeed: 0 }, (what) =>
+      abort.abort(tooSlow(this.where, what, from)),
+    );
     try {
       const response = await this.#fetch(from, to, abort.signal);
       try {
@@ -82,22 +83,48 @@ export class HttpRemote {
       }
     } finally {
       watch.stop();
-      signal?.removeEventListener('abort', onAbort);
+      unlink();
     }
   }
 
+  /**
+   * Asks, and follows redirects. Always begins with the file's own address: those that it redirects to are often good
+   * for a few minutes only.
+   */
   async #fetch(from: number, to: number, signal: AbortSignal): Promise<Response> {
-    const headers = new Headers(this.#headers);
+    let address = this.#url;
+    let headers = new Headers(this.#headers);
     headers.set('range', `bytes=${from}-${to - 1}`);
+    for (let redirects = 0; ; redirects++) {
+      const response = await this.#ask(address, headers, from, signal);
+      if (response.type === 'opaqueredirect' && !this.#hidesRedirects) {
+        // The browser follows by itself, or not at all.
+        this.#hidesRedirects = true;
+      } else if (isRedirect(response)) {
+        response.body?.cancel().catch(() => {});
+        if (redirects === MOST_REDIRECTS) {
+          throw new VhdxError('read-failed', 'the address redirects without end', { file: this.where, offset: from });
+        }
+        const next = nextAddress(response, address, this.#options.allowRedirect, this.where);
+        if (next.origin !== address.origin) headers = withoutPrivateHeaders(headers);
+        address = next;
+      } else {
+        return response;
+      }
+    }
+  }
+
+  async #ask(address: URL, headers: Headers, from: number, signal: AbortSignal): Promise<Response> {
     const init: RequestInit = {
       headers,
       signal,
+      redirect: this.#hidesRedirects ? this.#hiddenRedirects() : 'manual',
       // The cache of a browser lets parallel requests for parts of one file wait for each other.
       cache: 'no-store',
     };
     if (this.#options.credentials !== undefined) init.credentials = this.#options.credentials;
     const ask = this.#options.fetch ?? globalThis.fetch;
-    const answer = ask(this.#url, init);
+    const answer = ask(address.href, init);
     try {
       return await untilAborted(answer, signal);
     } catch (cause) {
@@ -108,6 +135,19 @@ export class HttpRemote {
     }
   }
 
+  /** What a browser does with redirects, of which it sends the headers along to wherever they lead. */
+  #hiddenRedirects(): RequestRedirect {
+    const { allowRedirect = true } = this.#options;
+    const what =
+      allowRedirect !== true
+        ? 'a page cannot see where to, so only allowRedirect: true permits that'
+        : hasPrivateHeaders(this.#headers)
+          ? 'the browser would send the headers of this request there; give the final address'
+          : undefined;
+    if (what === undefined) return 'follow';
+    throw new VhdxError('read-failed', `the server redirects to another address, and ${what}`, { file: this.where });
+  }
+
   #accept(response: Response, from: number, to: number, abort: AbortController): HttpBody {
     const part = checkAnswer(response, from, to, this.where, this.#crossOrigin);
     if (this.#identity === undefined) {
@@ -116,19 +156,15 @@ export class HttpRemote {
       checkIdentity(this.#identity, part, this.where);
     }
     if (response.body === null) throw new VhdxError('read-failed', 'the answer has no body', { file: this.where });
-    return new HttpBody(response.body, part.start, part.end, abort, this.#options.timeout, this.where);
+    return new HttpBody(response.body, part.start, part.end, abort, this.#options, this.where);
   }
 
   #unreachable(cause: unknown, offset: number): VhdxError | TransientError {
-    // Node tells the reason in the cause, Bun and Deno in the error itself; browsers tell nobody.
+    // Node has the reason in the cause, Bun and Deno in the error itself; browsers keep it from programs.
     const inner = cause instanceof Error ? cause.cause : undefined;
     const errors = [inner, cause].filter((error) => error instanceof Error);
     if (errors.some(({ message }) => /redirect/i.test(message))) {
-      return new VhdxError('read-failed', 'the address redirects without end', {
-        file: this.where,
-        offset,
-        cause,
-      });
+      return new VhdxError('read-failed', 'the address redirects without end', { file: this.where, offset, cause });
     }
     const code = errors.flatMap((error) => ('code' in error ? [` (${String(error.code)})`] : []))[0] ?? '';
     const what = this.#crossOrigin
@@ -136,4 +172,20 @@ export class HttpRemote {
       : `the server could not be reached${code}`;
     return new TransientError(new VhdxError('read-failed', what, { file: this.where, offset, cause }));
   }
+}
+
+/** The user name and password of a URL as RFC 7617 sends them. */
+function basicAuthentication({ username, password }: URL, where: string): string {
+  try {
+    const login = new TextEncoder().encode(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`);
+    return `Basic ${btoa(String.fromCharCode(...login))}`;
+  } catch (cause) {
+    throw malformedLogin(where, cause);
+  }
+}
+
+/** Without the text, which is a secret; the cause does not have it either. */
+function malformedLogin(where: string, cause: unknown): VhdxError {
+  const message = 'the user name or the password in the URL has a "%" that does not begin an encoded UTF-8 character';
+  return new VhdxError('unsupported-input', message, { file: where, cause });
 }

@@ -1,3 +1,4 @@
+import { whenAborted } from '../../base/abort.js';
 import type { VhdxError } from '../../errors.js';
 
 /** How often to try again, and how fast. */
@@ -13,9 +14,9 @@ const LONGEST_PAUSE = 30_000;
 
 /** A failure that may be over a moment later. */
 export class TransientError extends Error {
-  /** What to tell when it is not. */
+  /** What to throw if it is not. */
   readonly failure: VhdxError;
-  /** How long the other side asked to be left alone, in milliseconds. */
+  /** How long the server asked to be left alone, in milliseconds. */
   readonly pause: number;
 
   constructor(failure: VhdxError, pause = 0) {
@@ -59,14 +60,75 @@ export function retryAfter(headers: Headers): number {
 function sleep(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted();
-    const onAbort = () => {
-      clearTimeout(timer);
-      reject(signal?.reason);
-    };
     const timer = setTimeout(() => {
-      signal?.removeEventListener('abort', onAbort);
+      forget();
       resolve();
     }, milliseconds);
-    signal?.addEventListener('abort', onAbort, { once: true });
+    const forget = whenAborted(signal, () => {
+      clearTimeout(timer);
+      reject(signal?.reason);
+    });
   });
+}
+
+/** Longest time that a timer can wait, in milliseconds. */
+const LONGEST_TIMER = 2 ** 31 - 1;
+
+/** How slow a server may be. */
+export interface Patience {
+  /** Longest time without a byte, in milliseconds. */
+  readonly timeout: number;
+  /** Fewest bytes per second, over each `timeout`. */
+  readonly minimumSpeed: number;
+}
+
+/** Calls back when a server sends nothing for too long, or too little. Each byte may be reported at next to no cost. */
+export class ProgressWatch {
+  readonly #limit: number;
+  /** Fewest bytes in one window of `#limit`. */
+  readonly #least: number;
+  readonly #onStall: (what: string) => void;
+  #last = performance.now();
+  #windowStart = this.#last;
+  #windowBytes = 0;
+  #timer: ReturnType<typeof setTimeout>;
+
+  /** @param onStall gets what the server did, as the end of a sentence */
+  constructor({ timeout, minimumSpeed }: Patience, onStall: (what: string) => void) {
+    this.#limit = Math.min(timeout, LONGEST_TIMER);
+    this.#least = (minimumSpeed * this.#limit) / 1000;
+    this.#onStall = onStall;
+    this.#timer = setTimeout(() => this.#check(), this.#limit);
+  }
+
+  /** Some bytes came. */
+  progress(bytes: number): void {
+    this.#last = performance.now();
+    this.#windowBytes += bytes;
+  }
+
+  /** Ends the watch. */
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
+
+  #check(): void {
+    const now = performance.now();
+    const seconds = `${Math.round(this.#limit / 100) / 10} seconds`;
+    // Timers may come a moment early by the other clock.
+    if (now - this.#last > this.#limit - 1) {
+      this.#onStall(`has not sent anything for ${seconds}`);
+      return;
+    }
+    if (now - this.#windowStart > this.#limit - 1) {
+      if (this.#windowBytes < this.#least) {
+        this.#onStall(`sent only ${this.#windowBytes} bytes in ${seconds}`);
+        return;
+      }
+      this.#windowStart = now;
+      this.#windowBytes = 0;
+    }
+    const next = Math.min(this.#last, this.#windowStart) + this.#limit - now;
+    this.#timer = setTimeout(() => this.#check(), next);
+  }
 }

@@ -1,20 +1,23 @@
 import { checkRead } from '../../base/byte-range.js';
+import { KiB, MiB } from '../../base/units.js';
 import { VhdxError } from '../../errors.js';
 import { CachedSource, type HintedReadOptions, type HintedSource } from '../cached.js';
 import type { RandomAccessSource, ReadOptions } from '../random-access.js';
-import type { HttpBody } from './body.js';
-import { HttpContinuations } from './continuations.js';
+import { type HttpBody, HttpContinuations } from './body.js';
+import type { AllowRedirect } from './redirect.js';
 import { HttpRemote, type RequestOptions } from './remote.js';
 import { persist, type RetryPolicy } from './retry.js';
-
-const KiB = 1024;
-const MiB = 1024 * KiB;
 
 /** What the first request brings: the header section as far as it is in use, 320 KiB, and a little of what follows. */
 const OPENING = 512 * KiB;
 
-/** Most that is asked for beyond a read whose reader goes on in sequence, in bytes. */
+/** Most that is asked for past the end of a read in sequence, in bytes. */
 const FARTHEST = 64 * MiB;
+
+/** A server may send less than it is asked for. One that sends less than this at a time, in bytes, ... */
+const LEAST_PART = 64 * KiB;
+/** ... may do so this many times in a read, retries among them. */
+const SMALL_PARTS = 16;
 
 /** How to talk to the server of a remote image. */
 export interface HttpOptions {
@@ -30,11 +33,24 @@ export interface HttpOptions {
   readonly retryDelay?: number | undefined;
   /** Longest time that the server may send nothing, in milliseconds: 30 000 by default. */
   readonly timeout?: number | undefined;
+  /** Fewest bytes per second that an answer must bring, over each `timeout`: 4,096 by default. */
+  readonly minimumSpeed?: number | undefined;
+  /**
+   * Whether redirects are followed: `true`, `false`, or a function that gets the address that one leads to and the one
+   * that it comes from. By default they are, but not from a public address to a private one. Headers that may hold a
+   * secret never go to another origin.
+   *
+   * Pages cannot see where a redirect leads: there `true` and the default let the browser follow it, unless a header
+   * other than `Authorization`, which browsers leave out themselves, would go along; a function refuses it.
+   *
+   * A program that opens addresses which others give it sets this to `false`, or to a function that looks the host up.
+   */
+  readonly allowRedirect?: AllowRedirect | undefined;
   /** Most memory that the cache takes, in bytes: 8 MiB by default. */
   readonly cacheSize?: number | undefined;
 }
 
-/** A source over a file on a server, without a cache. A read that breaks off is taken up where it was. */
+/** A source over a file on a server, without a cache. A read whose connection breaks goes on where it was. */
 class HttpSource implements HintedSource {
   readonly size: number;
   readonly name: string;
@@ -65,8 +81,11 @@ class HttpSource implements HintedSource {
     const handOver = goal > end ? this.#continuations.announce(end) : undefined;
     let body: HttpBody | undefined;
     let done = 0;
+    let requests = 0;
+    const mostRequests = SMALL_PARTS + Math.ceil(length / LEAST_PART);
     const readOn = async (): Promise<void> => {
       while (done < length) {
+        if (body === undefined && requests++ === mostRequests) throw this.#tooManyRequests(mostRequests, offset, done);
         body ??= await this.#remote.request(offset + done, goal, signal);
         const current = body;
         body = undefined; // of no use if this fails
@@ -94,24 +113,37 @@ class HttpSource implements HintedSource {
     this.#closed = true;
     this.#continuations.close();
   }
+
+  #tooManyRequests(count: number, offset: number, done: number): VhdxError {
+    const message = `the server sent only ${done} bytes in answer to ${count} requests: too little at a time`;
+    return new VhdxError('read-failed', message, { file: this.#remote.where, offset: offset + done });
+  }
 }
 
 /**
- * Opens a file on a server that knows range requests. One request tells how long the file is and brings its first
- * half MiB; after that each read asks for what the cache does not have. Every answer must be of the same file by its
+ * Opens a file on a server that supports range requests. One request brings the length of the file and its first half
+ * MiB; after that each read asks for what the cache does not have. Every answer must be of the same file by its
  * length, ETag and Last-Modified.
  *
  * @param url an http or https URL; a user name and a password in it are sent as basic authentication
  * @throws VhdxError `read-failed` with a sentence that says what the server did, `short-read`, `source-changed` when
- *   the file is not the one that was opened; the signal's reason
+ *   the file is not the one that was opened; RangeError for an option that is no such number; the signal's reason
  */
 export async function httpSource(
   url: string | URL,
   options: HttpOptions & ReadOptions = {},
 ): Promise<RandomAccessSource> {
   const address = new URL(url);
-  const { signal, cacheSize = 8 * MiB, retries = 3, retryDelay = 250, timeout = 30_000 } = options;
-  const request: RequestOptions = { ...options, timeout };
+  const {
+    signal,
+    cacheSize = 8 * MiB,
+    retries = 3,
+    retryDelay = 250,
+    timeout = 30_000,
+    minimumSpeed = 4 * KiB,
+  } = options;
+  checkNumbers({ cacheSize, retries, retryDelay, timeout, minimumSpeed });
+  const request: RequestOptions = { ...options, timeout, minimumSpeed };
   const policy = { retries, retryDelay };
   const remote = new HttpRemote(address, request);
   const first = await persist(() => remote.request(0, OPENING, signal), policy, signal);
@@ -126,6 +158,13 @@ export async function httpSource(
     throw error;
   }
   return cached;
+}
+
+function checkNumbers(options: Readonly<Record<string, number>>): void {
+  for (const [name, value] of Object.entries(options)) {
+    if (typeof value !== 'number' || !(value >= 0))
+      throw new RangeError(`http.${name} is ${String(value)}, not 0 or more`);
+  }
 }
 
 /** The last part of the path, as people would name the file. */
