@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Page } from 'playwright';
-import { describe, expect, vi } from 'vitest';
+import { describe, expect } from 'vitest';
 import { buildImage } from '../support/build-image.js';
 import { crc32cReference } from '../support/crc32c-reference.js';
 import { saveFile } from '../support/save-image.js';
@@ -12,7 +12,6 @@ import { type SmallChain, sectorKind, smallChain } from './support/small-chain.j
 
 const chromium = tool('chromium');
 const qemuImg = tool('qemu-img');
-vi.setConfig({ testTimeout: 60_000 });
 
 const app = inspector();
 const MiB = 1024 * 1024;

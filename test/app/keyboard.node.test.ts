@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Page } from 'playwright';
-import { describe, expect, vi } from 'vitest';
+import { describe, expect } from 'vitest';
 import { buildImage } from '../support/build-image.js';
 import { saveFile } from '../support/save-image.js';
 import { needs, tempDir, tool } from '../support/tools.js';
@@ -8,7 +8,6 @@ import { inspector } from './support/inspector.js';
 import { expectText, openFiles } from './support/reading.js';
 
 const chromium = tool('chromium');
-vi.setConfig({ testTimeout: 60_000 });
 
 const app = inspector();
 

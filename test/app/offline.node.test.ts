@@ -1,11 +1,9 @@
-import { describe, expect, vi } from 'vitest';
+import { describe, expect } from 'vitest';
 import { crc32cReference } from '../support/crc32c-reference.js';
 import { needs, tempDir, tool } from '../support/tools.js';
 import { inspector, POLICY } from './support/inspector.js';
 import { expectText, openFiles } from './support/reading.js';
 import { smallChain } from './support/small-chain.js';
-
-vi.setConfig({ testTimeout: 60_000 });
 
 const app = inspector();
 

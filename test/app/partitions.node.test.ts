@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { describe, expect, vi } from 'vitest';
+import { describe, expect } from 'vitest';
 import { buildImage } from '../support/build-image.js';
 import { MiB } from '../support/encode-primitives.js';
 import { saveFile } from '../support/save-image.js';
@@ -8,7 +8,6 @@ import { blocksOf, partitionedDisk } from '../volumes/support/made-by-other-tool
 import { inspector } from './support/inspector.js';
 import { expectText, openFiles } from './support/reading.js';
 
-vi.setConfig({ testTimeout: 60_000 });
 const app = inspector();
 
 describe('the panel with the partitions', () => {

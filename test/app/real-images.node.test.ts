@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, vi } from 'vitest';
+import { describe, expect } from 'vitest';
 import { needs, sample, tempDir, tool } from '../support/tools.js';
 import { inspector } from './support/inspector.js';
 import { cellAt, expectText, factsOf, legendOf, openFiles } from './support/reading.js';
@@ -11,7 +11,6 @@ const clean = sample('iotest-dynamic-1G.vhdx', { requiredInCI: false });
 const dirty = sample('iotest-dirtylog-10G-4M.vhdx', { requiredInCI: false });
 
 // A gigabyte is summed and saved here, and machines may have other things to do as well.
-vi.setConfig({ testTimeout: 120_000 });
 
 const app = inspector();
 const MiB = 1024 * 1024;

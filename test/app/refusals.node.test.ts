@@ -1,7 +1,7 @@
 import { appendFile, readFile, rm, writeFile } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
-import { describe, expect, vi } from 'vitest';
+import { describe, expect } from 'vitest';
 import { pattern } from '../support/block-content.js';
 import { type BuiltImage, buildImage } from '../support/build-image.js';
 import { MiB } from '../support/encode-primitives.js';
@@ -13,7 +13,6 @@ import { inspector, type Route } from './support/inspector.js';
 import { cellAt, expectText, legendOf, openFiles } from './support/reading.js';
 
 const chromium = tool('chromium');
-vi.setConfig({ testTimeout: 60_000 });
 
 const app = inspector();
 

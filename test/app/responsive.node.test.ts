@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Page } from 'playwright';
-import { describe, expect, vi } from 'vitest';
+import { describe, expect } from 'vitest';
 import { buildImage } from '../support/build-image.js';
 import { GiB, MiB, TiB } from '../support/encode-primitives.js';
 import { STATE } from '../support/image-spec.js';
@@ -11,7 +11,6 @@ import { expectText, legendOf } from './support/reading.js';
 import { mainThreadTasks } from './support/trace.js';
 
 const chromium = tool('chromium');
-vi.setConfig({ testTimeout: 180_000 });
 
 const app = inspector();
 

@@ -31,6 +31,8 @@ import type { Finding } from '../../src/rules.js';
 import { crc32cReference } from '../support/crc32c-reference.js';
 import { asciiBytes, guidBytes, KiB, MiB, TiB, utf16Bytes } from '../support/encode-primitives.js';
 import * as oracle from '../support/encode-structures.js';
+import { propertyRuns } from '../support/property-runs.js';
+import { expectSameBytes } from '../support/same-bytes.js';
 
 const bytesOf = (length: number) => fc.uint8Array({ minLength: length, maxLength: length });
 const u32 = fc.integer({ min: 0, max: 0xffffffff });
@@ -103,7 +105,7 @@ describe('a header', () => {
           expect(encodeHeader(slot.header, crc32cReference, slot.bytes)).toEqual(bytes[i]);
         }
       }),
-      { numRuns: 25 },
+      propertyRuns(25),
     );
   });
 
@@ -153,12 +155,12 @@ describe('a region table', () => {
         const { copies } = tables(table, table);
         for (const copy of copies) {
           expect(copy.fault).toBeUndefined();
-          expect(copy.bytes).toEqual(table);
+          expectSameBytes(copy.bytes, table);
           const again = encodeRegionTable(readRegionTableEntries(copy.bytes), crc32cReference, copy.bytes);
-          expect(again).toEqual(table);
+          expectSameBytes(again, table);
         }
       }),
-      { numRuns: 15 },
+      propertyRuns(15),
     );
   });
 
@@ -204,10 +206,10 @@ describe('a metadata table', () => {
             .bytes.slice(0, 64 * KiB);
           const view = new DataView(table.buffer);
           for (const [i, { offset }] of items.entries()) view.setUint32(32 + 32 * i + 16, offset, true);
-          expect(encodeMetadataTable(readMetadataTableEntries(table), table)).toEqual(table);
+          expectSameBytes(encodeMetadataTable(readMetadataTableEntries(table), table), table);
         },
       ),
-      { numRuns: 25 },
+      propertyRuns(25),
     );
   });
 
@@ -341,7 +343,7 @@ describe('a log entry', () => {
           expect(encodeLogEntry({ ...parsed.header, logGuid, writes: parsed.writes }, crc32cReference)).toEqual(bytes);
         },
       ),
-      { numRuns: 25 },
+      propertyRuns(25),
     );
   });
 

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { memoryFile } from '../../src/io/memory.js';
+import { propertyRuns } from '../support/property-runs.js';
 import { rejection } from '../support/scripted-source.js';
 
 const KiB = 1024;
@@ -65,7 +66,7 @@ describe('a file in memory', () => {
         await file.readInto(bytes, 0);
         expect(bytes.findIndex((byte, index) => byte !== model[index])).toBe(-1);
       }),
-      { numRuns: 60 },
+      propertyRuns(60),
     );
   });
 

@@ -11,7 +11,9 @@ import { arbitraryDirtyImage } from '../support/dirty-images.js';
 import { KiB, MiB } from '../support/encode-primitives.js';
 import { locatorEntries } from '../support/image-spec.js';
 import { mark, markable, unmark, withLog } from '../support/log-marks.js';
+import { propertyRuns } from '../support/property-runs.js';
 import { expectSameBytes } from '../support/same-bytes.js';
+import { SLOW } from '../support/time-limits.js';
 
 const SECTOR = 4 * KiB;
 
@@ -33,7 +35,7 @@ async function repaired(image: BuiltImage): Promise<BuiltImage> {
 }
 
 describe('a plan', () => {
-  test('that is applied gives the bytes that were before the image was spoilt', { timeout: 60_000 }, async () => {
+  test('that is applied gives the bytes that were before the image was spoilt', SLOW.properties, async () => {
     const core = await loadCore();
     await fc.assert(
       fc.asyncProperty(arbitraryDirtyImage({ maxBlockSize: 2 * MiB }), async ({ image, replayed }) => {
@@ -53,7 +55,7 @@ describe('a plan', () => {
           expectSameBytes(laidOver, copy.read(offset, length), `laid over, from ${offset} on`);
         }
       }),
-      { numRuns: 30 },
+      propertyRuns(30),
     );
   });
 
@@ -119,7 +121,7 @@ describe('the changes of a chain', () => {
     expect(await codes()).toEqual(['log-too-large']);
   });
 
-  test('of two members with half a million and one each are too many', { timeout: 60_000 }, async () => {
+  test('of two members with half a million and one each are too many', SLOW.largest, async () => {
     const half = 2 ** 19 + 1;
     const places = { log: { length: 18 * MiB } };
     const linkage = '6a7b8c9d-0e1f-4a2b-8c3d-4e5f60718293';

@@ -91,3 +91,18 @@ describe('a folder', () => {
     expect(inDisk.length).toBeLessThanOrEqual(24);
   });
 });
+
+describe('a spec', () => {
+  const specs = [...readModules('test')].filter(([path]) => path.endsWith('.test.ts'));
+
+  test('that may take longer than others says so with a name of test/support/time-limits.ts', () => {
+    const inNumbers =
+      /\b(?:test|hook)Timeout\b|\}, [\d_]{5,}\)|\{ timeout: [\d_]{5,} \}, (?:async )?\(|,\n *[\d_]{5,},?\n *\);/;
+    expect(specs.length).toBeGreaterThan(50);
+    expect(specs.filter(([, { text }]) => inNumbers.test(text)).map(([path]) => path)).toEqual([]);
+  });
+
+  test('that tries a property takes the number of runs from test/support/property-runs.ts', () => {
+    expect(specs.filter(([, { text }]) => /\{ numRuns: \d+ \}/.test(text)).map(([path]) => path)).toEqual([]);
+  });
+});

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { buildImage } from '../build-image.js';
 import { MiB } from '../encode-primitives.js';
+import { SLOW } from '../time-limits.js';
 import { ContentModel } from './content-model.js';
 import { CrashFile } from './crash-file.js';
 import { exploreCrashes } from './explore.js';
@@ -37,7 +38,7 @@ async function session(mistake?: Mistake, commits = 0): Promise<CrashFile> {
 const everything = { model: () => new ContentModel() };
 
 describe('a session in the order of the specification', () => {
-  test('survives every state', async () => {
+  test('survives every state', SLOW.largest, async () => {
     const file = await session();
     checkTrace(file);
     expect(await exploreCrashes(file, everything)).toBeGreaterThan(1000);
@@ -76,10 +77,10 @@ describe('a session that', () => {
     expect(() => checkClosed(file.content())).toThrow(/W13/);
   });
 
-  test('goes round the ring under one log GUID is found by its writes', async () => {
+  test('goes round the ring under one log GUID is found by its writes', SLOW.largest, async () => {
     const good = await session(undefined, 100);
     checkTrace(good);
     const file = await session('goes round the ring', 140);
     expect(() => checkTrace(file)).toThrow(/W25b|I10/);
-  }, 60_000);
+  });
 });
