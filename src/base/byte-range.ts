@@ -2,7 +2,7 @@ import type { RangeOptions } from './options.js';
 
 /** A range of bytes in the file. */
 export interface FileRange {
-  /** What lies there, by the specification's own name. */
+  /** What is stored there, by the specification's own name. */
   readonly structure: string;
   /** First byte. */
   readonly offset: number;
@@ -16,7 +16,7 @@ export function overlaps(a: FileRange, b: FileRange): boolean {
 }
 
 /**
- * The first of some ranges that shares a byte with a place in the file; undefined where none does.
+ * The first of some ranges that shares a byte with a place in the file; undefined if none does.
  *
  * @param sorted by their offsets, none overlapping another
  */
@@ -38,7 +38,7 @@ export function findOverlap<Range extends FileRange>(
 }
 
 /**
- * Refuses a range that leaves what it is a range of, so that no source has to think about it twice.
+ * Refuses a range that leaves what it is a range of, so that every source checks it in the same way.
  *
  * @param size length of the whole in bytes
  * @param offset first byte wanted

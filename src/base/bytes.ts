@@ -5,7 +5,7 @@ export function hex(value: number | bigint): string {
 
 /**
  * An unsigned 64-bit integer as a number. Past 2^53 it is rounded, and still past 2^53:
- * whoever parses an offset or a size compares it with what it may be before using it.
+ * a parser compares an offset or a size with its limit before using it.
  */
 export function readU64(view: DataView, offset: number): number {
   return Number(view.getBigUint64(offset, true));

@@ -1,23 +1,23 @@
 /** A part of a disk, as the methods that go through one take it. */
 export interface RangeOptions {
-  /** First byte; 0 where it is not given. */
+  /** First byte; 0 by default. */
   readonly offset?: number | undefined;
-  /** Number of bytes; up to the end where it is not given. */
+  /** Number of bytes; up to the end by default. */
   readonly length?: number | undefined;
-  /** Gives the work up; it rejects with the signal's reason. */
+  /** Aborts the work, which rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** How far some work has come, in bytes of what it goes through. */
+/** How far some work is, in bytes of what it goes through. */
 export interface Progress {
-  /** What is behind. */
+  /** Bytes that are done. */
   readonly done: number;
-  /** All there is. */
+  /** Bytes in all. */
   readonly total: number;
 }
 
-/** Told now and then how far some work has come. */
+/** An option of long work that reports how far it is. */
 export interface ProgressOptions {
-  /** Called now and then; what it throws ends the work. */
+  /** Called from time to time; what it throws ends the work. */
   readonly onProgress?: ((progress: Progress) => void) | undefined;
 }

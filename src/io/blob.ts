@@ -1,15 +1,14 @@
 import { untilAborted } from '../base/abort.js';
 import { checkRead } from '../base/byte-range.js';
+import { MiB } from '../base/units.js';
 import { VhdxError } from '../errors.js';
 import { CachedSource } from './cached.js';
 import type { RandomAccessSource, ReadOptions } from './random-access.js';
 
-const MiB = 1024 * 1024;
-
-/** Most that is taken from a blob at a time, in bytes: what is taken stands in memory twice for a moment. */
+/** Most that is taken from a blob at a time, in bytes: it is in memory twice for a moment. */
 const PIECE = 4 * MiB;
 
-/** A source over a `Blob` or `File`: a piece is sliced off, read, and copied to where it is wanted. */
+/** A source over a `Blob` or `File`: a piece is sliced off, read, and copied into the target. */
 class BlobSource implements RandomAccessSource {
   readonly size: number;
   readonly name?: string;
@@ -73,7 +72,7 @@ class BlobSource implements RandomAccessSource {
 
 /**
  * Makes a source of a `Blob` or `File`. In a browser each slice of one costs about a millisecond whatever its length,
- * so a cache of 4 MiB lies in front of it that loads in advance for whoever reads in sequence.
+ * so it gets a cache of 4 MiB, which reads ahead for sequential reads.
  */
 export function blobSource(blob: Blob): RandomAccessSource {
   return new CachedSource(new BlobSource(blob), { cacheSize: 4 * MiB, loads: 4, direct: 1 * MiB, readAhead: 1 * MiB });

@@ -1,12 +1,10 @@
 import { untilAborted } from '../base/abort.js';
 import { checkRead } from '../base/byte-range.js';
 import { type Job, runJobs } from '../base/concurrency.js';
+import { KiB, MiB } from '../base/units.js';
 import { VhdxError } from '../errors.js';
 import type { RandomAccessSource, ReadOptions } from './random-access.js';
-import { SequenceTracker } from './sequential-reads.js';
-
-const KiB = 1024;
-const MiB = 1024 * KiB;
+import { type HintedSource, SequenceTracker } from './sequential-reads.js';
 
 /** Unit of the cache, in bytes. A read from a server or a `Blob` costs the same up to about this length. */
 const BLOCK = 64 * KiB;
@@ -14,29 +12,18 @@ const BLOCK = 64 * KiB;
 /** Most that one load brings, in bytes. */
 const LONGEST_LOAD = 1 * MiB;
 
-/** Options of a read that a source may use to get ready for what comes next. */
-export interface HintedReadOptions extends ReadOptions {
-  /** How many bytes behind this range will probably be read next; 0 when nothing points to it. */
-  readonly ahead?: number;
-}
-
-/** A source that knows what to do with a hint. */
-export interface HintedSource extends RandomAccessSource {
-  readInto(target: Uint8Array, offset: number, options?: HintedReadOptions): Promise<void>;
-}
-
-/** How a cache is to be. */
+/** Limits of a cache. */
 export interface CacheOptions {
   /** Most that is kept and on its way at a time, in bytes. */
   readonly cacheSize: number;
   /** Loads at a time, at most; 1 MiB each in the worst case, so that `loads` MiB should fit into `cacheSize`. */
   readonly loads: number;
   /**
-   * From this length on, what a long sequence needs and the cache does not have goes straight into the reader's own
-   * memory, in bytes. What is read here and there may be read again, and goes there only from a quarter of the cache on.
+   * From this length on, what a long sequence needs and the cache does not have goes straight into the target of the
+   * read, in bytes. What is read here and there may be read again, and goes there only from a quarter of the cache on.
    */
   readonly direct: number;
-  /** Most that is loaded ahead of a reader who reads in sequence, in bytes. */
+  /** Most that is loaded ahead of sequential reads, in bytes. */
   readonly readAhead: number;
 }
 
@@ -44,7 +31,7 @@ export interface CacheOptions {
 interface Load {
   readonly start: number;
   readonly end: number;
-  /** Settles with the bytes. Never settles with an error that nobody hears: it has a listener from the start. */
+  /** Settles with the bytes. Its rejection is always handled: it has a listener from the start. */
   readonly bytes: Promise<Uint8Array>;
   /** The bytes, once they are there. */
   ready: Uint8Array | undefined;
@@ -54,10 +41,10 @@ interface Load {
 }
 
 /**
- * A bounded cache in front of a source whose reads are dear. Missing blocks that are neighbours come with one read;
- * several loads run at a time; reads that want the same block share its load, and one that is given up does not take
- * it from the others. A failed load is forgotten at once. Who reads in sequence is loaded for in advance, never
- * further than he has already read, and long reads pass the cache by.
+ * A bounded cache for a source whose reads are slow. Missing blocks that are neighbours come with one read; several loads
+ * run at a time; reads that want the same block share its load, and one that is aborted does not take it from the
+ * others. A failed load is forgotten at once. Sequential reads trigger read-ahead, never of more than has been read
+ * already, and long reads bypass the cache.
  */
 export class CachedSource implements RandomAccessSource {
   readonly size: number;
@@ -119,7 +106,7 @@ export class CachedSource implements RandomAccessSource {
     await done;
   }
 
-  /** Puts bytes into the cache that came by another way. They begin at a multiple of 64 KiB. */
+  /** Puts bytes into the cache that were read without it. They begin at a multiple of 64 KiB. */
   put(start: number, bytes: Uint8Array): void {
     // The last block only if it is whole.
     const end =
@@ -142,13 +129,13 @@ export class CachedSource implements RandomAccessSource {
     await this.#source.close?.();
   }
 
-  /** From which length on a read that has read `ahead` bytes in sequence passes the cache by. */
+  /** The length from which on a read after `ahead` bytes in sequence bypasses the cache. */
   #directFrom(ahead: number): number {
     const { direct, cacheSize } = this.#options;
     return ahead >= LONGEST_LOAD ? direct : Math.max(direct, cacheSize / 4);
   }
 
-  /** Where the missing blocks from `position` on end: at a block that is there, or at `end`. */
+  /** The end of the missing blocks from `position` on: a block that is there, or `end`. */
   #endOfGap(position: number, end: number): number {
     let border = (Math.floor(position / BLOCK) + 1) * BLOCK;
     while (border < end && !this.#blocks.has(border / BLOCK)) border += BLOCK;
@@ -180,7 +167,7 @@ export class CachedSource implements RandomAccessSource {
       (bytes) => {
         load.ready = bytes;
         if (this.#blocks.get(start / BLOCK) === load) this.#ready.add(load);
-        else this.#held -= end - start; // given up or closed in the meantime
+        else this.#held -= end - start; // aborted or closed in the meantime
       },
       () => this.#forget(load),
     );
@@ -204,7 +191,7 @@ export class CachedSource implements RandomAccessSource {
       }
       return bytes;
     } finally {
-      // Whoever waits takes over this place; counted down and up again, it could be taken by a third in between.
+      // The next in the queue takes over this place; counted down and up again, a third could take it in between.
       const next = this.#queue.shift();
       if (next === undefined) this.#running--;
       else next();
@@ -220,14 +207,14 @@ export class CachedSource implements RandomAccessSource {
     } finally {
       load.waiting--;
       if (load.waiting === 0 && load.ready === undefined && signal?.aborted) {
-        // The last one who wanted it went away. Whoever comes now begins anew instead of sharing the end of this one.
+        // The last read that wanted it was aborted. The next begins again instead of sharing the end of this one.
         this.#forget(load);
         load.abort.abort(signal.reason);
       }
     }
   }
 
-  /** Loads what a reader in sequence will want next, once less than half of what he should have ahead is there. */
+  /** Loads what sequential reads will want next, once less than half of what they should have ahead is there. */
   #readAhead(end: number, ahead: number): void {
     const reach = Math.min(ahead, this.#options.readAhead);
     if (reach < BLOCK / 2 || end >= this.size) return;

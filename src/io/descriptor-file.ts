@@ -1,5 +1,6 @@
 import type { builtinModule } from '../base/builtin-module.js';
 import { checkRead, checkWrite } from '../base/byte-range.js';
+import { MiB } from '../base/units.js';
 import { VhdxError } from '../errors.js';
 import type { RandomAccessFile, ReadOptions } from './random-access.js';
 import { readFailed, writeFailed } from './system-error.js';
@@ -8,7 +9,7 @@ import { readFailed, writeFailed } from './system-error.js';
 export type FileSystem = NonNullable<ReturnType<typeof builtinModule<'fs'>>>;
 
 /** Most that one call of the operating system is asked for, in bytes; Linux moves less than 2 GiB at a time. */
-const PIECE = 1024 * 1024 * 1024;
+const PIECE = 1024 * MiB;
 
 /** Calls a function of the fs module in its callback form, which is the fast one and the one that gives bare descriptors. */
 export function call<T>(start: (done: (error: Error | null, value: T) => void) => void): Promise<T> {
@@ -32,7 +33,7 @@ interface OpenDescriptor {
 
 /**
  * An open file of Node, Bun or Deno. Reads and writes go to the thread pool by the callback form of `fs.read` and
- * `fs.write`, straight from and into the caller's memory; nothing lies between but the promise, because at 16 reads in
+ * `fs.write`, straight from and into the caller's memory; nothing is between but the promise, because at 16 reads in
  * flight a read takes three microseconds.
  */
 export class DescriptorFile implements RandomAccessFile {
@@ -49,7 +50,7 @@ export class DescriptorFile implements RandomAccessFile {
   #closed = false;
   #closing: Promise<void> | undefined;
   #drained: (() => void) | undefined;
-  /** The writes that are running; what fails is the business of the one who called it. */
+  /** The writes that are running. A failure is reported to the caller of the write alone. */
   readonly #writes = new Set<Promise<unknown>>();
   /** The change of length that is running: writes wait for it, so that `size` is what the file has. */
   #truncating: Promise<void> | undefined;

@@ -8,7 +8,7 @@ import { readFailed, systemCode, writeFailed } from './system-error.js';
 export interface FileHandleLike {
   /** The open file's descriptor. */
   readonly fd: number;
-  /** Tells a handle from other things with a descriptor; not called. */
+  /** Distinguishes a handle from other things with a descriptor; not called. */
   read(...parameters: never[]): unknown;
 }
 

@@ -3,18 +3,21 @@ import { VhdxError } from '../errors.js';
 import type { RandomAccessSource, ReadOptions } from './random-access.js';
 
 /**
- * A source that somebody else wrote, held to its word: its size is a whole number and stays what it was, it is never
- * asked for bytes that it does not have, what it throws becomes a rejection, and a read that was given up rejects.
- * Errors of its own come back as they are. Closing leaves the source open: it belongs to whoever made it.
+ * A source of the caller's, checked at every read: its size is a whole number and stays what it was, it is never asked
+ * for bytes that it does not have, what it throws becomes a rejection, and an aborted read rejects. Its own errors come
+ * back as they are. Closing leaves the source open: it belongs to the caller.
  */
 class GuardedSource implements RandomAccessSource {
   readonly size: number;
   readonly name?: string;
+  readonly path?: string;
+  /** That of the source, if it has one. */
+  readonly extents?: NonNullable<RandomAccessSource['extents']>;
   readonly #source: RandomAccessSource;
   #closed = false;
 
   constructor(source: RandomAccessSource) {
-    const { size, name } = source;
+    const { size, name, path } = source;
     if (!Number.isSafeInteger(size) || size < 0) {
       throw new VhdxError(
         'unsupported-input',
@@ -24,6 +27,8 @@ class GuardedSource implements RandomAccessSource {
     this.#source = source;
     this.size = size;
     if (typeof name === 'string') this.name = name;
+    if (typeof path === 'string') this.path = path;
+    if (typeof source.extents === 'function') this.extents = source.extents.bind(source);
   }
 
   async readInto(target: Uint8Array, offset: number, options?: ReadOptions): Promise<void> {
@@ -34,7 +39,7 @@ class GuardedSource implements RandomAccessSource {
       const now = String(this.#source.size);
       throw new VhdxError('source-changed', `the source had ${this.size} bytes when it was opened and has ${now} now`);
     }
-    // Not given up before the source has answered: until then it may write into the target.
+    // An abort waits until the source has settled: until then it may write into the target.
     await this.#source.readInto(target, offset, options);
     options?.signal?.throwIfAborted();
   }
@@ -45,7 +50,7 @@ class GuardedSource implements RandomAccessSource {
 }
 
 /**
- * Wraps a source that was handed over, so that its mistakes are caught where they happen.
+ * Wraps a source that was handed over, so that its mistakes are found at once.
  *
  * @throws VhdxError `unsupported-input` when its size is not a whole number of bytes
  */

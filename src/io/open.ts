@@ -113,7 +113,7 @@ function parse(text: string): URL {
 function unsupported(what: string, cause?: unknown): VhdxError {
   return new VhdxError(
     'unsupported-input',
-    `${what}: hand over a File, an http(s) URL, the bytes, a path (where there is a file system) or an object with size and readInto`,
+    `${what}: hand over a File, an http(s) URL, the bytes, a path (if there is a file system) or an object with size and readInto`,
     { cause },
   );
 }

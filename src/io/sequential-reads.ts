@@ -1,16 +1,29 @@
-/** How many readers in sequence are told apart. */
-const READERS = 4;
+import type { RandomAccessSource, ReadOptions } from './random-access.js';
+
+/** How many sequences are followed at a time. */
+const SEQUENCES = 4;
+
+/** Options of a read that a source may use to prepare for what comes next. */
+export interface HintedReadOptions extends ReadOptions {
+  /** How many bytes after this range will probably be read next; 0 for a read that is part of no sequence. */
+  readonly ahead?: number;
+}
+
+/** A source that makes use of the hint. */
+export interface HintedSource extends RandomAccessSource {
+  readInto(target: Uint8Array, offset: number, options?: HintedReadOptions): Promise<void>;
+}
 
 /**
- * Tells who reads in sequence, so that what comes next can be on its way before it is asked for.
- * Several sequences may run between each other, such as payload and BAT.
+ * Recognises sequential reads, so that what comes next can be loaded before it is asked for. Several sequences may run
+ * interleaved, such as payload and BAT.
  */
 export class SequenceTracker {
   readonly #slack: number;
-  /** The readers, the latest first: where the next read would begin, and how far they have come. */
-  readonly #readers: { next: number; length: number }[] = [];
+  /** The sequences, the latest first: offset at which the next read would begin, and bytes read so far. */
+  readonly #sequences: { next: number; length: number }[] = [];
 
-  /** @param slack how far a read may begin from where the last one ended and still follow it, in bytes */
+  /** @param slack how far from the end of the last read the next may begin and still continue the sequence, in bytes */
   constructor(slack: number) {
     this.#slack = slack;
   }
@@ -18,24 +31,24 @@ export class SequenceTracker {
   /**
    * Takes note of a read.
    *
-   * @returns how many bytes have been read in sequence so far, which is as much as it is fair to bet on going on for;
-   *   0 for a read that follows no other
+   * @returns how many bytes have been read in sequence so far, and so how many it is reasonable to load ahead; 0 for a
+   *   read that continues no sequence
    */
   follow(offset: number, length: number): number {
     const end = offset + length;
-    const at = this.#readers.findIndex(({ next }) => Math.abs(offset - next) <= this.#slack);
-    const reader = this.#readers[at];
-    if (reader === undefined) {
-      this.#readers.unshift({ next: end, length });
-      if (this.#readers.length > READERS) this.#readers.pop();
+    const at = this.#sequences.findIndex(({ next }) => Math.abs(offset - next) <= this.#slack);
+    const sequence = this.#sequences[at];
+    if (sequence === undefined) {
+      this.#sequences.unshift({ next: end, length });
+      if (this.#sequences.length > SEQUENCES) this.#sequences.pop();
       return 0;
     }
-    if (end > reader.next) {
-      reader.length += Math.min(length, end - reader.next);
-      reader.next = end;
+    if (end > sequence.next) {
+      sequence.length += Math.min(length, end - sequence.next);
+      sequence.next = end;
     }
-    this.#readers.splice(at, 1);
-    this.#readers.unshift(reader);
-    return reader.length;
+    this.#sequences.splice(at, 1);
+    this.#sequences.unshift(sequence);
+    return sequence.length;
   }
 }

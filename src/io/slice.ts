@@ -1,11 +1,13 @@
-import { checkRange, checkRead } from '../base/byte-range.js';
+import { checkRange, checkRead, rangeOf } from '../base/byte-range.js';
 import { VhdxError } from '../errors.js';
-import type { RandomAccessSource, ReadOptions } from './random-access.js';
+import type { Extent, RandomAccessSource, ReadOptions } from './random-access.js';
 
 /** A part of a source, as a source. */
 class SliceSource implements RandomAccessSource {
   readonly size: number;
   readonly name?: string;
+  /** Present if the source has it. */
+  readonly extents?: NonNullable<RandomAccessSource['extents']>;
   readonly #source: RandomAccessSource;
   readonly #start: number;
   #closed = false;
@@ -15,6 +17,8 @@ class SliceSource implements RandomAccessSource {
     this.#start = start;
     this.size = size;
     if (source.name !== undefined) this.name = source.name;
+    if (source.extents !== undefined)
+      this.extents = (range) => this.#extents(rangeOf(size, range ?? {}), range?.signal);
   }
 
   async readInto(target: Uint8Array, offset: number, options?: ReadOptions): Promise<void> {
@@ -26,13 +30,21 @@ class SliceSource implements RandomAccessSource {
   async close(): Promise<void> {
     this.#closed = true;
   }
+
+  async *#extents(
+    { offset, length }: { offset: number; length: number },
+    signal?: AbortSignal,
+  ): AsyncGenerator<Extent> {
+    const extents = this.#source.extents?.({ offset: this.#start + offset, length, signal }) ?? [];
+    for await (const extent of extents) yield { ...extent, offset: extent.offset - this.#start };
+  }
 }
 
 /**
  * Shows a part of a source as a source of its own, such as a partition of a disk or an image inside a file.
  * Closing the slice leaves the source open.
  *
- * @param source where the bytes come from
+ * @param source the source of the bytes
  * @param offset first byte of the part
  * @param length length of the part in bytes; up to the end of the source when left out
  * @throws RangeError when the part is not wholly inside the source

@@ -1,4 +1,4 @@
-import type { HintedReadOptions, HintedSource } from '../../src/io/cached.js';
+import type { HintedReadOptions, HintedSource } from '../../src/io/sequential-reads.js';
 import { contentBytes, pattern } from './block-content.js';
 
 const content = pattern(7);

@@ -25,11 +25,11 @@ export interface Part extends Identity {
  *
  * @param from first byte asked for
  * @param to first byte not asked for
- * @param where what to call the file in messages
+ * @param file what to call the file in messages
  * @param crossOrigin whether the browser hides headers that the server does not expressly show to pages
  * @throws VhdxError with a sentence that says what is wrong with the server; TransientError when it may be over soon
  */
-export function checkAnswer(response: Response, from: number, to: number, where: string, crossOrigin: boolean): Part {
+export function checkAnswer(response: Response, from: number, to: number, file: string, crossOrigin: boolean): Part {
   const { status, headers } = response;
   const range = headers.get('content-range');
   const identity = {
@@ -39,18 +39,18 @@ export function checkAnswer(response: Response, from: number, to: number, where:
   // Of an empty file no part can be had.
   if (status === 416 && from === 0 && /^bytes \*\/0$/i.test(range ?? ''))
     return { start: 0, end: 0, size: 0, ...identity };
-  if (status !== 206) throw refusal(response, where, from === 0);
+  if (status !== 206) throw refusal(response, file, from === 0);
 
   const encoding = headers.get('content-encoding');
   if (encoding !== null && encoding !== 'identity') {
     throw unusable(
-      where,
+      file,
       `the server compresses what it sends (Content-Encoding: ${encoding}), so offsets mean nothing`,
     );
   }
   if (range === null) {
     throw unusable(
-      where,
+      file,
       crossOrigin
         ? 'the server does not let pages from elsewhere see which part of the file it sends; it should send ' +
             '"Access-Control-Expose-Headers: Content-Range, ETag"'
@@ -61,13 +61,13 @@ export function checkAnswer(response: Response, from: number, to: number, where:
   const start = Number(first);
   const end = Number(last) + 1;
   const size = Number(total);
-  if (total === '*') throw unusable(where, `the server does not say how long the file is (Content-Range: ${range})`);
+  if (total === '*') throw unusable(file, `the server does not say how long the file is (Content-Range: ${range})`);
   if (!(start === from && end > start && end <= to && end <= size && Number.isSafeInteger(size))) {
-    throw unusable(where, `the server sends another part than bytes ${from}-${to - 1} (Content-Range: ${range})`);
+    throw unusable(file, `the server sends another part than bytes ${from}-${to - 1} (Content-Range: ${range})`);
   }
   const length = headers.get('content-length');
   if (length !== null && Number(length) !== end - start) {
-    throw unusable(where, `the server announces ${length} bytes for a part of ${end - start} bytes`);
+    throw unusable(file, `the server announces ${length} bytes for a part of ${end - start} bytes`);
   }
   return { start, end, size, ...identity };
 }
@@ -78,7 +78,7 @@ export function checkAnswer(response: Response, from: number, to: number, where:
  *
  * @throws VhdxError `source-changed`
  */
-export function checkIdentity(opened: Identity, now: Identity, where: string): void {
+export function checkIdentity(opened: Identity, now: Identity, file: string): void {
   const change =
     difference('length', String(opened.size), String(now.size)) ??
     difference('ETag', opaque(opened.etag), opaque(now.etag)) ??
@@ -87,7 +87,7 @@ export function checkIdentity(opened: Identity, now: Identity, where: string): v
       : difference('Last-Modified', opened.lastModified, now.lastModified));
   if (change === undefined) return;
   throw new VhdxError('source-changed', `the file on the server was changed while in use (${change}); open it again`, {
-    file: where,
+    file,
   });
 }
 
@@ -104,13 +104,13 @@ function difference(what: string, opened: string | null, now: string | null): st
 }
 
 /** The error for an answer that is not a part of a file. */
-function refusal(response: Response, where: string, first: boolean): VhdxError | TransientError {
+function refusal(response: Response, file: string, first: boolean): VhdxError | TransientError {
   const { status, headers } = response;
   if (status === 200) {
     // A page instead of the file is what links to sign-in pages and to pages about a file lead to.
     const html = /^text\/html\b/i.test(headers.get('content-type') ?? '');
     return unusable(
-      where,
+      file,
       html
         ? 'the server sends a web page, not a disk image; is this the address of the file itself?'
         : 'the server sends whole files only (it knows no range requests); download the file and open it from there',
@@ -121,10 +121,10 @@ function refusal(response: Response, where: string, first: boolean): VhdxError |
     return new VhdxError(
       'source-changed',
       `the file on the server was changed or truncated while in use (HTTP status ${status})`,
-      { file: where },
+      { file },
     );
   }
-  const failure = new VhdxError('read-failed', answer, { file: where });
+  const failure = new VhdxError('read-failed', answer, { file });
   if (status === 408 || status === 425 || status === 429 || status >= 500) {
     return new TransientError(failure, retryAfter(headers));
   }
@@ -147,6 +147,6 @@ const MEANINGS: Readonly<Record<number, string>> = {
   504: 'the proxy waited in vain for the server',
 };
 
-function unusable(where: string, what: string): VhdxError {
-  return new VhdxError('read-failed', what, { file: where });
+function unusable(file: string, what: string): VhdxError {
+  return new VhdxError('read-failed', what, { file });
 }

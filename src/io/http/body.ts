@@ -16,7 +16,7 @@ export class HttpBody {
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
   readonly #abort: AbortController;
   readonly #patience: Patience;
-  readonly #where: string;
+  readonly #file: string;
   /** What came with the last chunk and was not wanted yet. */
   #rest: Uint8Array = NOTHING;
 
@@ -24,7 +24,7 @@ export class HttpBody {
    * @param stream the bytes from `start` to `end` of the file
    * @param abort closes the connection
    * @param patience how slow it may be
-   * @param where what to call the file in messages
+   * @param file what to call the file in messages
    */
   constructor(
     stream: ReadableStream<Uint8Array>,
@@ -32,14 +32,14 @@ export class HttpBody {
     end: number,
     abort: AbortController,
     patience: Patience,
-    where: string,
+    file: string,
   ) {
     this.#reader = stream.getReader();
     this.position = start;
     this.end = end;
     this.#abort = abort;
     this.#patience = patience;
-    this.#where = where;
+    this.#file = file;
   }
 
   /**
@@ -52,7 +52,7 @@ export class HttpBody {
   async fill(target: Uint8Array, signal: AbortSignal | undefined): Promise<void> {
     signal?.throwIfAborted();
     const { controller: stop, unlink } = linkedController(signal);
-    const watch = new ProgressWatch(this.#patience, (what) => stop.abort(tooSlow(this.#where, what, this.position)));
+    const watch = new ProgressWatch(this.#patience, (what) => stop.abort(tooSlow(this.#file, what, this.position)));
     try {
       // Not waiting for the stream to notice: some never do.
       await untilAborted(this.#pump(target, stop.signal, watch), stop.signal);
@@ -110,7 +110,7 @@ export class HttpBody {
 
   #tooLong(): VhdxError {
     return new VhdxError('read-failed', 'the server sent more bytes than it announced', {
-      file: this.#where,
+      file: this.#file,
       offset: this.position,
     });
   }
@@ -119,7 +119,7 @@ export class HttpBody {
     const missing = this.end - this.position;
     return new TransientError(
       new VhdxError('short-read', `the server sent ${missing} bytes less than it announced`, {
-        file: this.#where,
+        file: this.#file,
         offset: this.position,
       }),
     );
@@ -127,14 +127,14 @@ export class HttpBody {
 
   #broken(cause: unknown): TransientError {
     return new TransientError(
-      new VhdxError('read-failed', 'the connection broke', { file: this.#where, offset: this.position, cause }),
+      new VhdxError('read-failed', 'the connection broke', { file: this.#file, offset: this.position, cause }),
     );
   }
 }
 
 /** The error for a server that is too slow; `what` completes the sentence. */
-export function tooSlow(where: string, what: string, offset: number): TransientError {
-  return new TransientError(new VhdxError('read-failed', `the server ${what}`, { file: where, offset }));
+export function tooSlow(file: string, what: string, offset: number): TransientError {
+  return new TransientError(new VhdxError('read-failed', `the server ${what}`, { file, offset }));
 }
 
 /** How long a body waits for a read that goes on, in milliseconds. */

@@ -31,16 +31,16 @@ export function isRedirect({ status, headers }: Response): boolean {
  * @param from the address that was asked
  * @throws VhdxError `read-failed` when it is no http or https URL, is not allowed, or is a private address and `from` is not
  */
-export function nextAddress(response: Response, from: URL, allow: AllowRedirect = true, where: string): URL {
+export function nextAddress(response: Response, from: URL, allow: AllowRedirect = true, file: string): URL {
   const to = parse(response.headers.get('location') ?? '', from);
-  if (to === undefined) throw refusal(where, 'to something that is no http or https URL');
+  if (to === undefined) throw refusal(file, 'to something that is no http or https URL');
   const place = `to ${describeUrl(to)}`;
   // Never without being asked: a server on the Internet has no business with what only this machine can reach.
   if (allow === true && isPrivate(to.hostname) && !isPrivate(from.hostname)) {
-    throw refusal(where, `${place}, a private address; allowRedirect can permit that`);
+    throw refusal(file, `${place}, a private address; allowRedirect can permit that`);
   }
   if (allow === false || (typeof allow === 'function' && !allow(new URL(to), new URL(from)))) {
-    throw refusal(where, `${place}, which allowRedirect forbids`);
+    throw refusal(file, `${place}, which allowRedirect forbids`);
   }
   return to;
 }
@@ -55,8 +55,8 @@ function parse(location: string, from: URL): URL | undefined {
   return to;
 }
 
-function refusal(where: string, what: string): VhdxError {
-  return new VhdxError('read-failed', `the server redirects ${what}`, { file: where });
+function refusal(file: string, what: string): VhdxError {
+  return new VhdxError('read-failed', `the server redirects ${what}`, { file });
 }
 
 /**

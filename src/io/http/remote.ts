@@ -24,7 +24,7 @@ const MOST_REDIRECTS = 20;
 /** A file on a server: asks for parts of it, and makes sure that all of them are of the same file. */
 export class HttpRemote {
   /** What to call the file in messages. */
-  readonly where: string;
+  readonly file: string;
   readonly #url: URL;
   readonly #headers: Headers;
   readonly #options: RequestOptions;
@@ -36,14 +36,14 @@ export class HttpRemote {
 
   /** @throws VhdxError `unsupported-input` when the user name or the password in the URL cannot be decoded */
   constructor(url: URL, options: RequestOptions) {
-    this.where = describeUrl(url);
+    this.file = describeUrl(url);
     this.#options = options;
     this.#headers = new Headers(options.headers);
     // Browsers see to that themselves, and do not let it be set; elsewhere a server could compress the part.
     this.#headers.set('accept-encoding', 'identity');
     // A URL with a user name is not something that fetch takes.
     if (url.username !== '' && !this.#headers.has('authorization')) {
-      this.#headers.set('authorization', basicAuthentication(url, this.where));
+      this.#headers.set('authorization', basicAuthentication(url, this.file));
     }
     this.#url = new URL(url);
     this.#url.username = '';
@@ -71,7 +71,7 @@ export class HttpRemote {
     signal?.throwIfAborted();
     const { controller: abort, unlink } = linkedController(signal);
     const watch = new ProgressWatch({ timeout: this.#options.timeout, minimumSpeed: 0 }, (what) =>
-      abort.abort(tooSlow(this.where, what, from)),
+      abort.abort(tooSlow(this.file, what, from)),
     );
     try {
       const response = await this.#fetch(from, to, abort.signal);
@@ -103,9 +103,9 @@ export class HttpRemote {
       } else if (isRedirect(response)) {
         response.body?.cancel().catch(() => {});
         if (redirects === MOST_REDIRECTS) {
-          throw new VhdxError('read-failed', 'the address redirects without end', { file: this.where, offset: from });
+          throw new VhdxError('read-failed', 'the address redirects without end', { file: this.file, offset: from });
         }
-        const next = nextAddress(response, address, this.#options.allowRedirect, this.where);
+        const next = nextAddress(response, address, this.#options.allowRedirect, this.file);
         if (next.origin !== address.origin) headers = withoutPrivateHeaders(headers);
         address = next;
       } else {
@@ -145,18 +145,18 @@ export class HttpRemote {
           ? 'the browser would send the headers of this request there; give the final address'
           : undefined;
     if (what === undefined) return 'follow';
-    throw new VhdxError('read-failed', `the server redirects to another address, and ${what}`, { file: this.where });
+    throw new VhdxError('read-failed', `the server redirects to another address, and ${what}`, { file: this.file });
   }
 
   #accept(response: Response, from: number, to: number, abort: AbortController): HttpBody {
-    const part = checkAnswer(response, from, to, this.where, this.#crossOrigin);
+    const part = checkAnswer(response, from, to, this.file, this.#crossOrigin);
     if (this.#identity === undefined) {
       this.#identity = { size: part.size, etag: part.etag, lastModified: part.lastModified };
     } else {
-      checkIdentity(this.#identity, part, this.where);
+      checkIdentity(this.#identity, part, this.file);
     }
-    if (response.body === null) throw new VhdxError('read-failed', 'the answer has no body', { file: this.where });
-    return new HttpBody(response.body, part.start, part.end, abort, this.#options, this.where);
+    if (response.body === null) throw new VhdxError('read-failed', 'the answer has no body', { file: this.file });
+    return new HttpBody(response.body, part.start, part.end, abort, this.#options, this.file);
   }
 
   #unreachable(cause: unknown, offset: number): VhdxError | TransientError {
@@ -164,28 +164,28 @@ export class HttpRemote {
     const inner = cause instanceof Error ? cause.cause : undefined;
     const errors = [inner, cause].filter((error) => error instanceof Error);
     if (errors.some(({ message }) => /redirect/i.test(message))) {
-      return new VhdxError('read-failed', 'the address redirects without end', { file: this.where, offset, cause });
+      return new VhdxError('read-failed', 'the address redirects without end', { file: this.file, offset, cause });
     }
     const code = errors.flatMap((error) => ('code' in error ? [` (${String(error.code)})`] : []))[0] ?? '';
     const what = this.#crossOrigin
       ? 'the server could not be reached, or does not let pages from elsewhere read the file (CORS)'
       : `the server could not be reached${code}`;
-    return new TransientError(new VhdxError('read-failed', what, { file: this.where, offset, cause }));
+    return new TransientError(new VhdxError('read-failed', what, { file: this.file, offset, cause }));
   }
 }
 
 /** The user name and password of a URL as RFC 7617 sends them. */
-function basicAuthentication({ username, password }: URL, where: string): string {
+function basicAuthentication({ username, password }: URL, file: string): string {
   try {
     const login = new TextEncoder().encode(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`);
     return `Basic ${btoa(String.fromCharCode(...login))}`;
   } catch (cause) {
-    throw malformedLogin(where, cause);
+    throw malformedLogin(file, cause);
   }
 }
 
 /** Without the text, which is a secret; the cause does not have it either. */
-function malformedLogin(where: string, cause: unknown): VhdxError {
+function malformedLogin(file: string, cause: unknown): VhdxError {
   const message = 'the user name or the password in the URL has a "%" that does not begin an encoded UTF-8 character';
-  return new VhdxError('unsupported-input', message, { file: where, cause });
+  return new VhdxError('unsupported-input', message, { file, cause });
 }

@@ -1,8 +1,9 @@
 import { checkRead } from '../../base/byte-range.js';
 import { KiB, MiB } from '../../base/units.js';
 import { VhdxError } from '../../errors.js';
-import { CachedSource, type HintedReadOptions, type HintedSource } from '../cached.js';
+import { CachedSource } from '../cached.js';
 import type { RandomAccessSource, ReadOptions } from '../random-access.js';
+import type { HintedReadOptions, HintedSource } from '../sequential-reads.js';
 import { type HttpBody, HttpContinuations } from './body.js';
 import type { AllowRedirect } from './redirect.js';
 import { HttpRemote, type RequestOptions } from './remote.js';
@@ -64,7 +65,7 @@ class HttpSource implements HintedSource {
     this.#policy = policy;
     this.size = remote.size;
     this.name = name;
-    // Of an empty file there is nothing to read on; what came is the text of a refusal.
+    // An empty file has no bytes; the body is the text of an error page.
     if (this.size > 0) this.#continuations.announce(0)(first);
     else first.cancel();
   }
@@ -116,7 +117,7 @@ class HttpSource implements HintedSource {
 
   #tooManyRequests(count: number, offset: number, done: number): VhdxError {
     const message = `the server sent only ${done} bytes in answer to ${count} requests: too little at a time`;
-    return new VhdxError('read-failed', message, { file: this.#remote.where, offset: offset + done });
+    return new VhdxError('read-failed', message, { file: this.#remote.file, offset: offset + done });
   }
 }
 
