@@ -26,7 +26,8 @@ export type VhdxErrorCode = RuleCode | OperationCode;
 export type Hint =
   | 'parent' // say where the parent is
   | 'follow-parents' // follow the paths in the image to wherever they lead
-  | 'ignore-parent-mismatch'; // read a parent that is not known to be the right one
+  | 'ignore-parent-mismatch' // read a parent that is not known to be the right one
+  | 'salvage'; // read what the structures still say, as unverified
 
 /** Longest reason, in UTF-16 units; longer ones are cut. */
 const MAX_REASON = 2000;
@@ -40,6 +41,7 @@ const ADVICE: Readonly<Record<Hint, string>> = {
   parent: 'name its file or its folder with the option parent',
   'follow-parents': "followParents: 'anywhere' opens files outside the image's folder",
   'ignore-parent-mismatch': 'ignoreParentMismatch reads it all the same, and may give garbage',
+  salvage: "salvage: 'unverified' reads what the structures still say, which may be stale or wrong",
 };
 
 /** Details that a {@link VhdxError} carries. */

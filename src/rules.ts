@@ -113,6 +113,14 @@ export const RULES = {
   'log-too-large': rule('fatal', '17', '2.3.3', 'The log makes more changes than this reader keeps in memory.'),
   'log-dead': rule('info', '', '2.3', 'The log holds old entries, which are ignored as the specification requires.'),
 
+  // What is assumed if the caller asks for it
+  'salvage-signature': rule('block', '1', '2.2.1', 'The file does not begin as a VHDX file does; it is read as one because the caller asked for it.'),
+  'salvage-header': rule('block', '6, 8', '2.2.2', 'No header is certain; the state of the log and the identity of the image are unverified.'),
+  'salvage-region-table': rule('block', '20', '2.2.3', 'No region table is valid; if the one that is used is wrong, what is read is garbage.'),
+  'salvage-log': rule('block', '91', '2.3.3', 'The log is not replayed; what is read may be stale or half written.'),
+  'salvage-truncated': rule('block', '93', '2.3.3', 'The file was truncated; its log is replayed as far as the file goes, and what is past its end is lost.'),
+  'salvage-possible': rule('info', '91', '2.3.3', 'The image does not open, but what its structures still say can be read as unverified, if the caller asks for it.'),
+
   // Differencing
   'locator-type': rule('fatal', '100, 112', '2.6.2.6.1', 'The parent is not a VHDX file, according to the image.'),
   'locator-bounds': rule('fatal', '101', '2.6.2.6.2', 'The parent locator is damaged.'),
@@ -143,6 +151,8 @@ export interface Facts {
   readonly block?: number;
   /** Number of the chunk whose sector bitmap block it is. */
   readonly chunk?: number;
+  /** Number of valid log entries that carry the log GUID of the image. */
+  readonly logEntries?: number;
   /** The range of the virtual disk that is concerned, in bytes. */
   readonly range?: { readonly offset: number; readonly length: number };
 }

@@ -42,6 +42,7 @@ const ADVICE: Readonly<Record<Hint, string>> = {
   parent: 'name its file or its folder with --parent',
   'follow-parents': "--follow-parents opens files outside the image's folder",
   'ignore-parent-mismatch': '--ignore-parent-mismatch reads it all the same, and may give garbage',
+  salvage: '--salvage reads what the structures still say, which may be stale or wrong',
 };
 
 /** An error that concerns a file, as text: the file, or the member of its chain that is at fault, and what is wrong. */

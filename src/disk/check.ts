@@ -2,7 +2,7 @@ import type { ProgressOptions } from '../base/options.js';
 import type { Core } from '../core/instance.js';
 import { isDirty } from '../format/header.js';
 import type { BlockCounts } from '../image/bat-scan.js';
-import { type Examination, isComplete } from '../image/examine.js';
+import { type Examination, examine, isComplete, isSalvageable } from '../image/examine.js';
 import { type DiskInfo, describe } from '../image/info.js';
 import { OpenImage } from '../image/open-image.js';
 import type { RandomAccessSource, ReadOptions } from '../io/random-access.js';
@@ -71,7 +71,7 @@ async function checkMember(core: Core, member: ChainMember, options: OpenOptions
     options.parent === false
       ? member.findings.map((found) => ({ ...found, severity: 'info' as const }))
       : member.findings;
-  if (!isComplete(examination)) return checkUnreadable(examination, source.size, options);
+  if (!isComplete(examination)) return checkUnreadable(core, source, examination, options);
   const image = new OpenImage(core, examination);
   try {
     const chainFindings = problem?.finding ? [...findings, problem.finding] : findings;
@@ -83,13 +83,33 @@ async function checkMember(core: Core, member: ChainMember, options: OpenOptions
 
 /** Checks what can be checked of an image that does not open. */
 async function checkUnreadable(
+  core: Core,
+  source: RandomAccessSource,
   examination: Examination,
-  fileSize: number,
-  options: CheckOptions,
+  options: OpenOptions & CheckOptions,
 ): Promise<CheckReport> {
-  const findings = [...examination.findings, ...(await inspectDeadLog(examination, options))];
+  const findings = [
+    ...examination.findings,
+    ...(await inspectDeadLog(examination, options)),
+    ...(await trySalvage(core, source, examination, options)),
+  ];
   const counts = countSeverities(findings, new Map());
-  return { status: 'unreadable', ...nameOf(examination), fileSize, findings, counts, unlisted: {} };
+  return { status: 'unreadable', ...nameOf(examination), fileSize: source.size, findings, counts, unlisted: {} };
+}
+
+/** Whether salvage opens an image that does not open otherwise, and what it assumes, as a finding. */
+async function trySalvage(
+  core: Core,
+  source: RandomAccessSource,
+  examination: Examination,
+  options: OpenOptions & CheckOptions,
+): Promise<Finding[]> {
+  if (options.salvage || !isSalvageable(examination)) return [];
+  const salvaged = await examine(core, source, 'memory', { signal: options.signal, salvage: 'unverified' });
+  if (!isComplete(salvaged)) return [];
+  const assumed = salvaged.findings.filter(({ code }) => code.startsWith('salvage-'));
+  const message = `opens with salvage: ${assumed.map((found) => `${found.structure}: ${found.message}`).join('; ')}`;
+  return [finding('salvage-possible', message, { structure: 'file' })];
 }
 
 /** Checks everything of an image that opens. `chainFindings` are those about it and its parent. */

@@ -54,6 +54,13 @@ export interface OpenOptions {
    */
   readonly incompleteChain?: 'refuse' | 'open' | undefined;
   /**
+   * Opens an image that is at fault as a whole, and so is refused otherwise: no valid header or region table, a
+   * signature that was overwritten, a log that cannot be replayed, a file shorter than its log says. What its
+   * structures still say is read as unverified: it may be stale or garbage. A finding `salvage-…` says what is assumed,
+   * one for each assumption, those about parents included.
+   */
+  readonly salvage?: 'unverified' | undefined;
+  /**
    * The image comes from somebody who is not trusted, such as a user of a server. No file is opened and no folder is
    * listed because of what the image says: parents come from the option `parent` alone. Errors and findings hold no
    * absolute path and no GUID but the image's own.

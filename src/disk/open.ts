@@ -4,10 +4,10 @@ import { loadCore } from '../core/load.js';
 import { VhdxError } from '../errors.js';
 import { BAT_ENTRY_SIZE } from '../format/bat.js';
 import { hasVhdxSignature } from '../format/file-identifier.js';
-import { type CompleteExamination, isComplete } from '../image/examine.js';
+import { type CompleteExamination, isComplete, isSalvageable } from '../image/examine.js';
 import { OpenImage } from '../image/open-image.js';
 import { openSource, type SourceOptions, type VhdxInput } from '../io/open.js';
-import { finding } from '../rules.js';
+import { type Finding, finding } from '../rules.js';
 import { walkChain } from './chain.js';
 import { type ChainMember, closeMembers, memberDetails } from './chain-member.js';
 import type { CheckOptions, CheckReport } from './check.js';
@@ -95,7 +95,16 @@ async function readableMembers(members: ChainMember[], options: OpenOptions): Pr
     break;
   }
   await closeMembers(members.splice(readable.length));
+  const [top, ...parents] = readable;
+  for (const parent of parents) top?.findings.push(...assumptionsAbout(parent, options));
   return readable;
+}
+
+/** What salvage assumes about a parent, as findings of its child. */
+function assumptionsAbout({ source, examination }: ReadableMember, options: OpenOptions): Finding[] {
+  const name = options.untrusted ? 'the parent' : (source.name ?? 'the parent');
+  const assumed = examination.findings.filter(({ code }) => code.startsWith('salvage-'));
+  return assumed.map((found) => ({ ...found, message: `of ${name}: ${found.message}` }));
 }
 
 /** Checks a BAT that is short, and rejects in strict mode for what is wrong with the image. */
@@ -111,8 +120,9 @@ async function checkAtOpen(image: OpenImage, member: ReadableMember, options: Op
 function unreadable(member: ChainMember, options: OpenOptions): VhdxError {
   const fatal = member.examination.findings.find(({ severity }) => severity === 'fatal');
   if (!fatal) throw new Error('an image without a fatal finding did not open');
+  const hints = isSalvageable(member.examination) && !options.salvage ? (['salvage'] as const) : [];
   const cause = VhdxError.from(fatal);
-  if (member.depth === 0) return VhdxError.from(fatal, { depth: 0 });
+  if (member.depth === 0) return VhdxError.from(fatal, { depth: 0, hints });
   const { structure, offset, facts, reason } = cause;
   const details = {
     structure,
@@ -121,5 +131,5 @@ function unreadable(member: ChainMember, options: OpenOptions): VhdxError {
     cause,
     finding: finding('parent-damaged', reason, { structure: fatal.structure }),
   };
-  return new VhdxError('parent-damaged', reason, { ...memberDetails(member, options), ...details });
+  return new VhdxError('parent-damaged', reason, { ...memberDetails(member, options), ...details, hints });
 }

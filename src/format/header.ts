@@ -52,6 +52,11 @@ export interface Headers {
   readonly current?: Header;
 }
 
+/** Whether the signature of a header is at `at`. */
+export function hasHeaderSignature(view: DataView, at = 0): boolean {
+  return view.getUint32(at, true) === HEAD;
+}
+
 function readFields(view: DataView, copy: 1 | 2): Header {
   return {
     copy,
@@ -94,7 +99,7 @@ function parseSlot(section: Uint8Array, copy: 1 | 2, crc: Crc, report: Report): 
   const view = viewOf(bytes);
   const slot = { copy, offset, bytes, header: readFields(view, copy) };
   const place = { structure: `header ${copy}`, offset };
-  if (view.getUint32(0, true) !== HEAD) {
+  if (!hasHeaderSignature(view)) {
     report(finding('header-signature', 'does not begin with "head"', place));
     return { ...slot, fault: 'header-signature' };
   }

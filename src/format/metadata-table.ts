@@ -87,6 +87,11 @@ export function knownItem(name: ItemName): { readonly itemId: string; readonly f
   throw new RangeError(`no item is called ${name}`);
 }
 
+/** Whether bytes begin with the signature of a metadata table. */
+export function hasMetadataSignature(view: DataView): boolean {
+  return view.getUint32(0, true) === META && view.getUint32(4, true) === DATA;
+}
+
 /** The entries that a metadata table counts, in their order, as they are; nothing is checked but that they fit. */
 export function readMetadataTableEntries(bytes: Uint8Array): MetadataTableEntry[] {
   const view = viewOf(bytes);
@@ -137,7 +142,7 @@ export function encodeMetadataTable(
 export function parseMetadataTable(bytes: Uint8Array, region: FileRange, report: Report): MetadataEntry[] | undefined {
   const view = viewOf(bytes);
   const place = { structure: 'metadata table', offset: region.offset };
-  if (view.getUint32(0, true) !== META || view.getUint32(4, true) !== DATA) {
+  if (!hasMetadataSignature(view)) {
     report(finding('metadata-signature', 'does not begin with "metadata"', place));
     return undefined;
   }

@@ -57,12 +57,18 @@ export interface Regions {
   readonly metadata: Region;
   /** All regions, those that this reader does not know too. */
   readonly all: readonly Region[];
+}
+
+/** What the region tables say, as far as it can be understood. */
+export interface ParsedRegions extends Partial<Regions> {
   /** Both copies of the table. */
   readonly copies: readonly [RegionTableCopy, RegionTableCopy];
 }
 
-/** What the region tables say, as far as it can be understood. */
-export type ParsedRegions = Partial<Regions> & Pick<Regions, 'copies'>;
+/** Whether the signature of a region table is at `at`. */
+export function hasRegionTableSignature(view: DataView, at = 0): boolean {
+  return view.getUint32(at, true) === REGI;
+}
 
 /** The entries that a region table counts, in their order, as they are; nothing is checked but that they fit. */
 export function readRegionTableEntries(bytes: Uint8Array): RegionTableEntry[] {
@@ -133,8 +139,17 @@ export function parseRegionTables(
     const place = { structure: 'region table 2', offset: REGION_TABLE_OFFSETS[1] };
     report(finding('region-tables-differ', 'differs from region table 1, and both are valid', place));
   }
-  const all = parseEntries(table, report);
-  return { copies, ...checkRegions(all, fileSize, log, report) };
+  return { copies, ...parseRegionTable(table, fileSize, log, report) };
+}
+
+/** Checks the regions that one copy of the region table lists, whether that copy is valid or not. */
+export function parseRegionTable(
+  copy: RegionTableCopy,
+  fileSize: number,
+  log: FileRange | undefined,
+  report: Report,
+): Omit<ParsedRegions, 'copies'> {
+  return checkRegions(parseEntries(copy, report), fileSize, log, report);
 }
 
 function parseCopy(section: Uint8Array, copy: 1 | 2, crc: Crc, report: Report): RegionTableCopy {
@@ -142,7 +157,7 @@ function parseCopy(section: Uint8Array, copy: 1 | 2, crc: Crc, report: Report): 
   const bytes = section.subarray(offset, offset + REGION_TABLE_SIZE);
   const place = { structure: `region table ${copy}`, offset };
   const view = viewOf(bytes);
-  if (view.getUint32(0, true) !== REGI) {
+  if (!hasRegionTableSignature(view)) {
     report(finding('region-table-signature', 'does not begin with "regi"', place));
     return { copy, offset, bytes, fault: 'region-table-signature' };
   }
@@ -204,7 +219,7 @@ function checkRegions(
   fileSize: number,
   log: FileRange | undefined,
   report: Report,
-): Omit<Partial<Regions>, 'copies'> {
+): Omit<ParsedRegions, 'copies'> {
   for (const region of all) {
     const end = region.offset + region.length;
     if (end <= fileSize) continue;

@@ -1,6 +1,5 @@
 import type { FileRange } from '../base/byte-range.js';
-import { hex } from '../base/bytes.js';
-import { KiB } from '../base/units.js';
+import { hex, viewOf } from '../base/bytes.js';
 import { sumBytes } from '../core/crc32c.js';
 import type { Core } from '../core/instance.js';
 import { BAT_ENTRY_SIZE, computeGeometry, type Geometry } from '../format/bat.js';
@@ -8,25 +7,28 @@ import type { Crc } from '../format/checksum.js';
 import { FILE_IDENTIFIER_SIZE, hasVhdxSignature, readCreator } from '../format/file-identifier.js';
 import {
   checkLogPlace,
+  HEADER_OFFSETS,
   HEADER_SECTION_SIZE,
   type Header,
   type Headers,
+  hasHeaderSignature,
   isDirty,
   parseHeaders,
 } from '../format/header.js';
-import { type DiskMetadata, NEEDED_ITEMS, parseMetadata } from '../format/metadata.js';
-import { METADATA_TABLE_SIZE, type MetadataEntry, parseMetadataTable } from '../format/metadata-table.js';
+import type { DiskMetadata } from '../format/metadata.js';
+import type { MetadataEntry } from '../format/metadata-table.js';
 import {
+  hasRegionTableSignature,
   type ParsedRegions,
   parseRegionTables,
   REGION_TABLE_OFFSETS,
   REGION_TABLE_SIZE,
-  type Region,
   type Regions,
 } from '../format/region-table.js';
 import type { RandomAccessSource, ReadOptions } from '../io/random-access.js';
 import type { ChangeBudget, ReplayPlan } from '../log/plan.js';
-import { type Finding, finding, type Report } from '../rules.js';
+import { type Finding, finding, type Report, type RuleCode } from '../rules.js';
+import { readMetadataRegion } from './metadata-region.js';
 import type { TranslatorImage } from './translator.js';
 
 /** How a dirty image is treated: its log replayed in memory, or the image refused. */
@@ -34,11 +36,13 @@ export type ReplayMode = 'memory' | 'refuse';
 
 /** Bytes read at the start of the file: the used part of the header section. */
 const SECTION_SIZE = (REGION_TABLE_OFFSETS[1] as number) + REGION_TABLE_SIZE;
-/** Bytes read at the start of the metadata region: the table, and as a rule all items. */
-const METADATA_READ_SIZE = METADATA_TABLE_SIZE + 64 * KiB;
 
 /** Options of an examination. */
 export interface ExamineOptions extends ReadOptions {
+  /** Reads what the structures still say if the image as a whole is at fault, and reports every assumption. */
+  readonly salvage?: 'unverified' | undefined;
+  /** Keeps the bytes of the region tables and of the metadata table, which a writer changes in place. */
+  readonly keepTables?: boolean | undefined;
   /** What the dirty members of a chain share; an image alone has one of its own. */
   readonly changeBudget?: ChangeBudget | undefined;
 }
@@ -49,6 +53,8 @@ export interface Examination {
   readonly findings: Finding[];
   /** The file as it is after replay; the input itself if there was nothing to replay. */
   source: RandomAccessSource;
+  /** Whether the file has the signature of a VHDX file, or that of a header or region table in its place. */
+  isVhdx: boolean;
   creator?: string;
   /** Both copies, as the file has them. */
   headers?: Headers;
@@ -57,8 +63,10 @@ export interface Examination {
   log?: FileRange;
   /** What replay did; undefined if there was nothing to replay. */
   replay?: ReplayPlan;
-  regions?: ParsedRegions;
-  /** The 64 KiB of the metadata table. */
+  regions?: Partial<Regions>;
+  /** Both copies of the region table, if they were to be kept. */
+  regionTables?: ParsedRegions['copies'];
+  /** The 64 KiB of the metadata table, if they were to be kept. */
   metadataTable?: Uint8Array;
   metadataEntries?: readonly MetadataEntry[];
   metadata?: DiskMetadata;
@@ -80,6 +88,40 @@ export function translatorImage({ source, geometry, regions, log }: CompleteExam
   return { source, geometry, batOffset: regions.bat.offset, reserved };
 }
 
+/** Codes of faults of the image as a whole that salvage works around. */
+const SALVAGEABLE: readonly RuleCode[] = [
+  'file-signature',
+  'header-none-valid',
+  'header-sequence-tie',
+  'region-table-none-valid',
+  'log-version',
+  'log-offset',
+  'log-length',
+  'log-outside-file',
+  'log-no-sequence',
+  'log-truncated-file',
+  'log-target',
+  'log-file-size',
+  'log-too-large',
+];
+
+/** Whether an image that does not open may open with salvage. */
+export function isSalvageable({ findings, isVhdx }: Examination): boolean {
+  const fatal = findings.filter(({ severity }) => severity === 'fatal');
+  return isVhdx && fatal.length > 0 && fatal.every(({ code }) => SALVAGEABLE.includes(code));
+}
+
+/** What the steps of an examination share. */
+interface Examining {
+  readonly core: Core;
+  readonly examination: Examination;
+  readonly crc: Crc;
+  readonly report: Report;
+  readonly options: ExamineOptions;
+  /** What salvage assumes; undefined unless it was asked for. */
+  readonly assume: typeof import('./assumptions.js') | undefined;
+}
+
 /**
  * Reads and checks the structures of an image, from the file identifier to the metadata, and collects what it finds.
  * A fault of the format never rejects: what depends on it stays undefined. Rejects if the input cannot be read.
@@ -88,33 +130,28 @@ export async function examine(
   core: Core,
   source: RandomAccessSource,
   replay: ReplayMode,
-  options?: ExamineOptions,
+  options: ExamineOptions = {},
 ): Promise<Examination> {
-  const examination: Examination = { findings: [], source };
+  const examination: Examination = { findings: [], source, isVhdx: false };
   const report: Report = (found) => examination.findings.push(found);
   const crc: Crc = (bytes, initial = 0) => sumBytes(core, bytes, initial);
+  const assume = options.salvage === 'unverified' ? await import('./assumptions.js') : undefined;
+  const examining = { core, examination, crc, report, options, assume };
   const section = await readSection(source, options);
-  await examineIdentifier(examination, section, report, options);
-  if (examination.creator === undefined) return examination;
+  if (!(await examineIdentifier(examining, section))) return examination;
   if (source.size < HEADER_SECTION_SIZE) {
     const message = `the file has ${source.size} bytes, its header section alone has ${HEADER_SECTION_SIZE}`;
     report(finding('file-too-small', message, { structure: 'header section', offset: 0 }));
     return examination;
   }
-  examination.headers = parseHeaders(section, crc, report);
-  const header = examination.headers.current;
-  if (!header) return examination;
-  examination.header = header;
-  const log = checkLogPlace(header, source.size, report);
-  if (log) examination.log = log;
-  if (isDirty(header)) {
-    if (!log || !(await replayDirtyLog(examination, core, replay, report, options))) return examination;
-    const tables = section.subarray(REGION_TABLE_OFFSETS[0]);
-    await examination.source.readInto(tables, REGION_TABLE_OFFSETS[0], options);
+  if (!examineHeaders(examining, section) || !(await examineLog(examining, section, replay))) return examination;
+  const { metadata, bat } = await examineRegions(examining, section);
+  if (metadata && metadata.offset + metadata.length <= examination.source.size) {
+    const found = await readMetadataRegion(examination.source, metadata, report, options);
+    if (options.keepTables) examination.metadataTable = found.table;
+    if (found.entries) examination.metadataEntries = found.entries;
+    if (found.metadata) examination.metadata = found.metadata;
   }
-  examination.regions = parseRegionTables(section, examination.source.size, log, crc, report);
-  const { metadata, bat } = examination.regions;
-  if (metadata && isReadable(metadata, examination)) await examineMetadata(examination, metadata, report, options);
   if (examination.metadata) {
     examination.geometry = computeGeometry(examination.metadata);
     if (bat) checkBatLength(bat, examination.geometry, report);
@@ -128,44 +165,92 @@ async function readSection(source: RandomAccessSource, options?: ReadOptions): P
   return section;
 }
 
+/** Reads the file identifier; false, and a fatal finding, if the file is not a VHDX file. */
 async function examineIdentifier(
-  examination: Examination,
+  { examination, report, options, assume }: Examining,
   section: Uint8Array,
-  report: Report,
-  options?: ReadOptions,
-): Promise<void> {
+): Promise<boolean> {
   const { source } = examination;
   const start = section.subarray(0, Math.min(FILE_IDENTIFIER_SIZE, source.size));
-  if (hasVhdxSignature(start)) {
+  const isVhdx = hasVhdxSignature(start);
+  examination.isVhdx = isVhdx || hasSignatures(section);
+  if (isVhdx) {
     examination.creator = readCreator(start);
-    return;
+    return true;
   }
   const { describeForeignFile } = await import('../format/foreign-file.js');
   const end = new Uint8Array(Math.min(512, source.size));
   await source.readInto(end, source.size - end.length, options);
-  report(describeForeignFile(start, end));
+  const isAssumed = assume !== undefined && examination.isVhdx;
+  (isAssumed ? assume.asDoubt(report) : report)(describeForeignFile(start, end));
+  if (isAssumed) assume.assumeVhdx(report);
+  return isAssumed;
 }
 
-/** Replays the log if that is allowed; false, and a fatal finding, if the image stays as it is on disk. */
-async function replayDirtyLog(
-  examination: Examination,
-  core: Core,
-  mode: ReplayMode,
-  report: Report,
-  options?: ExamineOptions,
-): Promise<boolean> {
-  const { source, header, log, findings } = examination;
-  if (!header || !log || findings.some(({ severity }) => severity === 'fatal')) return false;
-  if (mode === 'refuse') {
-    report(finding('log-dirty', `the image is dirty: its log (log GUID ${header.logGuid}) must be replayed`, log));
+/** Whether a header or a region table of a VHDX file is in its place, as far as its signature says. */
+function hasSignatures(section: Uint8Array): boolean {
+  const view = viewOf(section);
+  return (
+    HEADER_OFFSETS.some((offset) => hasHeaderSignature(view, offset)) ||
+    REGION_TABLE_OFFSETS.some((offset) => hasRegionTableSignature(view, offset))
+  );
+}
+
+/** Finds the current header; false, and a fatal finding, if there is none. */
+function examineHeaders({ examination, crc, report, assume }: Examining, section: Uint8Array): boolean {
+  const found: Finding[] = [];
+  const headers = parseHeaders(section, crc, (one) => found.push(one));
+  examination.headers = headers;
+  // A format of another version is not guessed at.
+  const mayAssume = !headers.current && !found.some(({ code }) => code === 'header-version');
+  for (const one of found) (mayAssume && assume ? assume.asDoubt(report) : report)(one);
+  const header = mayAssume ? assume?.assumeHeader(headers, report) : headers.current;
+  if (header) examination.header = header;
+  return header !== undefined;
+}
+
+/** Replays the log of a dirty image; false, and a fatal finding, if that cannot be done and nothing else is assumed. */
+async function examineLog(examining: Examining, section: Uint8Array, mode: ReplayMode): Promise<boolean> {
+  const { examination, report, options, assume } = examining;
+  const header = examination.header as Header;
+  let isUsable = true;
+  const log = checkLogPlace(header, examination.source.size, (found) => {
+    if (found.severity === 'fatal') isUsable = false;
+    (assume ? assume.asDoubt(report) : report)(found);
+  });
+  // The log of a header that is only assumed may be anywhere; it must not make its place unreadable.
+  if (log && examination.headers?.current) examination.log = log;
+  if (!isDirty(header)) return true;
+  if (isUsable && mode === 'refuse') {
+    const message = `the image is dirty: its log (log GUID ${header.logGuid}) must be replayed`;
+    report(finding('log-dirty', message, log ?? { structure: 'log' }));
     return false;
   }
+  if (isUsable && log && (await replayDirtyLog(examining, header, log))) {
+    examination.log = log;
+    const tables = section.subarray(REGION_TABLE_OFFSETS[0]);
+    await examination.source.readInto(tables, REGION_TABLE_OFFSETS[0], options);
+    return true;
+  }
+  assume?.assumeUnreplayed(log, report);
+  return assume !== undefined;
+}
+
+async function replayDirtyLog(
+  { core, examination, report, options, assume }: Examining,
+  header: Header,
+  log: FileRange,
+): Promise<boolean> {
+  const { source } = examination;
   const [{ planReplay }, { overlay }] = await Promise.all([
     import('../log/plan.js'), // few images are dirty
     import('../log/overlay.js'),
   ]);
-  const plan = await planReplay(core, source, header, log, report, options?.changeBudget ?? {}, options);
+  const { signal, changeBudget } = options;
+  const planOptions = { signal, changeBudget, truncated: assume !== undefined };
+  const plan = await planReplay(core, source, header, log, assume ? assume.asDoubt(report) : report, planOptions);
   if (!plan) return false;
+  if (plan.isTruncated) assume?.assumeTruncated(log, report);
   examination.source = overlay(source, plan);
   examination.replay = plan;
   const { entries, dataSectors, zeroedBytes } = plan.summary;
@@ -175,48 +260,20 @@ async function replayDirtyLog(
   return true;
 }
 
-function isReadable(region: Region, { source }: Examination): boolean {
-  return region.offset + region.length <= source.size;
+async function examineRegions(examining: Examining, section: Uint8Array): Promise<Partial<Regions>> {
+  const { examination, crc, report, options, assume } = examining;
+  const { source, log } = examination;
+  const found: Finding[] = [];
+  const { copies, ...regions } = parseRegionTables(section, source.size, log, crc, (one) => found.push(one));
+  if (options.keepTables) examination.regionTables = copies;
+  const isValid = copies.some(({ fault }) => fault === undefined);
+  const assumed = isValid ? undefined : await assume?.assumeRegions(copies, source, log, report, options);
+  for (const one of found) (assumed && assume ? assume.asDoubt(report) : report)(one);
+  examination.regions = assumed ?? regions;
+  return examination.regions;
 }
 
-async function examineMetadata(
-  examination: Examination,
-  region: Region,
-  report: Report,
-  options?: ReadOptions,
-): Promise<void> {
-  const { source } = examination;
-  const start = new Uint8Array(Math.min(METADATA_READ_SIZE, region.length));
-  await source.readInto(start, region.offset, options);
-  examination.metadataTable = start.subarray(0, METADATA_TABLE_SIZE);
-  const entries = parseMetadataTable(examination.metadataTable, region, report);
-  if (!entries) return;
-  examination.metadataEntries = entries;
-  const items = new Map<MetadataEntry, Uint8Array>();
-  for (const entry of entries) {
-    if (!entry.name || !NEEDED_ITEMS.includes(entry.name)) continue;
-    const at = entry.offset - region.offset;
-    if (at + entry.length <= start.length) {
-      items.set(entry, start.subarray(at, at + entry.length));
-    } else {
-      const bytes = new Uint8Array(entry.length);
-      await source.readInto(bytes, entry.offset, options);
-      items.set(entry, bytes);
-    }
-  }
-  const metadata = parseMetadata(entries, (entry) => items.get(entry) as Uint8Array, report);
-  if (!metadata) return;
-  const locator = metadata.hasParent && entries.find(({ name }) => name === 'Parent Locator');
-  if (!locator) {
-    examination.metadata = metadata;
-    return;
-  }
-  const { parseParentLocator } = await import('../format/parent-locator.js'); // few images have a parent
-  const parentLocator = parseParentLocator(items.get(locator) as Uint8Array, locator.offset, report);
-  examination.metadata = { ...metadata, ...(parentLocator && { parentLocator }) };
-}
-
-function checkBatLength(bat: Region, geometry: Geometry, report: Report): void {
+function checkBatLength(bat: Regions['bat'], geometry: Geometry, report: Report): void {
   const needed = geometry.batEntries * BAT_ENTRY_SIZE;
   if (needed <= bat.length) return;
   const message = `has ${hex(bat.length)} bytes, ${geometry.batEntries} entries need ${hex(needed)}`;

@@ -6,7 +6,7 @@ import { LONGEST_FILE } from '../format/bat.js';
 import type { Header } from '../format/header.js';
 import { DESCRIPTOR_SIZE, FIRST_LOGGED_OFFSET } from '../format/log.js';
 import type { RandomAccessSource, ReadOptions } from '../io/random-access.js';
-import { finding, type Report } from '../rules.js';
+import { type Finding, finding, type Report } from '../rules.js';
 import { LogChanges } from './changes.js';
 import { type EntryTable, MAX_WRITES, readEntries } from './entries.js';
 import { flattenWrites } from './flatten-writes.js';
@@ -36,6 +36,8 @@ export interface ReplayPlan {
   readonly changes: LogChanges;
   /** Length of the file in bytes after replay. */
   readonly size: number;
+  /** Whether the file is shorter than it was when its log was written: what is past its end is lost. */
+  readonly isTruncated: boolean;
   readonly summary: ReplaySummary;
 }
 
@@ -45,11 +47,17 @@ export interface ChangeBudget {
   left?: number;
 }
 
+/** Options of a plan. */
+export interface PlanOptions extends ReadOptions {
+  /** What the dirty members of a chain share; it is reduced by the changes of the plan. */
+  readonly changeBudget?: ChangeBudget | undefined;
+  /** Whether the log of a file that was truncated is replayed all the same, as far as the file goes. */
+  readonly truncated?: boolean | undefined;
+}
+
 /**
  * Plans the replay of the log of a dirty image ([MS-VHDX] 2.3.3). The log is read once; the whole active sequence is
  * found and checked, and nothing is written. Undefined, and a fatal finding, if the log cannot be replayed.
- *
- * @param budget is reduced by the changes of the plan
  */
 export async function planReplay(
   core: Core,
@@ -57,9 +65,9 @@ export async function planReplay(
   header: Header,
   log: FileRange,
   report: Report,
-  budget: ChangeBudget,
-  options?: ReadOptions,
+  options: PlanOptions = {},
 ): Promise<ReplayPlan | undefined> {
+  const { changeBudget: budget = {} } = options;
   const tooLarge = () => {
     const message = `the log, or the logs of the chain together, make more than ${MAX_WRITES} changes`;
     report(finding('log-too-large', message, log));
@@ -70,11 +78,10 @@ export async function planReplay(
   if (!entries) return tooLarge();
   const sequence = findActiveSequence(entries, ring.sectors);
   if (!sequence) {
-    const message = `the image is dirty and its log has no valid sequence for log GUID ${header.logGuid}`;
-    report(finding('log-no-sequence', message, log));
+    report(noSequence(entries, header, log));
     return undefined;
   }
-  const size = checkSizes(entries, sequence.head, ring, source.size, report);
+  const size = checkSizes(entries, sequence.head, ring, source.size, report, options.truncated);
   if (size === undefined) return undefined;
   const order = collectWrites(entries, sequence, size, log, report);
   if (!order) return undefined;
@@ -82,15 +89,31 @@ export async function planReplay(
   const flat = flattenWrites(entries.writes, order, left);
   if (!flat) return tooLarge();
   budget.left = left - flat.count;
+  // A file that was truncated is not made longer: zeros would stand for what was cut off.
+  const isTruncated = (entries.flushedFileOffset[sequence.head] as number) > source.size;
+  const sizeAfter = isTruncated ? source.size : size;
   const summary = {
     entries: sequence.count,
     firstSequenceNumber: String(entries.sequenceNumber[sequence.first]),
     lastSequenceNumber: String(entries.sequenceNumber[sequence.head]),
     ...countWrites(entries, order),
     fileSizeBefore: source.size,
-    fileSizeAfter: size,
+    fileSizeAfter: sizeAfter,
   };
-  return { changes: new LogChanges(log, flat), size, summary };
+  return { changes: new LogChanges(log, flat), size: sizeAfter, isTruncated, summary };
+}
+
+/**
+ * The finding for a log without a valid sequence. If it has no valid entry at all, it was announced in the headers and
+ * never used, as QEMU leaves it when it is stopped at that moment: then nothing is lost with it.
+ */
+function noSequence(entries: EntryTable, header: Header, log: FileRange): Finding {
+  const { count } = entries;
+  const message =
+    count === 0
+      ? `the image is dirty, but its log has no valid entry for log GUID ${header.logGuid}: it was announced and never used, or is damaged`
+      : `the image is dirty, but the ${count} valid entries of its log for log GUID ${header.logGuid} are no valid sequence: metadata may be half written`;
+  return finding('log-no-sequence', message, { ...log, facts: { logEntries: count } });
 }
 
 const structureOf = (entries: EntryTable, i: number) => `log entry ${entries.sequenceNumber[i]}`;
@@ -102,6 +125,7 @@ function checkSizes(
   ring: LogRing,
   fileSize: number,
   report: Report,
+  truncated = false,
 ): number | undefined {
   const place = { structure: structureOf(entries, head), offset: ring.offsetOf(entries.sector[head] as number) };
   const flushed = entries.flushedFileOffset[head] as number;
@@ -114,7 +138,7 @@ function checkSizes(
   if (flushed > fileSize) {
     const message = `the file had ${hex(flushed)} bytes when its log was written and has ${hex(fileSize)}`;
     report(finding('log-truncated-file', message, place));
-    return undefined;
+    if (!truncated) return undefined;
   }
   if (flushed % MiB !== 0 || last % MiB !== 0) {
     const message = `FlushedFileOffset ${hex(flushed)} or LastFileOffset ${hex(last)} is not a multiple of 1 MiB`;
