@@ -74,8 +74,12 @@ export function checkWrite(bytes: Uint8Array, offset: number): void {
   checkRange(Number.MAX_SAFE_INTEGER, offset, bytes.byteLength);
 }
 
-/** A view with larger elements has another length than its number of bytes: none but `Uint8Array` is unambiguous. */
-function checkBytes(bytes: unknown): void {
+/**
+ * Refuses what is no `Uint8Array`: a view with larger elements has another length than its number of bytes.
+ *
+ * @throws TypeError
+ */
+export function checkBytes(bytes: unknown): void {
   // The second for those of another frame or realm.
   if (bytes instanceof Uint8Array || Object.prototype.toString.call(bytes) === '[object Uint8Array]') return;
   const kind = Object.prototype.toString.call(bytes).slice(8, -1);

@@ -1,4 +1,4 @@
-import { checkRange } from '../base/byte-range.js';
+import { checkBytes, checkRange } from '../base/byte-range.js';
 import { hex } from '../base/bytes.js';
 import { InFlight } from '../base/concurrency.js';
 import { Kind, type RawExtent } from '../core/bat-calls.js';
@@ -40,6 +40,7 @@ export class Member {
   /** Fills `target` with the disk's bytes from `offset` on. A read inside one extent is one read of the source. */
   readInto(target: Uint8Array, offset: number, options?: ReadOptions): Promise<void> {
     try {
+      checkBytes(target);
       this.#check(offset, target.length, options);
       if (target.length === 0) return DONE;
       const count = this.#translator.begin(offset, target.length);

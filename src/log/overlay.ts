@@ -1,4 +1,4 @@
-import { checkRange } from '../base/byte-range.js';
+import { checkRead } from '../base/byte-range.js';
 import { InFlight } from '../base/concurrency.js';
 import { LEADING_BYTES, LOG_SECTOR_SIZE, TRAILING_BYTES } from '../format/log.js';
 import type { RandomAccessSource, ReadOptions } from '../io/random-access.js';
@@ -26,7 +26,7 @@ class OverlaySource implements RandomAccessSource {
   }
 
   async readInto(target: Uint8Array, offset: number, options?: ReadOptions): Promise<void> {
-    checkRange(this.size, offset, target.length);
+    checkRead(this.size, target, offset);
     const changes = this.#changes;
     const end = offset + target.length;
     const reads = new InFlight(READS_IN_FLIGHT);

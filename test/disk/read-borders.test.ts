@@ -163,6 +163,19 @@ describe('what is outside of the disk', () => {
     });
   }
 
+  test('a target that is no Uint8Array is a TypeError, and is not written to', async () => {
+    const disk = await openVhdx(image.source());
+    for (const target of [
+      new Uint16Array(8).fill(7),
+      new Uint8ClampedArray(8).fill(7),
+      new DataView(new ArrayBuffer(8)),
+    ]) {
+      const before = new Uint8Array(target.buffer).slice();
+      await expect(disk.readInto(target as unknown as Uint8Array, 0)).rejects.toThrow(TypeError);
+      expect(new Uint8Array(target.buffer)).toEqual(before);
+    }
+  });
+
   test('reads of nothing are no error, at the end of the disk too', async () => {
     const disk = await openVhdx(image.source());
     for (const offset of [0, 5, size]) {
