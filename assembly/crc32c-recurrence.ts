@@ -18,7 +18,7 @@ import { CHECKSUM_HISTORY, CHECKSUM_RESIDUE } from './memory';
  * Q(x)^2 = Q(x^2), and what P divides, P divides squared.
  *
  * 209 is the smallest degree of any multiple with six terms: it leaves least. The other one has its distances in
- * neighbouring pairs: of the five words that flip a word, two were loaded a step or two before and still lie in registers.
+ * neighbouring pairs: of the five words that flip a word, two were loaded a step or two before and are still in registers.
  *
  * The idea is published: K. Kadatch and B. Jenkins on interleaving (2010); S. Russell, "Chorba" (2024).
  */

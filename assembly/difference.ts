@@ -1,6 +1,6 @@
 /** Compares bytes. */
 
-/** How many bytes from the start on are the same at `a` and at `b`; `length` where all are. */
+/** How many bytes from the start on are the same at `a` and at `b`; `length` if all are. */
 export function equalPrefix(a: usize, b: usize, length: usize): usize {
   let at: usize = 0;
   if (ASC_FEATURE_SIMD) {
@@ -13,7 +13,7 @@ export function equalPrefix(a: usize, b: usize, length: usize): usize {
     }
   }
   for (; at + 8 <= length; at += 8) {
-    // The alignment is said for the sake of the JavaScript build, which would read another place.
+    // The JavaScript build needs the alignment: without it, it would read another place.
     if (load<u64>(a + at, 0, 1) != load<u64>(b + at, 0, 1)) break;
   }
   while (at < length && load<u8>(a + at) == load<u8>(b + at)) at++;

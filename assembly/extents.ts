@@ -42,7 +42,7 @@ export function endExtents(reached: u64, missing: f64): u32 {
   return count;
 }
 
-/** Writes an extent, or lengthens the last one where this one continues it, in the file too if it has data there. */
+/** Writes an extent, or lengthens the last one if this one continues it, in the file too if it has data there. */
 export function pushExtent(offset: u64, length: u64, kind: u32, file: u64): void {
   if (length == 0) return;
   const stored = kind == FULLY_PRESENT;
@@ -65,7 +65,7 @@ export function pushExtent(offset: u64, length: u64, kind: u32, file: u64): void
   count++;
 }
 
-/** Writes an extent of data, of which what lies past the end of the file cannot be read. */
+/** Writes an extent of data; the part past the end of the file cannot be read. */
 export function pushData(offset: u64, length: u64, file: u64, fileSize: u64): void {
   const readable = file >= fileSize ? 0 : min(length, fileSize - file);
   pushExtent(offset, readable, FULLY_PRESENT, file);

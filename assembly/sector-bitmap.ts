@@ -8,7 +8,7 @@ const PAGE_SECTORS_SHIFT: u64 = 19;
 const PAGE_SECTORS: u64 = 1 << 19;
 
 /**
- * Splits a range of one partially present block into what lies in this file (from `file` on, for the range's first
+ * Splits a range of one partially present block into what is in this file (from `file` on, for the range's first
  * byte) and what the parent has (kind NOT_PRESENT). Stops and reports like `translate`.
  */
 export function splitPartial(disk: u32, offset: f64, length: f64, file: f64, sectorShift: u32, fileSize: f64): u32 {

@@ -13,7 +13,7 @@ export function zeroPrefix(at: usize, length: usize): usize {
     }
   }
   for (; done + 16 <= length; done += 16) {
-    // Any address will do. WebAssembly does not mind; the JavaScript made of the scalar build must be told (the last 1).
+    // At any address: WebAssembly allows that; the JavaScript made of the scalar build needs the alignment, the last 1.
     if ((load<u64>(at + done, 0, 1) | load<u64>(at + done, 8, 1)) != 0) return done;
   }
   for (let tail = done; tail < length; tail++) {

@@ -60,11 +60,11 @@ async function checkMemory(bytes) {
 }
 
 function hexModule(bytes) {
-  // Longer than base64, and a seventh shorter after gzip, which finds what repeats where bytes stay bytes.
+  // Longer than base64, and a seventh shorter after gzip, which finds repetitions if each byte stays two characters.
   return `/** The module's bytes, in hexadecimal. */\nexport const hex: string =\n  '${bytes.toString('hex')}';\n`;
 }
 
-/** The scalar module as a function in plain JavaScript, for places where WebAssembly is forbidden. */
+/** The scalar module as a function in plain JavaScript, for environments that forbid WebAssembly. */
 async function javascriptModule(bytes) {
   // Binaryen is the compiler's own: a copy of another version must not get in.
   const path = createRequire(import.meta.resolve('assemblyscript')).resolve('binaryen');
@@ -77,7 +77,7 @@ async function javascriptModule(bytes) {
   module.optimize();
   const text = module.emitAsmjs();
   module.dispose();
-  // Helpers and `asmFunc`, which makes an instance; behind them stands code that makes one instance at once.
+  // Helpers and `asmFunc`, which makes an instance; after them comes code that makes one instance at once.
   const end = text.indexOf('var memasmFunc');
   if (end < 0 || !text.includes('function asmFunc(imports)')) {
     throw new Error('Binaryen writes its JavaScript in another form than this script knows');

@@ -34,8 +34,8 @@ export class BufferPool {
   }
 
   /**
-   * Waits for `count` buffers and lends them. Whoever gets them gives them back with {@link release}, whatever happens.
-   * Rejects with the signal's reason when it fires first; RangeError when there are not so many buffers.
+   * Waits for `count` buffers and lends them. The caller gives them back with {@link release}, whatever happens.
+   * Rejects with the signal's reason when it fires first; RangeError if there are fewer buffers.
    */
   acquire(count = 1, signal?: AbortSignal): Promise<LeasedBuffer[]> {
     return new Promise((resolve, reject) => {
@@ -43,25 +43,25 @@ export class BufferPool {
         throw new RangeError(`there are ${this.size} buffers, ${count} cannot be lent`);
       }
       signal?.throwIfAborted();
-      const giveUp = (): void => {
+      const abort = (): void => {
         this.#waiting.splice(this.#waiting.indexOf(waiter), 1);
         reject(signal?.reason);
-        this.#serve(); // those behind may have waited only for this one
+        this.#serve(); // the next ones may have waited only for this one
       };
       const waiter: Waiter = {
         count,
         grant: (buffers) => {
-          signal?.removeEventListener('abort', giveUp);
+          signal?.removeEventListener('abort', abort);
           resolve(buffers);
         },
       };
-      signal?.addEventListener('abort', giveUp, { once: true });
+      signal?.addEventListener('abort', abort, { once: true });
       this.#waiting.push(waiter);
       this.#serve();
     });
   }
 
-  /** Lends more buffers if they are free and nobody waits for them: for those who hold some already and must not wait. */
+  /** Lends more buffers if they are free and no caller waits for them: for one that holds some already and must not wait. */
   tryAcquire(count = 1): LeasedBuffer[] | undefined {
     return this.#waiting.length === 0 && this.#free.length >= count ? this.#free.splice(0, count) : undefined;
   }
@@ -73,7 +73,7 @@ export class BufferPool {
     this.#serve();
   }
 
-  /** Serves from the front of the queue, and stops at the first that must wait: nobody is overtaken. */
+  /** Serves from the front of the queue, and stops at the first that must wait: none is overtaken. */
   #serve(): void {
     let first = this.#waiting[0];
     while (first !== undefined && first.count <= this.#free.length) {

@@ -63,7 +63,7 @@ export async function crc32cCombine(a: number, b: number, lengthOfB: number): Pr
   return core.exports.crc32cCombine(a, b, lengthOfB);
 }
 
-/** Sums bytes that lie outside the core's memory, by way of its copy area. */
+/** Sums bytes outside the core's memory, by way of its copy area. */
 export function sumBytes(core: Core, bytes: Uint8Array, initial: number): number {
   const { copy, copyBytes } = core.layout;
   let crc = initial;

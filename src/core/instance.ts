@@ -10,11 +10,11 @@ const MEMORY_BYTES = MEMORY_PAGES * 64 * KiB;
 
 /**
  * Which build of the core it is: WebAssembly with SIMD, WebAssembly without it, or the JavaScript that was generated
- * from the latter, for places where WebAssembly is forbidden. `custom` is a module that the caller compiled.
+ * from the latter, for environments that forbid WebAssembly. `custom` is a module that the caller compiled.
  */
 export type CoreKind = 'simd' | 'scalar' | 'javascript' | 'custom';
 
-/** Where things lie in the core's memory, in bytes from its start; see `assembly/memory.ts`. */
+/** Addresses in the core's memory, in bytes from its start; see `assembly/memory.ts`. */
 export interface CoreLayout {
   /** BAT and sector bitmap pages: `pageSlots` slots of `PAGE_BYTES`. */
   readonly pages: number;
@@ -46,12 +46,12 @@ export interface Core {
   readonly scratch: ScratchArea;
 }
 
-/** What stands in for `WebAssembly.Memory` where that is missing. */
+/** What replaces `WebAssembly.Memory` in an environment without it. */
 interface MemoryLike {
   readonly buffer: ArrayBuffer;
 }
 
-/** Makes an instance of one build of the core. Rejects with whatever the engine says where that build cannot run. */
+/** Makes an instance of one build of the core. Rejects with the engine's error if that build cannot run. */
 export async function instantiateCore(kind: Exclude<CoreKind, 'custom'>): Promise<Core> {
   switch (kind) {
     case 'simd':

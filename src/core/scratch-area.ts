@@ -7,8 +7,8 @@ export interface ScratchUser {
 }
 
 /**
- * The one area of the core's memory in which scans keep their map and sums their bins. It belongs to whoever works at
- * the moment: nobody holds it while waiting, so a source that never answers keeps nobody else from working.
+ * The one area of the core's memory in which scans keep their map and sums their bins. It belongs to the work that
+ * runs at the moment: none holds it while waiting, so a source that never answers keeps no other work from running.
  */
 export class ScratchArea {
   /** Where it begins in the core's memory. */

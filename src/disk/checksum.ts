@@ -5,7 +5,7 @@ import type { Member } from './member.js';
 import { isHole, type Piece, piecesOf } from './pieces.js';
 import { coreBuffers, type ReadPiece, readAhead } from './read-ahead.js';
 
-/** The pieces of a range, those with data read into the core's memory, where the core can sum or scan them. */
+/** The pieces of a range, those with data read into the core's memory, so that the core can sum or scan them. */
 function readIntoCore(
   core: Core,
   disk: Member,
@@ -33,7 +33,7 @@ export async function readPiece(
 }
 
 /**
- * CRC-32C of a range of a disk. Payload is read straight into the core's memory, with reads under way while a piece is
+ * CRC-32C of a range of a disk. Payload is read straight into the core's memory, with reads in flight while a piece is
  * summed; holes are not read, their checksum is computed in logarithmic time.
  */
 export async function checksumOf(

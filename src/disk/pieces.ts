@@ -6,12 +6,12 @@ import type { Extent, RandomAccessSource, ReadOptions } from '../io/random-acces
 import type { RuleCode } from '../rules.js';
 import type { Member } from './member.js';
 
-/** A range of the virtual disk that is worth reading, or one that holds nothing but zeros and need not be read. */
+/** A range of the virtual disk that must be read, or one of nothing but zeros that need not be. */
 export interface Piece {
   readonly offset: number;
   readonly length: number;
   readonly hole: boolean;
-  /** Of a hole that is none: why it is not read. */
+  /** Of a damaged range that is left out like a hole: the broken rule. */
   readonly damage?: RuleCode;
 }
 
@@ -19,7 +19,7 @@ export interface Piece {
 export interface PieceOptions extends ReadOptions {
   /** Longest piece to read, in bytes; holes are of any length. */
   readonly size: number;
-  /** Makes holes of damaged extents; otherwise they are read with the others, and say what is wrong. */
+  /** Makes holes of damaged extents; otherwise they are read with the others, and reading them rejects. */
   readonly skipDamage?: boolean | undefined;
 }
 
@@ -28,7 +28,7 @@ const BATCH = 4096;
 /** A hole shorter than this is read along with its neighbours: the read costs less than the pause. */
 const SHORTEST_HOLE = 64 * 1024;
 
-/** The extents of a range, joined where one continues the other. RangeError where the range leaves the disk. */
+/** The extents of a range, joined if one continues the other. RangeError if the range leaves the disk. */
 export async function* extentsOf(disk: Member, options: RangeOptions): AsyncGenerator<Extent, void, undefined> {
   const { offset, length } = rangeOf(disk.size, options);
   const end = offset + length;

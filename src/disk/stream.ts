@@ -35,7 +35,7 @@ export function streamOf(
   return stream;
 }
 
-/** Reads a stream to its end, or to where the reader leaves the loop: then it is cancelled, as the standard says. */
+/** Reads a stream to its end, or until the reader leaves the loop: then it is cancelled, as the standard says. */
 async function* iterate<T>(stream: ReadableStream<T>): AsyncGenerator<T, undefined> {
   const reader = stream.getReader();
   try {

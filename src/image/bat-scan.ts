@@ -11,7 +11,7 @@ import type { Finding, RuleCode } from '../rules.js';
 import type { BatPages } from './bat-pages.js';
 import type { TranslatorImage } from './translator.js';
 
-/** What the BAT of an image says in all. Numbers of blocks, and bytes where the name says so. */
+/** What the BAT of an image says in all. Numbers of blocks, and bytes if the name says so. */
 export interface BlockCounts {
   /** How many there are: the sum of the states below and of entries with a reserved state. */
   readonly payloadBlocks: number;

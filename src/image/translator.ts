@@ -112,7 +112,7 @@ export class Translator {
   }
 
   /**
-   * Appends what a partially present extent, which lies in one block, consists of, not much more than `limit`: a bitmap
+   * Appends what a partially present extent, which is in one block, consists of, not much more than `limit`: a bitmap
    * can make very many extents of one block. Returns the offset that it reached.
    */
   async #split(extent: RawExtent, out: RawExtent[], limit: number, options?: ReadOptions): Promise<number> {
