@@ -20,7 +20,8 @@ export {
   scratchBytes,
 } from './memory';
 export { claimPage, dropPages, findPage, setPage } from './pages';
-export { countUnmarked, markRange, scanBat, useMap } from './scan';
+export { scanBat } from './scan';
+export { countUnmarked, markRange, useMap } from './scan-map';
 export { splitPartial } from './sector-bitmap';
 export { addUsage } from './usage';
 export { nonzeroPrefix, zeroPrefix } from './zero';

@@ -8,7 +8,7 @@
  *     0x002600  page stamps                256 B   when a slot was last used, u32 a slot
  *     0x002800  extents header              32 B   4 f64
  *     0x002820  extents                   32 KiB   1,024 extents of 4 f64
- *     0x00b000  scan counts                128 B   16 f64
+ *     0x00b000  scan counts                  1 KiB   up to 128 f64
  *     0x010000  checksum history          64 KiB   words that the recurrence has eliminated
  *     0x020000  checksum residue          64 KiB   what is left of the message
  *     0x030000  copy area                256 KiB   bytes of a synchronous checksum call
@@ -41,7 +41,7 @@ export const EXTENTS: usize = EXTENTS_HEADER + 32;
 /** Extents that the area can hold. */
 export const EXTENTS_CAPACITY: u32 = 1024;
 
-/** What a scan of the BAT has counted, f64 each. */
+/** What a call of a scan of the BAT counted, f64 each. */
 export const SCAN_COUNTS: usize = 44 * KiB;
 
 /** Words that the checksum of long inputs has eliminated: 502 of 16 bytes, a block of 24 KiB, and 505 more. */

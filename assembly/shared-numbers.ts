@@ -25,13 +25,27 @@ export const OVERLAPS_STRUCTURE: u32 = 13;
 export const BITMAP_STATE: u32 = 14;
 export const BITMAP_MISSING: u32 = 15;
 
+/** A payload block, or a sector bitmap block that is needed, shares its place with another block. Only a scan knows. */
+export const SHARED_PLACE: u32 = 16;
+export const SHARED_BITMAP: u32 = 17;
+
 /** Problems that only a scan looks for, beside the kinds from 8 on. */
-export const RESERVED_BITS: u32 = 16;
-export const DRAFT_STATE: u32 = 17;
-export const SHARED_PLACE: u32 = 18;
-export const BITMAP_UNEXPECTED: u32 = 19;
-/** A sector bitmap block in a bad state that no partially present block needs. */
-export const UNUSED_BITMAP_STATE: u32 = 20;
+export const RESERVED_BITS: u32 = 18;
+export const DRAFT_STATE: u32 = 19;
+export const BITMAP_UNEXPECTED: u32 = 20;
+/** A sector bitmap block in a bad state, or in a shared place, that no partially present block needs. */
+export const UNUSED_BITMAP_STATE: u32 = 21;
+export const UNUSED_BITMAP_SHARED: u32 = 22;
+/** An undefined or unmapped block keeps a place that another block or structure has, or that the file does not have. */
+export const ANCHOR_SHARED: u32 = 23;
+export const ANCHOR_PAST_END: u32 = 24;
+/** The first number that is no problem. */
+export const PROBLEMS: u32 = 25;
+
+/** What a pass of a scan does: checks entries and marks their places; lists those in shared places; looks at anchors. */
+export const PASS_MARK: u32 = 0;
+export const PASS_SHARED: u32 = 1;
+export const PASS_ANCHORS: u32 = 2;
 
 /** The header before the extents, by f64: how far the call came, the page that it lacks or -1, and a result. */
 export const HEADER_REACHED: u32 = 0;
@@ -51,13 +65,23 @@ export const PROBLEM_KIND: u32 = 1;
 export const PROBLEM_STATE: u32 = 2;
 export const PROBLEM_FILE_OFFSET: u32 = 3;
 
-/** The counts of a scan, by f64: 0 to 7 payload blocks by state, then these. */
+/** The counts of a call, by f64: 0 to 7 payload blocks by state, then these, then the problems by kind. */
 export const COUNT_BITMAPS: u32 = 8;
+/** Undefined and unmapped blocks that keep a place. */
 export const COUNT_ANCHORS: u32 = 9;
+/** Payload blocks that cannot be read, or not all of them. */
 export const COUNT_BAD: u32 = 10;
-export const LOWEST_BLOCK: u32 = 11;
-export const HIGHEST_BLOCK: u32 = 12;
-export const COUNTS: u32 = 13;
+/** MiB that payload blocks are the first to mark. */
+export const COUNT_STORED: u32 = 11;
+/** Entries that refer to a place in the file. */
+export const COUNT_PLACED: u32 = 12;
+/** Whether any place was marked twice. */
+export const COUNT_SHARED: u32 = 13;
+/** File offset of the first payload block. */
+export const LOWEST_BLOCK: u32 = 14;
+/** Lowest file offset of what ends after the map. */
+export const NEXT_PLACE: u32 = 15;
+export const COUNT_PROBLEMS: u32 = 16;
 
 /** The sums of a bin of `addUsage`, by f64. */
 export const USAGE_DATA: u32 = 0;

@@ -3,7 +3,8 @@ import type { Core } from './instance.js';
 
 /**
  * What an extent of one image is: a payload block state of [MS-VHDX] 2.5.1.1 or, from 8 on, why it cannot be read.
- * Most come from the core; that a block overlaps a structure is found by the host.
+ * Most come from the core; that a block overlaps a structure or shares
+ * its place is found by the host.
  */
 export const Kind = {
   /** In the parent, or zeros if there is none. */
@@ -23,15 +24,10 @@ export const Kind = {
   OverlapsStructure: numbers.OVERLAPS_STRUCTURE,
   BitmapState: numbers.BITMAP_STATE,
   BitmapMissing: numbers.BITMAP_MISSING,
-} as const;
-
-/** What a scan finds wrong with an entry beside the kinds from 8 on. */
-export const Problem = {
-  ReservedBits: numbers.RESERVED_BITS,
-  DraftState: numbers.DRAFT_STATE,
+  /** The block shares its place in the file with another one. */
   SharedPlace: numbers.SHARED_PLACE,
-  BitmapUnexpected: numbers.BITMAP_UNEXPECTED,
-  UnusedBitmapState: numbers.UNUSED_BITMAP_STATE,
+  /** The sector bitmap block of its chunk does. */
+  SharedBitmap: numbers.SHARED_BITMAP,
 } as const;
 
 /** Bytes of a page of a BAT or of a sector bitmap block. */
@@ -49,48 +45,14 @@ export interface RawExtent {
 
 /** How far a call of the core came. */
 export interface Outcome {
-  /** The offset that it reached; of a scan, the BAT entry. */
+  /** The offset on the disk that it reached; of a scan, the BAT entry. */
   readonly reached: number;
   /** The page that it lacks, to be loaded before it is called again; -1 if it lacks none. */
   readonly missing: number;
 }
 
-/** Outcome of a step of a scan. */
-export interface ScanStep extends Outcome {
-  /** Whether the chunk in which it stopped has a partially present block: the next step must know. */
-  readonly partial: boolean;
-  readonly problems: readonly BatProblem[];
-}
-
-/** Something wrong with a BAT entry. */
-export interface BatProblem {
-  /** Number of the entry. */
-  readonly index: number;
-  /** One of {@link Kind} from 8 on, or of {@link Problem}. */
-  readonly kind: number;
-  /** State in the entry. */
-  readonly state: number;
-  readonly fileOffset: number;
-}
-
 /** The BAT entry of a sector bitmap block, or the BAT page that must be loaded to know it. */
 export type BitmapEntry = { readonly missing: number } | { readonly state: number; readonly fileOffset: number };
-
-/** What a step of a scan counted. */
-export interface ScanCounts {
-  /** Payload blocks by state, 0 to 7. */
-  readonly states: readonly number[];
-  /** Sector bitmap blocks that are present. */
-  readonly bitmaps: number;
-  /** Undefined and unmapped blocks that still own a place in the file. */
-  readonly anchors: number;
-  /** Payload blocks that cannot be read, or not all of them. */
-  readonly bad: number;
-  /** File offset of the first payload block; Infinity if there is none. */
-  readonly lowest: number;
-  /** The highest file offset that any entry refers to. */
-  readonly highest: number;
-}
 
 /** Bytes of a bin by what they are, as {@link BatCalls.usage} gives them: the place of each in the sums. */
 export const USAGE_CLASSES = {
@@ -118,8 +80,8 @@ export interface BatShape {
 
 /**
  * The calls of the core that walk one image's BAT and sector bitmaps, on the pages of them that are loaded, and what
- * they give, by name. Nothing else knows how core and host pass each other numbers: the core writes its answers into
- * its memory, and they are good until the next call of any of these.
+ * they give, by name. Only this file and scan-calls.ts know how core and host pass each other numbers: the core writes
+ * its answers into its memory, and they are good until the next call of any of these.
  */
 export class BatCalls {
   /** The number under which the core keeps the image's pages. */
@@ -127,7 +89,6 @@ export class BatCalls {
   readonly #core: Core;
   readonly #exports: Core['exports'];
   readonly #floats: Float64Array;
-  readonly #shape: BatShape;
   readonly #hasParent: boolean;
   readonly #blockShift: number;
   readonly #ratioShift: number;
@@ -140,7 +101,6 @@ export class BatCalls {
     this.#core = core;
     this.#exports = core.exports;
     this.#floats = core.floats;
-    this.#shape = shape;
     this.#hasParent = shape.hasParent;
     this.#blockShift = Math.log2(shape.blockSize);
     this.#ratioShift = Math.log2(shape.chunkRatio);
@@ -202,45 +162,6 @@ export class BatCalls {
   }
 
   /**
-   * Checks BAT entries from `first` on, as far as the page reaches that holds it, and marks in the map what they occupy.
-   * `anchors`: only marks what unmapped and undefined blocks still own.
-   */
-  scan(first: number, fileSize: number, partial: boolean, anchors: boolean): ScanStep {
-    const { virtualSize, payloadBlocks, batEntries, hasParent } = this.#shape;
-    const found = this.#exports.scanBat(
-      this.disk,
-      first,
-      batEntries,
-      payloadBlocks,
-      this.#blockShift,
-      this.#ratioShift,
-      virtualSize,
-      fileSize,
-      hasParent,
-      partial,
-      anchors,
-    );
-    const problems: BatProblem[] = [];
-    for (let i = 0; i < found; i++) problems.push(this.#problemAt(i));
-    return { reached: this.#reached, missing: this.#missing, partial: this.#result !== 0, problems };
-  }
-
-  /** What the last step of a scan counted. */
-  scanCounts(): ScanCounts {
-    const start = this.#core.layout.scanCounts / 8;
-    const counts = this.#floats.subarray(start, start + numbers.COUNTS);
-    const count = (place: number): number => counts[place] as number;
-    return {
-      states: [0, 1, 2, 3, 4, 5, 6, 7].map(count),
-      bitmaps: count(numbers.COUNT_BITMAPS),
-      anchors: count(numbers.COUNT_ANCHORS),
-      bad: count(numbers.COUNT_BAD),
-      lowest: count(numbers.LOWEST_BLOCK),
-      highest: count(numbers.HIGHEST_BLOCK),
-    };
-  }
-
-  /**
    * Adds up what a range consists of, into bins of `binBytes` in the scratch area of which the first begins at
    * `origin`, as far as the BAT page reaches that holds the range's first block.
    */
@@ -277,16 +198,6 @@ export class BatCalls {
 
   get #result(): number {
     return this.#floats[this.#header + numbers.HEADER_RESULT] as number;
-  }
-
-  #problemAt(i: number): BatProblem {
-    const value = (field: number) => this.#floats[this.#extents + numbers.EXTENT_FIELDS * i + field] as number;
-    return {
-      index: value(numbers.PROBLEM_ENTRY),
-      kind: value(numbers.PROBLEM_KIND),
-      state: value(numbers.PROBLEM_STATE),
-      fileOffset: value(numbers.PROBLEM_FILE_OFFSET),
-    };
   }
 }
 

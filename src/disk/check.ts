@@ -154,9 +154,7 @@ export function withParent(report: CheckReport, parent: CheckReport): CheckRepor
 }
 
 function judge(findings: readonly Finding[]): CheckStatus {
-  const bad = findings.filter(
-    ({ severity, code }) => severity === 'fatal' || severity === 'block' || code === 'bat-block-overlap',
-  );
+  const bad = findings.filter(({ severity }) => severity === 'fatal' || severity === 'block');
   if (bad.length > 0) return bad.every(({ code }) => code === 'parent-missing') ? 'incomplete' : 'corrupt';
   return findings.some(({ severity }) => severity === 'warning') ? 'repairable' : 'sound';
 }

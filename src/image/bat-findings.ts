@@ -1,7 +1,8 @@
 import { type FileRange, findOverlap } from '../base/byte-range.js';
 import { hex } from '../base/bytes.js';
 import { MiB } from '../base/units.js';
-import { type BatProblem, Kind, Problem, type RawExtent } from '../core/bat-calls.js';
+import { Kind, type RawExtent } from '../core/bat-calls.js';
+import { type BatProblem, Problem } from '../core/scan-calls.js';
 import { VhdxError } from '../errors.js';
 import { BAT_ENTRY_SIZE, bitmapEntryIndex, type Geometry } from '../format/bat.js';
 import { type Facts, type Finding, finding, type Place, type RuleCode } from '../rules.js';
@@ -12,12 +13,22 @@ const CODES: Readonly<Record<number, RuleCode>> = {
   ...DAMAGE,
   [Problem.ReservedBits]: 'bat-reserved-bits',
   [Problem.DraftState]: 'bat-draft-unmapped',
-  [Problem.SharedPlace]: 'bat-block-overlap',
   [Problem.BitmapUnexpected]: 'bitmap-unexpected',
   [Problem.UnusedBitmapState]: 'bitmap-state',
+  [Problem.UnusedBitmapShared]: 'bat-unused-place',
+  [Problem.AnchorShared]: 'bat-unused-place',
+  [Problem.AnchorPastEnd]: 'bat-unused-place',
 };
 
 const codeOf = (kind: number): RuleCode => CODES[kind] ?? 'bat-reserved-state';
+
+/** Problems of a place that is taken twice: by two blocks, or by a block and a structure. */
+const IN_SHARED_PLACES: readonly number[] = [
+  Problem.SharedPlace,
+  Problem.SharedBitmap,
+  Problem.UnusedBitmapShared,
+  Problem.AnchorShared,
+];
 
 /** Turns problems into findings. `structures` are the header section, the log and the regions, by their offsets. */
 export function batFindings(
@@ -29,10 +40,10 @@ export function batFindings(
   return problems.map(({ index, kind, state, fileOffset }) => {
     const { owner, isBitmap, place } = entryAt(image, index);
     const length = isBitmap ? MiB : geometry.blockSize;
-    const structure = kind === Problem.SharedPlace ? findOverlap(structures, fileOffset, length) : undefined;
+    const structure = IN_SHARED_PLACES.includes(kind) ? findOverlap(structures, fileOffset, length) : undefined;
     let code = codeOf(kind);
-    if (structure) code = isBitmap ? 'bitmap-state' : 'bat-overlap-structure';
-    const what = structure ? `overlaps the ${structure.structure}` : explain(codeOf(kind), source.size);
+    if (structure && code === 'bat-block-overlap') code = isBitmap ? 'bitmap-state' : 'bat-overlap-structure';
+    const what = structure ? `overlaps the ${structure.structure}` : explain(kind, source.size);
     return finding(
       code,
       `${owner} (state ${state}) at ${hex(fileOffset)} ${what}`,
@@ -52,6 +63,9 @@ export function countUnlisted(seen: ReadonlyMap<number, number>, listed: number)
   return unlisted;
 }
 
+/** Kinds of extents whose sector bitmap is what is wrong. */
+const BITMAP_KINDS: readonly number[] = [Kind.BitmapMissing, Kind.BitmapState, Kind.SharedBitmap];
+
 /** The error of a read that touches an extent that cannot be read. */
 export function damageError(image: TranslatorImage, extent: RawExtent): VhdxError {
   const { offset, kind, fileOffset } = extent;
@@ -59,12 +73,12 @@ export function damageError(image: TranslatorImage, extent: RawExtent): VhdxErro
   const code = codeOf(kind);
   const block = Math.floor(offset / geometry.blockSize);
   const chunk = Math.floor(block / geometry.chunkRatio);
-  const isBitmap = kind === Kind.BitmapMissing || kind === Kind.BitmapState;
+  const isBitmap = BITMAP_KINDS.includes(kind);
   const { owner, place } = entryAt(image, isBitmap ? bitmapEntryIndex(geometry, chunk) : block + chunk);
   // Of the block, not of the part of it that was asked for.
   const where = fileOffset > 0 ? ` at ${hex(fileOffset - (offset % geometry.blockSize))}` : '';
   const entry = `(entry at ${hex(place.offset)})`;
-  const what = `${owner}${where} ${explain(code, source.size)}`;
+  const what = `${owner}${where} ${explain(kind, source.size)}`;
   const message = `${place.structure}: ${what}; the disk cannot be read at ${hex(offset)} ${entry}`;
   return new VhdxError(code, message, place);
 }
@@ -103,32 +117,40 @@ function rangeOfBlocks(
   return { offset, length: Math.min(count * blockSize, virtualSize - offset) };
 }
 
-/** What is wrong, by the broken rule: the end of a sentence that begins with the block. */
-function explain(code: RuleCode, fileSize: number): string {
-  switch (code) {
-    case 'bat-past-end':
+/** What is wrong: the end of a sentence that begins with the block. */
+function explain(kind: number, fileSize: number): string {
+  switch (kind) {
+    case Kind.PastEnd:
       return `reaches past the end of the file, ${hex(fileSize)}`;
-    case 'bat-offset-missing':
+    case Kind.OffsetMissing:
       return 'is inside the header section';
-    case 'bat-offset-range':
+    case Kind.OffsetRange:
       return 'is past the largest offset that a file can have';
-    case 'bat-reserved-state':
-      return 'has a reserved state';
-    case 'bat-partial-without-parent':
+    case Kind.PartialWithoutParent:
       return 'is partially present, and the disk has no parent';
-    case 'bat-overlap-structure':
+    case Kind.OverlapsStructure:
       return 'overlaps the header section, the log or a region';
-    case 'bat-block-overlap':
-      return 'overlaps a block that comes before it in the BAT';
-    case 'bat-draft-unmapped':
-      return 'has the state that meant unmapped in the 0.95 draft';
-    case 'bat-reserved-bits':
-      return 'has reserved bits set';
-    case 'bitmap-missing':
+    case Kind.SharedPlace:
+    case Kind.SharedBitmap:
+      return 'shares its place with another block';
+    case Kind.BitmapMissing:
       return 'is not present, and a block of its chunk is partially present';
-    case 'bitmap-unexpected':
-      return 'has a BAT entry that is not zero, and the disk has no parent';
-    default:
+    case Kind.BitmapState:
+    case Problem.UnusedBitmapState:
       return 'has a state other than 0 and 6, or is at an impossible place';
+    case Problem.DraftState:
+      return 'has the state that meant unmapped in the 0.95 draft';
+    case Problem.ReservedBits:
+      return 'has reserved bits set';
+    case Problem.BitmapUnexpected:
+      return 'has a BAT entry that is not zero, and the disk has no parent';
+    case Problem.UnusedBitmapShared:
+      return 'shares its place with another block, and no block needs it';
+    case Problem.AnchorShared:
+      return 'keeps a place that another block has; it reads as zeros';
+    case Problem.AnchorPastEnd:
+      return `keeps a place past the end of the file, ${hex(fileSize)}; it reads as zeros`;
+    default:
+      return 'has a reserved state';
   }
 }

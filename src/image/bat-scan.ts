@@ -1,11 +1,12 @@
-import { type FileRange, findOverlap } from '../base/byte-range.js';
+import type { FileRange } from '../base/byte-range.js';
 import { eventLoopYielder } from '../base/concurrency.js';
 import type { ProgressOptions } from '../base/options.js';
 import { MiB } from '../base/units.js';
-import { type BatProblem, Problem, type ScanCounts } from '../core/bat-calls.js';
+import { PAGE_BYTES } from '../core/bat-calls.js';
 import type { Core } from '../core/instance.js';
+import { type BatProblem, type MapPart, Pass, ScanCalls, type ScanStep } from '../core/scan-calls.js';
 import type { ScratchUser } from '../core/scratch-area.js';
-import { bitmapEntryIndex, LONGEST_FILE } from '../format/bat.js';
+import { BAT_ENTRY_SIZE, LONGEST_FILE } from '../format/bat.js';
 import type { ReadOptions } from '../io/random-access.js';
 import type { Finding, RuleCode } from '../rules.js';
 import type { BatPages } from './bat-pages.js';
@@ -29,14 +30,21 @@ export interface BlockCounts {
   readonly partiallyPresent: number;
   /** Sector bitmap blocks that are present. */
   readonly sectorBitmaps: number;
-  /** Payload blocks whose BAT entry does not lead to all of their data. */
+  /** Payload blocks whose BAT entry does not lead to all of their data, or to a place that another block has too. */
   readonly damaged: number;
+  /** Bytes of the file that payload blocks occupy, each counted once however many blocks claim it, in whole MiB. */
+  readonly storedBytes: number;
   /** Bytes of the file after its first payload block that nothing refers to. */
   readonly leakedBytes: number;
 }
 
 /** Problems of one kind that become findings one by one; the others are only counted. */
 const LISTED_PER_KIND = 1000;
+/** Shared places that are kept one by one; from then on, all up to the highest counts as shared. */
+const MAX_SHARED_PLACES = 65_536;
+const PAGE_ENTRIES = PAGE_BYTES / BAT_ENTRY_SIZE;
+/** Kinds of problems of which no more are listed, by bit: all of them. */
+const LIST_NOTHING = 0xffffffff;
 
 /** Outcome of a scan. */
 export interface BatScan {
@@ -44,15 +52,17 @@ export interface BatScan {
   readonly findings: readonly Finding[];
   /** How many findings were only counted, by code. */
   readonly unlisted: ReadonlyMap<RuleCode, number>;
+  /** Places in the file that two blocks claim, by their offsets: what is there is the content of one of them at most. */
+  readonly sharedPlaces: readonly FileRange[];
 }
 
 /** Options of a scan; progress is counted in BAT entries. */
 export interface ScanOptions extends ReadOptions, ProgressOptions {}
 
 /**
- * Checks every entry of a BAT in the core, in time linear in its length and in bounded memory. What blocks and
- * structures occupy is marked in a map of the file, one bit for each MiB, in the core's scratch area: it covers 4 TiB,
- * and a longer file takes several passes.
+ * Checks every entry of a BAT in the core, in bounded memory. What blocks and structures occupy is marked in a map of
+ * the file, one bit for each MiB, in the core's scratch area: it covers 2 TiB, and a longer file is scanned part by
+ * part, as many as blocks are in. Pages of the BAT that refer to no place are gone through once.
  */
 export async function scanBat(
   core: Core,
@@ -68,144 +78,200 @@ export async function scanBat(
   }
 }
 
-const NOTHING_COUNTED: ScanCounts = {
-  states: [0, 0, 0, 0, 0, 0, 0, 0],
-  bitmaps: 0,
-  anchors: 0,
-  bad: 0,
-  lowest: Number.POSITIVE_INFINITY,
-  highest: 0,
-};
-
 class Scan {
   readonly #core: Core;
   readonly #image: TranslatorImage;
   readonly #pages: BatPages;
+  readonly #calls: ScanCalls;
   readonly #options: ScanOptions;
-  readonly #map: ScratchUser;
+  /** Bytes of each of the two maps, and the MiB that they cover. */
+  readonly #mapBytes: number;
+  readonly #mapUnits: number;
+  readonly #scratch: ScratchUser;
   readonly #structures: readonly FileRange[];
   readonly #problems: BatProblem[] = [];
-  /** How many problems there are, by kind. */
+  /** How many problems there are, and how many of them are listed, by kind. */
   readonly #seen = new Map<number, number>();
-  #counts = NOTHING_COUNTED;
+  readonly #listed = new Map<number, number>();
+  /** Kinds of problems of which enough are listed, by bit. */
+  #enough = 0;
+  /** Pages of the BAT with entries that refer to a place. */
+  readonly #busyPages: Uint8Array;
+  readonly #states = [0, 0, 0, 0, 0, 0, 0, 0];
+  readonly #shared: { structure: string; offset: number; length: number }[] = [];
+  #bitmaps = 0;
+  #anchors = 0;
+  #bad = 0;
+  #storedUnits = 0;
+  #lowest = Number.POSITIVE_INFINITY;
 
   constructor(core: Core, image: TranslatorImage, pages: BatPages, options: ScanOptions) {
     this.#core = core;
     this.#image = image;
     this.#pages = pages;
+    this.#calls = new ScanCalls(core, pages.calls.disk, image.geometry);
     this.#options = options;
-    const units = Math.ceil(image.source.size / MiB);
     // Whole words of 64 bits: the core counts by the word.
-    this.#map = { length: Math.min(core.scratch.bytes.length, Math.ceil(units / 64) * 8) };
+    const words = Math.min(core.scratch.bytes.length / 16, Math.ceil(image.source.size / MiB / 64));
+    this.#mapBytes = words * 8;
+    this.#mapUnits = words * 64;
+    this.#scratch = { length: 2 * this.#mapBytes };
     this.#structures = [{ structure: 'header section', offset: 0, length: MiB }, ...image.reserved];
+    this.#busyPages = new Uint8Array(Math.ceil(image.geometry.batEntries / PAGE_ENTRIES));
   }
 
   async run(): Promise<BatScan> {
-    const mapUnits = this.#map.length * 8;
     const fileUnits = Math.min(Math.floor(this.#image.source.size / MiB), LONGEST_FILE / MiB);
-    let leaked = 0;
-    let passes = Math.ceil(fileUnits / mapUnits);
-    for (let pass = 0; pass < Math.max(1, passes); pass++) {
-      const first = pass * mapUnits;
-      this.#enterMap(first);
-      this.#core.scratch.bytes.fill(0, 0, this.#map.length);
-      for (const { offset, length } of this.#structures) this.#core.exports.markRange(offset, length);
-      await this.#goThrough(first, false, pass === 0);
-      if (this.#counts.anchors > 0) await this.#goThrough(first, true, false);
-      leaked += this.#countLeaked(first, Math.min(mapUnits, fileUnits - first));
-      // The file after the last block needs no passes: nothing refers to it.
-      const needed = Math.ceil((this.#counts.highest + this.#image.geometry.blockSize) / MiB / mapUnits);
-      if (needed < passes) {
-        leaked += Math.max(0, fileUnits - needed * mapUnits) * MiB;
-        passes = needed;
-      }
+    let leakedUnits = 0;
+    let judged = 0;
+    for (let first: number | undefined = 0; first !== undefined; ) {
+      const part: MapPart = { first, length: this.#mapUnits, judged };
+      const next = await this.#scanPart(part);
+      judged = first + this.#mapUnits;
+      const nextFirst: number = Math.min(fileUnits, next / MiB);
+      leakedUnits += this.#countFree(part, Math.min(judged, nextFirst, fileUnits));
+      leakedUnits += this.#countFreeGap(judged, nextFirst);
+      first = next === Number.POSITIVE_INFINITY ? undefined : next / MiB;
     }
-    if (this.#counts.lowest === Number.POSITIVE_INFINITY) leaked = 0;
+    const leaked = this.#lowest === Number.POSITIVE_INFINITY ? 0 : leakedUnits * MiB;
     const counts = this.#blockCounts(leaked);
-    if (this.#problems.length === 0) return { counts, findings: [], unlisted: new Map() };
+    if (this.#problems.length === 0) return { counts, findings: [], unlisted: new Map(), sharedPlaces: this.#shared };
     const { batFindings, countUnlisted } = await import('./bat-findings.js'); // most images have none
     return {
       counts,
-      findings: batFindings(this.#problems, this.#image, this.#structures),
+      findings: batFindings(
+        this.#problems.sort((a, b) => a.index - b.index),
+        this.#image,
+        this.#structures,
+      ),
       unlisted: countUnlisted(this.#seen, LISTED_PER_KIND),
+      sharedPlaces: this.#shared,
     };
   }
 
   end(): void {
-    this.#core.scratch.leave(this.#map);
+    this.#core.scratch.leave(this.#scratch);
   }
 
-  /** Makes the map the one that the core works on until the next wait; it covers the file from MiB number `first` on. */
-  #enterMap(first: number): void {
-    this.#core.scratch.enter(this.#map);
-    this.#core.exports.useMap(this.#core.scratch.address, first, this.#map.length * 8);
+  /** Scans a part of the file, and returns the lowest file offset of what ends after it; Infinity if nothing does. */
+  async #scanPart(part: MapPart): Promise<number> {
+    const isFirst = part.first === 0;
+    this.#enterMap(part);
+    this.#core.scratch.bytes.fill(0, 0, this.#scratch.length);
+    for (const { offset, length } of this.#structures) this.#calls.markRange(offset, length);
+    let next = Number.POSITIVE_INFINITY;
+    let sharedUnits = 0;
+    await this.#goThrough(part, Pass.Mark, (step, page) => {
+      next = Math.min(next, step.counts.next);
+      sharedUnits += step.counts.sharedUnits;
+      this.#storedUnits += step.counts.storedUnits;
+      if (!isFirst) return; // what does not depend on the map is the same in each part
+      if (step.counts.placed > 0) this.#busyPages[page] = 1;
+      this.#takeCounts(step);
+      this.#keepProblems(step);
+    });
+    if (sharedUnits > 0) {
+      await this.#goThrough(part, Pass.Shared, (step) => {
+        this.#bad += step.counts.bad;
+        this.#keepProblems(step);
+      });
+      this.#enterMap(part);
+      const end = Math.min(part.first + part.length, next / MiB);
+      for (const run of this.#calls.sharedRuns(this.#mapBytes, part, end)) this.#keepSharedPlace(run);
+    }
+    if (this.#anchors > 0) await this.#goThrough(part, Pass.Anchors, (step) => this.#keepProblems(step));
+    return next;
   }
 
-  /** Goes through all entries once. `list`: problems that do not depend on the map are listed. */
-  async #goThrough(mapFirst: number, anchors: boolean, list: boolean): Promise<void> {
+  /** Makes the maps the ones that the core works on until the next wait. */
+  #enterMap(part: MapPart): void {
+    this.#core.scratch.enter(this.#scratch);
+    this.#calls.useMaps(this.#mapBytes, part);
+  }
+
+  /** Goes through all entries once. */
+  async #goThrough(part: MapPart, pass: number, take: (step: ScanStep, page: number) => void): Promise<void> {
     const { geometry, source } = this.#image;
-    const { calls } = this.#pages;
+    const isFirstPass = part.first === 0 && pass === Pass.Mark;
     const yieldToEventLoop = eventLoopYielder();
     let partial = false;
     for (let index = 0; index < geometry.batEntries; ) {
+      const page = Math.floor(index / PAGE_ENTRIES);
+      if (!isFirstPass && this.#busyPages[page] === 0) {
+        const end = Math.min((page + 1) * PAGE_ENTRIES, geometry.batEntries);
+        partial &&= this.#chunkOf(end) === this.#chunkOf(index);
+        index = end;
+        continue;
+      }
       this.#options.signal?.throwIfAborted();
       await yieldToEventLoop();
-      this.#enterMap(mapFirst);
-      const step = calls.scan(index, source.size, partial, anchors);
+      this.#enterMap(part);
+      const enough = pass === Pass.Mark && !isFirstPass ? LIST_NOTHING : this.#enough;
+      const step = this.#calls.step(index, source.size, partial, pass, enough);
       index = step.reached;
       partial = step.partial;
-      if (list) this.#addCounts(calls.scanCounts());
-      this.#keepProblems(step.problems, list);
+      take(step, page);
       if (step.missing >= 0) await this.#pages.loadBat(step.missing, this.#options);
       // Later passes make no progress: work that is done once does not begin again.
-      else if (list) this.#options.onProgress?.({ done: index, total: geometry.batEntries });
+      else if (isFirstPass) this.#options.onProgress?.({ done: index, total: geometry.batEntries });
     }
   }
 
-  #addCounts(now: ScanCounts): void {
-    const before = this.#counts;
-    this.#counts = {
-      states: before.states.map((count, state) => count + (now.states[state] as number)),
-      bitmaps: before.bitmaps + now.bitmaps,
-      anchors: before.anchors + now.anchors,
-      bad: before.bad + now.bad,
-      lowest: Math.min(before.lowest, now.lowest),
-      highest: Math.max(before.highest, now.highest),
-    };
+  #chunkOf(index: number): number {
+    return Math.floor(index / (this.#image.geometry.chunkRatio + 1));
   }
 
-  /** Keeps what the core found wrong. `all`: also what does not depend on the map, and so is the same in each pass. */
-  #keepProblems(problems: readonly BatProblem[], all: boolean): void {
+  #takeCounts({ counts }: ScanStep): void {
+    for (const [state, count] of counts.states.entries()) this.#states[state] = (this.#states[state] as number) + count;
+    this.#bitmaps += counts.bitmaps;
+    this.#anchors += counts.anchors;
+    this.#bad += counts.bad;
+    this.#lowest = Math.min(this.#lowest, counts.lowest);
+  }
+
+  #keepProblems({ problems, counts }: ScanStep): void {
     for (const problem of problems) {
-      const { index, kind, fileOffset } = problem;
-      const isShared = kind === Problem.SharedPlace;
-      if (!isShared && !all) continue;
-      if (isShared && this.#isOnStructure(index, fileOffset)) {
-        this.#counts = { ...this.#counts, bad: this.#counts.bad + 1 };
-      }
-      const seen = (this.#seen.get(kind) ?? 0) + 1;
+      const listed = this.#listed.get(problem.kind) ?? 0;
+      if (listed === LISTED_PER_KIND) continue;
+      this.#listed.set(problem.kind, listed + 1);
+      this.#problems.push(problem);
+    }
+    for (const [kind, count] of counts.problems.entries()) {
+      if (count === 0) continue;
+      const seen = (this.#seen.get(kind) ?? 0) + count;
       this.#seen.set(kind, seen);
-      if (seen <= LISTED_PER_KIND) this.#problems.push(problem);
+      if (seen >= LISTED_PER_KIND) this.#enough |= 1 << kind;
     }
   }
 
-  /** Whether a payload block overlaps the log, a region or the header section, so that it cannot be read. */
-  #isOnStructure(index: number, offset: number): boolean {
-    const { geometry } = this.#image;
-    if (index === bitmapEntryIndex(geometry, Math.floor(index / (geometry.chunkRatio + 1)))) return false;
-    return findOverlap(this.#structures, offset, geometry.blockSize) !== undefined;
+  /** MiB of a part, up to `end`, that nothing refers to, from the first payload block on. */
+  #countFree(part: MapPart, end: number): number {
+    const from = Math.max(part.first, this.#lowest / MiB);
+    this.#enterMap(part);
+    return from < end ? this.#calls.countFree(from - part.first, end - from) : 0;
   }
 
-  /** Bytes after the first payload block that nothing refers to, of the `units` MiB that the map covers from `first` on. */
-  #countLeaked(first: number, units: number): number {
-    const from = Math.max(0, this.#counts.lowest / MiB - first);
-    this.#enterMap(first);
-    return from < units ? this.#core.exports.countUnmarked(from, units - from) * MiB : 0;
+  /** The same of a gap between two parts, in which there are no blocks. */
+  #countFreeGap(start: number, end: number): number {
+    let free = Math.max(0, end - Math.max(start, this.#lowest / MiB));
+    for (const { offset, length } of this.#structures) {
+      const [from, to] = [Math.max(start, offset / MiB), Math.min(end, (offset + length) / MiB)];
+      if (from < to) free -= to - from;
+    }
+    return Math.max(0, free);
+  }
+
+  #keepSharedPlace({ offset, length }: { offset: number; length: number }): void {
+    const last = this.#shared.at(-1);
+    if (last && (this.#shared.length === MAX_SHARED_PLACES || last.offset + last.length === offset)) {
+      last.length = offset + length - last.offset;
+    } else {
+      this.#shared.push({ structure: 'shared place', offset, length });
+    }
   }
 
   #blockCounts(leakedBytes: number): BlockCounts {
-    const { states, bitmaps, bad } = this.#counts;
-    const count = (state: number) => states[state] as number;
+    const count = (state: number) => this.#states[state] as number;
     return {
       payloadBlocks: this.#image.geometry.payloadBlocks,
       notPresent: count(0),
@@ -214,8 +280,9 @@ class Scan {
       unmapped: count(3) + count(5),
       fullyPresent: count(6),
       partiallyPresent: count(7),
-      sectorBitmaps: bitmaps,
-      damaged: bad,
+      sectorBitmaps: this.#bitmaps,
+      damaged: this.#bad,
+      storedBytes: Math.min(this.#storedUnits * MiB, this.#image.source.size),
       leakedBytes,
     };
   }

@@ -35,10 +35,16 @@ export class OpenImage {
     return [...this.examination.findings, ...(this.#scan?.findings ?? [])];
   }
 
-  /** Checks the whole BAT. That is done once: the file does not change, so later calls get what the first one found. */
+  /**
+   * Checks the whole BAT. That is done once: the file does not change, so later calls get what the first one found. Only
+   * a scan knows of blocks that share a place; from then on reads of them reject.
+   */
   async scanBat(options: ScanOptions = {}): Promise<BatScan> {
     options.signal?.throwIfAborted();
-    this.#scan ??= await scanBat(this.core, this.layout, this.pages, options);
+    if (this.#scan === undefined) {
+      this.#scan = await scanBat(this.core, this.layout, this.pages, options);
+      this.translator.refuse(this.#scan.sharedPlaces);
+    }
     return this.#scan;
   }
 

@@ -27,6 +27,8 @@ export const DAMAGE: Readonly<Record<number, RuleCode>> = {
   [Kind.OverlapsStructure]: 'bat-overlap-structure',
   [Kind.BitmapState]: 'bitmap-state',
   [Kind.BitmapMissing]: 'bitmap-missing',
+  [Kind.SharedPlace]: 'bat-block-overlap',
+  [Kind.SharedBitmap]: 'bat-block-overlap',
 };
 
 const PAGES_PER_BITMAP = SECTOR_BITMAP_BLOCK_SIZE / PAGE_BYTES;
@@ -49,10 +51,16 @@ function pushRawExtent(out: RawExtent[], extent: RawExtent): void {
 export class Translator {
   readonly #image: TranslatorImage;
   readonly #pages: BatPages;
+  #sharedPlaces: readonly FileRange[] = [];
 
   constructor(image: TranslatorImage, pages: BatPages) {
     this.#image = image;
     this.#pages = pages;
+  }
+
+  /** Takes the places that two blocks claim, by their offsets: from now on such blocks are damaged. */
+  refuse(sharedPlaces: readonly FileRange[]): void {
+    this.#sharedPlaces = sharedPlaces;
   }
 
   /** Translates a range as far as the loaded pages go; returns the number of extents, good until the next call of the core. */
@@ -64,7 +72,7 @@ export class Translator {
   only(count: number, end: number): RawExtent | undefined {
     const extent = this.#pages.calls.onlyExtent(count, end);
     if (extent === undefined || extent.kind === Kind.Partial) return undefined;
-    return extent.kind === Kind.Data && this.#blocksOverlapReserved(extent) ? undefined : extent;
+    return extent.kind === Kind.Data && this.#damageOf(extent) !== undefined ? undefined : extent;
   }
 
   /**
@@ -152,28 +160,28 @@ export class Translator {
     if (state !== PayloadState.FullyPresent) return Kind.BitmapState;
     const offset = fileOffset + (page % PAGES_PER_BITMAP) * PAGE_BYTES;
     if (fileOffset < MiB || offset + PAGE_BYTES > source.size) return Kind.BitmapState;
-    if (this.#overlapsReserved(fileOffset, SECTOR_BITMAP_BLOCK_SIZE)) return Kind.BitmapState;
+    if (findOverlap(this.#image.reserved, fileOffset, SECTOR_BITMAP_BLOCK_SIZE)) return Kind.BitmapState;
+    if (findOverlap(this.#sharedPlaces, fileOffset, SECTOR_BITMAP_BLOCK_SIZE)) return Kind.SharedBitmap;
     await this.#pages.loadBitmap(page, offset, options);
     return undefined;
   }
 
-  #overlapsReserved(fileOffset: number, length: number): boolean {
-    return findOverlap(this.#image.reserved, fileOffset, length) !== undefined;
-  }
-
   /**
-   * Whether the payload blocks that hold some data overlap the log or a region. Whole blocks: the part
-   * outside the structure is as doubtful as the part inside.
+   * What is wrong with the payload blocks that hold some data: they overlap the log or a region, or share their place
+   * with another block. Whole blocks: the part outside of such a place is as doubtful as the part inside.
    */
-  #blocksOverlapReserved({ offset, length, fileOffset }: RawExtent): boolean {
+  #damageOf({ offset, length, fileOffset }: RawExtent): number | undefined {
     const { blockSize } = this.#image.geometry;
     const within = offset % blockSize;
-    return this.#overlapsReserved(fileOffset - within, Math.ceil((within + length) / blockSize) * blockSize);
+    const blocks = Math.ceil((within + length) / blockSize) * blockSize;
+    if (findOverlap(this.#image.reserved, fileOffset - within, blocks)) return Kind.OverlapsStructure;
+    if (this.#sharedPlaces.length === 0) return undefined;
+    return findOverlap(this.#sharedPlaces, fileOffset - within, blocks) && Kind.SharedPlace;
   }
 
-  /** Appends data; block by block if some of it overlaps the log or a region, which never happens in a sound image. */
+  /** Appends data; block by block if some of it is damaged, which never happens in a sound image. */
   #pushChecked(extent: RawExtent, out: RawExtent[]): void {
-    if (!this.#blocksOverlapReserved(extent)) {
+    if (this.#damageOf(extent) === undefined) {
       pushRawExtent(out, extent);
       return;
     }
@@ -187,7 +195,7 @@ export class Translator {
         kind: extent.kind,
         fileOffset: extent.fileOffset + (at - extent.offset),
       };
-      pushRawExtent(out, this.#blocksOverlapReserved(part) ? { ...part, kind: Kind.OverlapsStructure } : part);
+      pushRawExtent(out, { ...part, kind: this.#damageOf(part) ?? part.kind });
       at = next;
     }
   }

@@ -180,38 +180,66 @@ describe('payload block entries', () => {
     });
   }
 
-  test('rule 65: two blocks in one place are a warning, and both are read', async () => {
+  test('rule 65: two blocks in one place are damaged: it has the content of one of them at most', async () => {
     const first = BigInt(eight().layout.blockOffset(1)) | 6n;
-    const image = eight({ bat: { 6: first } });
-    const model = modelOf(image);
-    const shared: DiskModel = {
-      size: model.size,
-      expected: (offset, length) => model.expected(Math.floor(offset / MiB) === 6 ? offset - 5 * MiB : offset, length),
-    };
-    await expectWarned(image, 'bat-block-overlap', {}, shared);
+    await expectDamaged(eight({ bat: { 6: first } }), 'bat-block-overlap', [1, 6]);
   });
 
-  test('rule 65: two blocks that share half of their place are a warning', async () => {
+  test('rule 65: two blocks that share half of their place are damaged', async () => {
     const image = buildImage({
       blockSize: 2 * MiB,
       blocks: { 0: { state: STATE.fullyPresent, offset: 8 * MiB }, 2: { state: STATE.fullyPresent, offset: 9 * MiB } },
     });
-    await expectWarned(image, 'bat-block-overlap');
+    await expectDamaged(image, 'bat-block-overlap', [0, 2]);
   });
 
-  test('rule 65: a payload block on a sector bitmap block is a warning', async () => {
-    const image = child();
-    const overlapping = child({ bat: { 1: BigInt(image.layout.bitmapOffset(0)) | 6n } });
-    const model = modelOfChild(overlapping);
-    const bitmap = overlapping.read(overlapping.layout.bitmapOffset(0), MiB);
-    const shared: DiskModel = {
-      size: model.size,
-      expected: (offset, length) =>
-        Math.floor(offset / MiB) === 1
-          ? bitmap.slice(offset - MiB, offset - MiB + length)
-          : model.expected(offset, length),
-    };
-    await expectWarned(overlapping, 'bat-block-overlap', withBase(), shared);
+  test('rule 65: a payload block on a sector bitmap block damages it and the partial blocks of the chunk', async () => {
+    const bitmap = BigInt(child().layout.bitmapOffset(0)) | 6n;
+    const image = child({ bat: { 1: bitmap } });
+    await expectDamaged(image, 'bat-block-overlap', [1, 3], withBase(), modelOfChild(image));
+  });
+
+  test('rule 65: a sector bitmap block that no block needs damages the block whose place it has', async () => {
+    const blocks = { 1: present(21) };
+    const entry = child({ blocks }).layout.batIndexOfBitmap(0);
+    const image = child({ blocks, bat: { [entry]: BigInt(child({ blocks }).layout.blockOffset(1)) | 6n } });
+    const disk = await openVhdx(image.source(), withBase());
+    expect(disk.findings).toMatchObject([
+      { code: 'bat-block-overlap', severity: 'block', facts: { block: 1 } },
+      { code: 'bat-unused-place', severity: 'warning', facts: { batEntry: entry } },
+    ]);
+    await expect(disk.read(MiB, 512)).rejects.toMatchObject({ code: 'bat-block-overlap', facts: { block: 1 } });
+    await expectContent(disk, modelOfChild(image), new Set([1]));
+  });
+
+  for (const state of [STATE.undefined, STATE.unmapped]) {
+    test(`rule 65: a block of state ${state} that keeps the place of another one is a warning, and harms neither`, async () => {
+      const image = eight({ bat: { 6: BigInt(eight().layout.blockOffset(1)) | BigInt(state) } });
+      await expectWarned(image, 'bat-unused-place', {}, zeroAt(modelOf(image), 6));
+    });
+
+    test(`rule 65: a block of state ${state} that keeps a place past the end of the file is a warning`, async () => {
+      const image = eight({ bat: { 6: BigInt(eight().size) | BigInt(state) } });
+      await expectWarned(image, 'bat-unused-place', {}, zeroAt(modelOf(image), 6));
+    });
+
+    test(`rule 65: a block of state ${state} that keeps the place of the log is a warning`, async () => {
+      const image = eight({ bat: { 6: BigInt(eight().layout.log.offset) | BigInt(state) } });
+      await expectWarned(image, 'bat-unused-place', {}, zeroAt(modelOf(image), 6));
+    });
+  }
+
+  test('rule 65: a BAT that opening does not check has no shared places until a check finds them', async () => {
+    const at = 8 * MiB;
+    const blocks = { 0: { state: STATE.fullyPresent, offset: at }, 9: { state: STATE.fullyPresent, offset: at } };
+    const image = buildImage({ virtualSize: 129 * GiB + 64 * GiB, blocks });
+    const disk = await openVhdx(image.source());
+    expect(disk.findings).toEqual([]);
+    await disk.read(9 * MiB, 512);
+    expect((await disk.check()).counts.block).toBe(2);
+    const inDoubt = { code: 'bat-block-overlap', facts: { block: 9 } };
+    await expect(disk.read(9 * MiB, 512)).rejects.toMatchObject(inDoubt);
+    await expectRefused(image, 'bat-block-overlap', { strict: true });
   });
 
   for (const offset of [MiB, 3 * MiB, 1 << 30, 0xffff_ffff_fff0_0000n]) {
