@@ -4,13 +4,13 @@ const UNITS = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB'] as const;
 const SUFFIXES = 'bkmgtpe';
 
 /**
- * Parses a size or an offset as qemu-img takes them: `512`, `4k`, `1.5G`, `0x100000`.
+ * Parses a size or an offset as qemu-img does: `512`, `4k`, `1.5G`, `0x100000`.
  *
- * @throws InvalidArgumentError where it is none, or not a whole number of bytes below 2^53
+ * @throws InvalidArgumentError if it is none, or not a whole number of bytes below 2^53
  */
 export function parseByteSize(text: string): number {
   const parts = /^(?:(0x[0-9a-f]+)|(\d+(?:\.\d+)?))([bkmgtpe]?)$/i.exec(text);
-  if (!parts) throw new InvalidArgumentError('It is not a size: 512, 4k, 1.5G and 0x100000 are some.');
+  if (!parts) throw new InvalidArgumentError('It is not a size, such as 512, 4k, 1.5G or 0x100000.');
   const [, hexadecimal, decimal, suffix = ''] = parts;
   const bytes = Number(hexadecimal ?? decimal) * 1024 ** Math.max(0, SUFFIXES.indexOf(suffix.toLowerCase()));
   if (!Number.isInteger(bytes)) throw new InvalidArgumentError('It is not a whole number of bytes.');

@@ -1,14 +1,15 @@
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import { type BlockCounts, type CheckReport, type CheckStatus, checkVhdx } from '../index.js';
 import { fullSize } from './byte-size.js';
-import { about } from './failure.js';
+import { complain, Failure, failureOf } from './failure.js';
 import { findingsText } from './findings-text.js';
-import { addOpeningOptions, type OpeningFlags, openOptions } from './opening.js';
+import { addImageOptions, type ImageFlags, openOptions, outputOption } from './image-options.js';
+import { failureJson, jsonHead, kebabKeys, writeJson } from './json.js';
 import { withProgress } from './progress.js';
-import { writeJson, writeOut } from './standard-output.js';
-import { columns, displayName, printable } from './text.js';
+import { writeOut } from './standard-output.js';
+import { columns, displayName, printable } from './terminal.js';
 
-interface Flags extends OpeningFlags {
+interface Flags extends ImageFlags {
   readonly output: 'human' | 'json';
 }
 
@@ -21,10 +22,13 @@ const EXIT_CODES: Readonly<Record<CheckStatus, number>> = {
   repairable: 3,
 };
 
+/** Of several images the worst decides, in this order. */
+const WORST_FIRST = [1, 2, 3, 0] as const;
+
 const VERDICTS: Readonly<Record<CheckStatus, string>> = {
   sound: 'sound: no errors were found',
   repairable: 'repairable: all data is there, and something is worth repairing',
-  incomplete: 'incomplete: no data here is lost, but a parent that it needs is not at hand',
+  incomplete: 'incomplete: no data in this file is lost, but a parent that holds the rest is not available',
   corrupt: 'corrupt: some data is lost or in doubt',
   unreadable: 'unreadable: the image does not open',
 };
@@ -35,6 +39,7 @@ const LISTED = 20;
 const EXAMPLES = `
 Reads the metadata, never the payload. Nothing is repaired.
 Exit codes: 0 sound, 1 does not open, 2 corrupt or without a parent that it needs, 3 only leaks or warnings worth repairing.
+Of several images the worst decides: 1, then 2, then 3.
 
   vhdx check disk.vhdx
   vhdx check --output json disk.vhdx | jq '.findings[] | select(.severity == "block")'`;
@@ -42,21 +47,48 @@ Exit codes: 0 sound, 1 does not open, 2 corrupt or without a parent that it need
 /** Defines `vhdx check`. */
 export function define(command: Command): void {
   command
-    .description('Finds everything that is wrong with an image and its parents, with the section of the specification.')
-    .argument('<file>', 'image')
-    .addOption(
-      new Option('--output <format>', 'for people or for programs').choices(['human', 'json']).default('human'),
-    );
-  addOpeningOptions(command, { strict: false }).addHelpText('after', EXAMPLES).action(check);
+    .description('Finds everything that is wrong with images and their parents, with the section of the specification.')
+    .argument('<file...>', 'images')
+    .addOption(outputOption());
+  addImageOptions(command, { strict: false }).addHelpText('after', EXAMPLES).action(check);
 }
 
-async function check(file: string, flags: Flags): Promise<void> {
-  await about(file, async () => {
-    const report = await withProgress('check', (onProgress) => checkVhdx(file, { ...openOptions(flags), onProgress }));
-    process.exitCode = EXIT_CODES[report.status];
-    if (flags.output === 'json') await writeJson(report);
-    else await writeOut(reportText(report, displayName(file)));
-  });
+async function check(files: readonly string[], flags: Flags): Promise<void> {
+  const isJson = flags.output === 'json';
+  const documents: object[] = [];
+  const codes: number[] = [];
+  for (const file of files) {
+    const result = await checkFile(file, flags);
+    if (result instanceof Failure) {
+      complain(result);
+      codes.push(1);
+      documents.push(failureJson(result));
+      continue;
+    }
+    codes.push(EXIT_CODES[result.status]);
+    // Kept, so that a reader who closes the pipe does not change the verdict.
+    process.exitCode = worst(codes);
+    if (isJson) documents.push({ ...jsonHead(), ...reportJson(result, displayName(file)) });
+    else if (!flags.quiet)
+      await writeOut(`${documents.length > 0 ? '\n' : ''}${reportText(result, displayName(file))}`);
+    if (!isJson) documents.push(result);
+  }
+  process.exitCode = worst(codes);
+  if (isJson && !flags.quiet) await writeJson(files.length > 1 ? documents : documents[0]);
+}
+
+function worst(codes: readonly number[]): number {
+  return WORST_FIRST.find((code) => codes.includes(code)) ?? 0;
+}
+
+async function checkFile(file: string, flags: Flags): Promise<CheckReport | Failure> {
+  try {
+    return await withProgress('check', flags, (onProgress) => checkVhdx(file, { ...openOptions(flags), onProgress }));
+  } catch (error) {
+    const failure = failureOf(file, error);
+    if (failure) return failure;
+    throw error;
+  }
 }
 
 function reportText(report: CheckReport, name: string): string {
@@ -87,4 +119,34 @@ function blockRows(blocks: BlockCounts): [string, string][] {
     ['payload blocks:', `${payloadBlocks}${some.length > 0 ? ` (${some.join(', ')})` : ''}`],
     ...(leakedBytes > 0 ? [['leaked space:', fullSize(leakedBytes)] as [string, string]] : []),
   ];
+}
+
+/** A report in the keys of qemu-img, and ours beside them. */
+function reportJson(report: CheckReport, filename: string): object {
+  const { status, name: _, fileSize, findings, counts, unlisted, info, blocks, parent } = report;
+  const corruptions = counts.fatal + counts.block;
+  const leaks = info && blocks ? Math.ceil(blocks.leakedBytes / info.blockSize) : 0;
+  return {
+    filename,
+    format: 'vhdx',
+    'check-errors': 0,
+    ...(corruptions > 0 && { corruptions }),
+    ...(leaks > 0 && { leaks }),
+    ...(blocks && {
+      'total-clusters': blocks.payloadBlocks,
+      'allocated-clusters': blocks.fullyPresent + blocks.partiallyPresent,
+    }),
+    status,
+    'file-size': fileSize,
+    counts,
+    findings: kebabKeys(findings),
+    unlisted,
+    ...(blocks && { blocks: kebabKeys(blocks) }),
+    ...(info && { info: infoJson(info) }),
+    ...(parent && { parent: reportJson(parent, parent.name ?? '') }),
+  };
+}
+
+function infoJson({ parentLocator, ...rest }: NonNullable<CheckReport['info']>): object {
+  return { ...(kebabKeys(rest) as object), ...(parentLocator && { 'parent-locator': parentLocator }) };
 }

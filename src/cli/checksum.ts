@@ -1,15 +1,23 @@
 import { readFile } from 'node:fs/promises';
+import { isatty } from 'node:tty';
 import { type Command, InvalidArgumentError } from 'commander';
+import { Crc32c, type Progress, type RandomAccessSource } from '../index.js';
 import { parseByteSize } from './byte-size.js';
-import { type ChecksumPart, checksumText, combineParts, parsePartLines, partLine } from './checksum-part.js';
+import {
+  type ChecksumPart,
+  checksumLine,
+  checksumText,
+  combineParts,
+  parsePartLines,
+  partLine,
+} from './checksum-lines.js';
 import { about, complain, Failure } from './failure.js';
-import { groupBy } from './group-by.js';
-import { addOpeningOptions, type OpeningFlags, withDisk } from './opening.js';
+import { addImageOptions, type ImageFlags, withAnyDisk } from './image-options.js';
 import { withProgress } from './progress.js';
 import { writeOut } from './standard-output.js';
-import { displayName } from './text.js';
+import { displayName, printable } from './terminal.js';
 
-interface Flags extends OpeningFlags {
+interface Flags extends ImageFlags {
   readonly offset?: number;
   readonly length?: number;
   readonly combine?: true;
@@ -18,16 +26,18 @@ interface Flags extends OpeningFlags {
 
 const EXAMPLES = `
 The CRC-32C of the disk's bytes, which is that of the raw image: object stores show it of what was uploaded, in base64.
+A name with a backslash or a line break is escaped, and its line begins with a backslash, as sha256sum does it.
 With --offset or --length, of a part, in a line that --combine puts together with the others:
 
   vhdx checksum disk.vhdx
   vhdx checksum --check yZRlqg== disk.vhdx
+  vhdx checksum -f raw disk.img
 
   size=$(vhdx info --output json disk.vhdx | jq '."virtual-size"')
   seq 0 $((1<<30)) $((size - 1)) |
     xargs -P 8 -I{} vhdx checksum --offset {} --length 1G disk.vhdx | vhdx checksum --combine
 
-Exit codes: 0, and 1 where something could not be read, is missing, or is not what --check wants.`;
+Exit codes: 0, and 1 if something cannot be read, is missing, or is not what --check wants.`;
 
 /** Defines `vhdx checksum`. */
 export function define(command: Command): void {
@@ -35,10 +45,12 @@ export function define(command: Command): void {
     .description('Computes the CRC-32C of disks. Costs what their data costs: holes are not read.')
     .argument('[file...]', 'images; with --combine, files of lines, or standard input')
     .option('--offset <size>', 'first byte of a part', parseByteSize)
-    .option('--length <size>', 'number of bytes of a part; less where the disk ends before', parseByteSize)
+    .option('--length <size>', 'number of bytes of a part; fewer if the disk ends before', parseByteSize)
     .option('--combine', 'put the checksums of parts together')
     .option('--check <checksum>', 'compare with this one, in hexadecimal or base64', parseChecksum);
-  addOpeningOptions(command).addHelpText('after', EXAMPLES).action(checksum);
+  addImageOptions(command, { formats: ['vhdx', 'raw', 'vpc'] })
+    .addHelpText('after', EXAMPLES)
+    .action(checksum);
 }
 
 /** Eight hexadecimal digits, or the base64 of the same four bytes, as object stores show it. */
@@ -54,7 +66,7 @@ async function checksum(files: readonly string[], flags: Flags): Promise<void> {
   if (flags.check !== undefined && files.length > 1) throw new Failure('checksum: --check takes one image');
   for (const file of files) {
     try {
-      await tell(file, flags);
+      await checksumOf(file, flags);
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
       complain(error); // and on with the next one
@@ -63,33 +75,76 @@ async function checksum(files: readonly string[], flags: Flags): Promise<void> {
   }
 }
 
-async function tell(file: string, flags: Flags): Promise<void> {
+async function checksumOf(file: string, flags: Flags): Promise<void> {
   const name = displayName(file);
-  const part = await withDisk(file, flags, async (disk): Promise<ChecksumPart> => {
-    const { offset = 0, length: wanted = disk.size } = flags;
-    const length = Math.min(wanted, Math.max(0, disk.size - offset));
-    const sum = await withProgress('checksum', (onProgress) => disk.checksum({ offset, length, onProgress }));
-    return { checksum: sum, offset, length, size: disk.size, name };
+  const part = await withAnyDisk(file, flags, async ({ source, vhdx }): Promise<ChecksumPart> => {
+    const { size } = source;
+    const { offset = 0, length: wanted = size } = flags;
+    if (offset > size)
+      throw new Failure(`offset ${offset} is past the end of the disk, which has ${size} bytes`, { file });
+    const length = Math.min(wanted, size - offset);
+    const sum = await withProgress('checksum', flags, (onProgress) =>
+      vhdx ? vhdx.checksum({ offset, length, onProgress }) : sumSource(source, offset, length, onProgress),
+    );
+    return { checksum: sum, offset, length, size, name };
   });
   if (flags.check !== undefined && flags.check !== part.checksum) {
-    throw new Failure(`${name}: the checksum is ${checksumText(part.checksum)}, not ${checksumText(flags.check)}`);
+    const message = `the checksum is ${checksumText(part.checksum)}, not ${checksumText(flags.check)}`;
+    throw new Failure(message, { file });
   }
   const isPart = flags.offset !== undefined || flags.length !== undefined;
-  await writeOut(isPart ? partLine(part) : `${checksumText(part.checksum)}  ${name}\n`);
+  await writeLine(isPart ? partLine(part) : checksumLine(part.checksum, name));
+}
+
+/** Bytes of a raw source that are read while as many are summed. */
+const PIECE = 4 * 1024 * 1024;
+
+/** The CRC-32C of a range of a source that knows no holes. */
+async function sumSource(
+  source: RandomAccessSource,
+  start: number,
+  total: number,
+  onProgress: ((progress: Progress) => void) | undefined,
+): Promise<number> {
+  const crc = await Crc32c.create();
+  let [current, spare] = [new Uint8Array(PIECE), new Uint8Array(PIECE)];
+  const read = async (done: number, buffer: Uint8Array): Promise<Uint8Array> => {
+    const piece = buffer.subarray(0, Math.min(PIECE, total - done));
+    await source.readInto(piece, start + done);
+    return piece;
+  };
+  let next = read(0, current);
+  for (let done = 0; done < total; ) {
+    const piece = await next;
+    done += piece.length;
+    if (done < total) next = read(done, spare);
+    next.catch(() => undefined); // handled when it is awaited
+    crc.update(piece);
+    [current, spare] = [spare, current];
+    onProgress?.({ done, total });
+  }
+  await next;
+  return crc.digest();
 }
 
 async function combine(files: readonly string[]): Promise<void> {
-  const parts: ChecksumPart[] = [];
+  const parts = new Map<string, [ChecksumPart, ...ChecksumPart[]]>();
   for (const file of files.length > 0 ? files : ['-']) {
-    const name = file === '-' ? 'standard input' : file;
-    parts.push(
-      ...parsePartLines(await about(name, () => (file === '-' ? readStandardInput() : readFile(file, 'utf8'))), name),
-    );
+    const from = file === '-' ? 'standard input' : file;
+    const text = await about(from, () => (file === '-' ? readStandardInput() : readFile(file, 'utf8')));
+    for (const part of parsePartLines(text, from)) {
+      const others = parts.get(part.name);
+      if (others) others.push(part);
+      else parts.set(part.name, [part]);
+    }
   }
-  if (parts.length === 0) throw new Failure('checksum: no lines to combine');
-  for (const [name, ofDisk] of groupBy(parts, (part) => part.name)) {
-    await writeOut(`${checksumText(await combineParts(name, ofDisk))}  ${name}\n`);
-  }
+  if (parts.size === 0) throw new Failure('checksum: no lines to combine');
+  for (const [name, ofDisk] of parts) await writeLine(checksumLine(await combineParts(name, ofDisk), name));
+}
+
+/** Writes a line for `--combine` and `sha256sum`, which leave controls as they are; a terminal gets none. */
+function writeLine(line: string): Promise<void> {
+  return writeOut(isatty(1) ? `${printable(line.trimEnd())}\n` : line);
 }
 
 async function readStandardInput(): Promise<string> {

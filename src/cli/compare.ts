@@ -1,81 +1,104 @@
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { compareDisks, isVhdx, openSource, openVhdx, type RandomAccessSource } from '../index.js';
+import { compareDisks, VhdxError } from '../index.js';
 import { fullSize } from './byte-size.js';
-import { about } from './failure.js';
-import { addOpeningOptions, type OpeningFlags, openOptions } from './opening.js';
+import { about, failureOf } from './failure.js';
+import {
+  addImageOptions,
+  formatOption,
+  type ImageFlags,
+  type InputFormat,
+  type OpenedDisk,
+  openDisk,
+} from './image-options.js';
 import { withProgress } from './progress.js';
 import { writeOut } from './standard-output.js';
-import { displayName } from './text.js';
+import { displayName, printable } from './terminal.js';
 
-interface Flags extends OpeningFlags {
+interface Flags extends ImageFlags {
+  readonly secondFormat?: InputFormat;
   readonly sameSize?: true;
 }
 
-interface Side {
-  readonly name: string;
-  readonly source: RandomAccessSource;
-  readonly isRaw: boolean;
+interface Side extends OpenedDisk {
+  readonly file: string;
 }
 
+const FORMATS = ['vhdx', 'raw', 'vpc'] as const;
+
 const EXAMPLES = `
-An image that is not VHDX is taken for a raw one. Where one disk is larger, it must be zero behind the end of the other.
-Exit codes: 0 the same, 1 different, 2 something could not be read.
+Either image may be VHDX, raw, or a fixed VHD, of which the disk is compared and not the footer. An image of another
+format that is recognised is an error; one that is not recognised is read as raw. If one disk is larger, it must be zero
+past the end of the other.
+Exit codes: 0 the same, 1 different, 2 something cannot be read.
 
   vhdx compare disk.vhdx copy.vhdx
-  vhdx compare disk.vhdx disk.img`;
+  vhdx compare disk.vhdx disk.img
+  vhdx compare -F raw disk.vhdx disk.bin`;
 
 /** Defines `vhdx compare`. */
 export function define(command: Command): void {
   command
-    .description('Tells whether two disks hold the same, and where they first differ.')
-    .argument('<a>', 'image, VHDX or raw')
-    .argument('<b>', 'image, VHDX or raw')
+    .description('Compares the contents of two disks, and says where they first differ.')
+    .argument('<a>', 'image')
+    .argument('<b>', 'image')
+    .addOption(formatOption('-F, --second-format <format>', 'format of the second image', FORMATS))
     .option('-s, --same-size', 'disks of different size are different');
-  addOpeningOptions(command).addHelpText('after', EXAMPLES).action(compare);
+  addImageOptions(command, { formats: FORMATS }).addHelpText('after', EXAMPLES).action(compare);
 }
 
 async function compare(fileA: string, fileB: string, flags: Flags): Promise<void> {
   const a = await open(fileA, flags);
   try {
-    const b = await open(fileB, flags);
+    const b = await open(fileB, { ...flags, format: flags.secondFormat });
     try {
-      await tell(a, b, flags);
+      await compareSides(a, b, flags);
     } finally {
-      await b.source.close?.();
+      await b.close();
     }
   } finally {
-    await a.source.close?.();
+    await a.close();
   }
 }
 
-function open(file: string, flags: Flags): Promise<Side> {
-  return about(file, async () => {
-    const name = displayName(file);
-    const isRaw = !(await isVhdx(file));
-    return { name, source: await (isRaw ? openSource(file) : openVhdx(file, openOptions(flags))), isRaw };
-  });
+type SideFlags = Omit<Flags, 'format'> & { readonly format?: InputFormat | undefined };
+
+async function open(file: string, { format, ...flags }: SideFlags): Promise<Side> {
+  return about(file, async () => ({ file, ...(await openDisk(file, { ...flags, ...(format && { format }) }, true)) }));
 }
 
-async function tell(a: Side, b: Side, { sameSize }: Flags): Promise<void> {
+async function compareSides(a: Side, b: Side, flags: Flags): Promise<void> {
   const [larger, smaller] = a.source.size >= b.source.size ? [a, b] : [b, a];
   const sameSizes = larger.source.size === smaller.source.size;
-  const sizes = `${larger.name} has ${fullSize(larger.source.size)}, ${smaller.name} ${fullSize(smaller.source.size)}`;
-  if (sameSize && !sameSizes) {
-    process.exitCode = 1;
-    await writeOut(`Image size mismatch: ${sizes}.\n`);
-    return;
-  }
-  // Which of them it is, only errors about the format say.
-  const offset = await about(`${a.name} or ${b.name}`, () =>
-    withProgress('compare', (onProgress) => compareDisks(a.source, b.source, { onProgress })),
-  );
+  const sizes = `${nameOf(larger)} has ${fullSize(larger.source.size)}, ${nameOf(smaller)} ${fullSize(smaller.source.size)}`;
+  if (flags.sameSize && !sameSizes) return finish(1, `Image size mismatch: ${sizes}.`, flags);
+  const offset = await withProgress('compare', flags, (onProgress) =>
+    compareDisks(a.source, b.source, { onProgress }),
+  ).catch((error: unknown) => {
+    throw failureOfSides([a, b], error);
+  });
   if (offset === undefined) {
-    await writeOut(`Images are identical.${sameSizes ? '' : ` ${sizes}; the rest is zero.`}\n`);
-    return;
+    return finish(0, `Images are identical.${sameSizes ? '' : ` ${sizes}; the rest is zero.`}`, flags);
   }
-  process.exitCode = 1;
-  const raw = [a, b]
-    .filter(({ isRaw }) => isRaw)
-    .map(({ name }) => ` ${name} is not VHDX and was read as a raw image.`);
-  await writeOut(`Content mismatch at offset ${offset}!${raw.join('')}\n`);
+  const guessed = [a, b].filter((side) => side.guessed);
+  const notes = guessed.map((side) => ` ${nameOf(side)} has no known format and was read as raw.`);
+  return finish(1, `Content mismatch at offset ${offset}!${notes.join('')}`, flags);
+}
+
+/** Sets the exit code first, so that a reader who closes the pipe does not change it. */
+async function finish(exitCode: number, text: string, { quiet }: Flags): Promise<void> {
+  process.exitCode = exitCode;
+  if (!quiet) await writeOut(`${text}\n`);
+}
+
+function nameOf({ file }: Side): string {
+  return printable(displayName(file));
+}
+
+/** The failure for an error of one of the two; the library says of which, as far as it has a name. */
+function failureOfSides(sides: readonly Side[], error: unknown): unknown {
+  const isOf = ({ file, source }: Side): boolean =>
+    error instanceof VhdxError && (resolve(file) === (error.path ?? error.file) || source.name === error.file);
+  const file = sides.find(isOf)?.file ?? sides.map(nameOf).join(' or ');
+  return failureOf(file, error) ?? error;
 }

@@ -1,43 +1,89 @@
 import { writeSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
+import { getSystemErrorMap } from 'node:util';
 import { type Hint, VhdxError } from '../index.js';
-import { displayName, printable } from './text.js';
+import { displayName, isUrl, printable } from './terminal.js';
 
-/** Something that went wrong, told in one line: `FILE: what is wrong (where)`. */
-export class Failure extends Error {
-  override readonly name = 'Failure';
+/** Details of a {@link Failure}. */
+interface FailureDetails {
+  /** The file that it is about, as the user named it. */
+  readonly file?: string | undefined;
+  /** Further lines: what was tried, and what the user may do. */
+  readonly lines?: readonly string[] | undefined;
+  readonly cause?: unknown;
 }
 
-/** Whoever read standard output has gone. */
+/** An error that the command reports: `FILE: what is wrong (where)`, and for some a few further lines. */
+export class Failure extends Error {
+  override readonly name = 'Failure';
+  /** The file that it is about, as it is shown. */
+  readonly file: string | undefined;
+  /** What is wrong, without the file. */
+  readonly reason: string;
+  /** Further lines: what was tried, and what the user may do. */
+  readonly lines: readonly string[];
+
+  constructor(reason: string, { file, lines = [], cause }: FailureDetails = {}) {
+    const shown = file === undefined ? undefined : displayName(file);
+    super(shown === undefined ? reason : `${shown}: ${reason}`, cause === undefined ? {} : { cause });
+    this.file = shown;
+    this.reason = reason;
+    this.lines = lines;
+  }
+}
+
+/** The reader of standard output has closed it. */
 export class BrokenPipe extends Error {
   override readonly name = 'BrokenPipe';
 }
 
-const EXIT_CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
+const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
-/** Somebody pressed Ctrl-C, or asked the command to end in another way. */
+/** The user, or the system, asked the command to end. */
 export class Interruption extends Error {
   override readonly name = 'Interruption';
-  /** 128 and the number of the signal, as shells have it. */
+  /** 128 and the number of the signal, as in shells. */
   readonly exitCode: number;
 
-  constructor(signal: keyof typeof EXIT_CODES) {
+  constructor(signal: keyof typeof SIGNALS) {
     super(`interrupted by ${signal}`);
-    this.exitCode = EXIT_CODES[signal];
+    this.exitCode = SIGNALS[signal];
   }
 }
 
-/** Does some work that concerns a file, so that what goes wrong in it is told of that file. */
+/**
+ * Does work that must clean up before the command ends: the first Ctrl-C aborts it through the signal, with an
+ * {@link Interruption} as the reason, and a second one ends the command at once.
+ */
+export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const controller = new AbortController();
+  const names = Object.keys(SIGNALS) as (keyof typeof SIGNALS)[];
+  const listeners = names.map((name) => [name, () => controller.abort(new Interruption(name))] as const);
+  for (const [name, listener] of listeners) process.once(name, listener);
+  try {
+    return await work(controller.signal);
+  } finally {
+    for (const [name, listener] of listeners) process.off(name, listener);
+  }
+}
+
+/** Does work that concerns a file; an error of it becomes a {@link Failure} about that file, or about its parent. */
 export async function about<T>(file: string, work: () => T | Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    if (!(error instanceof VhdxError || error instanceof RangeError || isSystemError(error))) throw error;
-    throw new Failure(textOf(file, error), { cause: error });
+    throw failureOf(file, error) ?? error;
   }
 }
 
-/** What this command calls the ways on that an error of the library names. */
+/** The failure for an error about a file; undefined for an error that is a fault of the program, or a failure already. */
+export function failureOf(file: string, error: unknown): Failure | undefined {
+  if (error instanceof VhdxError) return fromLibrary(file, error);
+  if (isSystemError(error)) return new Failure(systemReason(error), { file, cause: error });
+  return error instanceof RangeError ? new Failure(error.message, { file, cause: error }) : undefined;
+}
+
+/** What the hints of the library are called in the command. */
 const ADVICE: Readonly<Record<Hint, string>> = {
   parent: 'name its file or its folder with --parent',
   'follow-parents': "--follow-parents opens files outside the image's folder",
@@ -45,52 +91,56 @@ const ADVICE: Readonly<Record<Hint, string>> = {
   salvage: '--salvage reads what the structures still say, which may be stale or wrong',
 };
 
-/** An error that concerns a file, as text: the file, or the member of its chain that is at fault, and what is wrong. */
-export function textOf(file: string, error: Error): string {
-  return `${displayName(culprit(file, error))}: ${reasonOf(error)}`;
-}
-
-/** What an error says, without the name of a file, in this command's words. */
-export function reasonOf(error: Error): string {
-  if (isSystemError(error)) return systemReason(error);
-  if (!(error instanceof VhdxError)) return error.message;
+function fromLibrary(file: string, error: VhdxError): Failure {
   const { reason, attempts = [], hints = [] } = error;
   const tried = attempts.length === 1 ? ` (${attempts[0]})` : '';
-  const list = attempts.length > 1 ? attempts.map((line) => `\n${line}`).join('') : '';
-  return `${reason}${tried}${hints.map((hint) => `; ${ADVICE[hint]}`).join('')}${list}`;
+  const sentence = `${reason}${tried}${hints.map((hint) => `; ${ADVICE[hint]}`).join('')}`;
+  const lines = attempts.length > 1 ? attempts : [];
+  const member = error.path ?? error.file;
+  return new Failure(sentence, {
+    file: member === undefined || (!error.depth && isSame(file, member)) ? file : member,
+    lines,
+    cause: error,
+  });
 }
 
-/** The file that an error is about, as the user named it, or as the member of a chain is called. */
-function culprit(file: string, error: Error): string {
-  if (!(error instanceof VhdxError) || error.file === undefined) return file;
-  const named = error.path ?? error.file;
-  return !error.depth && [resolve(file), displayName(file)].includes(named) ? file : named;
+/** Whether the library's name or path of a file is that of the file which the user named. */
+function isSame(file: string, member: string): boolean {
+  if (isUrl(file)) return displayName(file) === member;
+  return resolve(file) === resolve(member) || basename(file) === member;
 }
 
-/** Writes to standard error: `vhdx: what is wrong`, and further lines indented. */
+/** Writes an error to standard error: `vhdx: what is wrong`, and its further lines. */
 export function complain(what: unknown): void {
-  const text = what instanceof Error ? what.message : String(what);
-  // Not split by a regular expression: one that skips blanks before a line feed is quadratic.
-  const lines = text.split('\n').map((line) => printable(line.trim()));
-  writeIfHeard(2, `vhdx: ${lines.filter((line) => line !== '').join('\n  ')}\n`);
+  writeIfRead(2, `vhdx: ${what instanceof Failure ? failureText(what) : printable(textOf(what))}\n`);
 }
 
-/** Writes some lines to standard output (1) or standard error (2), where somebody reads them. */
-export function writeIfHeard(descriptor: 1 | 2, text: string): void {
+function failureText({ file, reason, lines }: Failure): string {
+  // Apart, so that a long path does not cut the reason off.
+  const parts = [...(file === undefined ? [] : [file]), reason].map(printable);
+  return [parts.join(': '), ...lines.map(printable)].join('\n  ');
+}
+
+function textOf(what: unknown): string {
+  return (what instanceof Error ? what.message : String(what)).trim().replaceAll('\n', ' ');
+}
+
+/** Writes text to standard output (1) or standard error (2), unless its reader has closed it. */
+export function writeIfRead(descriptor: 1 | 2, text: string): void {
   try {
     writeSync(descriptor, text);
   } catch {
-    // Nobody does.
+    // It is closed.
   }
 }
 
 /** An error of the operating system. */
-export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+export function isSystemError(error: unknown): error is NodeJS.ErrnoException & { readonly code: string } {
   return error instanceof Error && 'code' in error && /^E[A-Z0-9]+$/.test(String(error.code));
 }
 
-/** What the operating system says, without the names of its constants and functions. */
-export function systemReason({ message }: NodeJS.ErrnoException): string {
-  const [reason = ''] = message.replace(/^[A-Z0-9]+: /, '').split(', ', 1);
-  return reason;
+/** What an error of the operating system means, in the system's own words. */
+export function systemReason({ errno, code, message }: NodeJS.ErrnoException): string {
+  const known = errno === undefined ? undefined : getSystemErrorMap().get(errno);
+  return known?.[1] ?? code ?? message;
 }

@@ -1,16 +1,17 @@
 import type { Finding, RuleCode, Severity } from '../index.js';
 import { hex } from './byte-size.js';
-import { groupBy } from './group-by.js';
-import { printable } from './text.js';
+import { printable } from './terminal.js';
 
 const TITLES: Readonly<Record<Severity, string>> = {
   fatal: 'Fatal: the image cannot be read',
   block: 'Damaged: only reads that touch these places fail',
-  warning: 'Warnings: odd, and harmless to what is read',
-  info: 'Worth knowing',
+  warning: 'Warnings: against the specification, and harmless to what is read',
+  info: 'Information',
 };
 
 const SEVERITIES = ['fatal', 'block', 'warning', 'info'] as const;
+
+type Unlisted = Readonly<Partial<Record<RuleCode, number>>>;
 
 /**
  * Findings for people, the worst first, those of one rule together: what it means for the data, the section of the
@@ -21,15 +22,22 @@ const SEVERITIES = ['fatal', 'block', 'warning', 'info'] as const;
  */
 export function findingsText(findings: readonly Finding[], listed: number, unlisted: Unlisted = {}): string {
   const parts = SEVERITIES.map((severity) => {
-    const graded = findings.filter((finding) => finding.severity === severity);
-    const rules = [...groupBy(graded, ({ code }) => code).values()];
+    const rules = byCode(findings.filter((finding) => finding.severity === severity));
     if (rules.length === 0) return '';
     return `${TITLES[severity]}\n${rules.map((rule) => ruleText(rule, listed, unlisted)).join('')}`;
   });
   return parts.filter((part) => part !== '').join('\n');
 }
 
-type Unlisted = Readonly<Partial<Record<RuleCode, number>>>;
+function byCode(findings: readonly Finding[]): [Finding, ...Finding[]][] {
+  const groups = new Map<RuleCode, [Finding, ...Finding[]]>();
+  for (const finding of findings) {
+    const group = groups.get(finding.code);
+    if (group) group.push(finding);
+    else groups.set(finding.code, [finding]);
+  }
+  return [...groups.values()];
+}
 
 function ruleText(found: readonly [Finding, ...Finding[]], listed: number, unlisted: Unlisted): string {
   const [{ code, meaning, spec }] = found;

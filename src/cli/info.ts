@@ -1,19 +1,22 @@
 import { statSync } from 'node:fs';
-import { type Command, Option } from 'commander';
-import { openVhdx, type VhdxDisk, VhdxError } from '../index.js';
-import { about, reasonOf } from './failure.js';
-import { describeForPeople, describeForPrograms, type ImageFacts } from './info-text.js';
-import { addOpeningOptions, chainOf, type OpeningFlags, openOptions } from './opening.js';
-import { writeJson, writeOut } from './standard-output.js';
-import { isUrl } from './text.js';
+import type { Command } from 'commander';
+import { openSource, type VhdxDisk, VhdxError } from '../index.js';
+import { type PartitionTable, readPartitionTable } from '../volumes/index.js';
+import { complain, Failure, failureOf } from './failure.js';
+import { addImageOptions, chainOf, type ImageFlags, type OpenedDisk, openDisk, outputOption } from './image-options.js';
+import { type ImageFacts, imageJson, imageText } from './info-output.js';
+import { failureJson, writeJson } from './json.js';
+import { writeOut } from './standard-output.js';
+import { isUrl } from './terminal.js';
 
-interface Flags extends OpeningFlags {
+interface Flags extends ImageFlags {
   readonly output: 'human' | 'json';
   readonly backingChain?: true;
 }
 
 const EXAMPLES = `
-Exit codes: 0, and 1 where the image does not open.
+JSON has qemu-img's keys and, under format-specific.data, ours. Several files, or a chain, are an array.
+Exit codes: 0, and 1 if an image does not open.
 
   vhdx info disk.vhdx
   vhdx info --backing-chain checkpoint.avhdx
@@ -23,59 +26,109 @@ Exit codes: 0, and 1 where the image does not open.
 /** Defines `vhdx info`. */
 export function define(command: Command): void {
   command
-    .description('Tells what an image is: its size and type, who made it, whether it was closed cleanly, its parent.')
-    .argument('<file>', 'image')
-    .addOption(
-      new Option('--output <format>', 'for people or for programs').choices(['human', 'json']).default('human'),
-    )
-    .option('--backing-chain', 'tell of the parents too');
-  addOpeningOptions(command).addHelpText('after', EXAMPLES).action(info);
+    .description('Shows what images are: size and type, creator, whether closed cleanly, parent, partitions.')
+    .argument('<file...>', 'images')
+    .addOption(outputOption())
+    .option('--backing-chain', 'show the parents too');
+  addImageOptions(command, { formats: ['vhdx', 'raw', 'vpc'] })
+    .addHelpText('after', EXAMPLES)
+    .action(info);
 }
 
-async function info(file: string, flags: Flags): Promise<void> {
-  await about(file, async () => {
+/** What is shown of one member of a chain: its facts, or why there are none. */
+type Shown = ImageFacts | Failure;
+
+async function info(files: readonly string[], flags: Flags): Promise<void> {
+  const shown: Shown[] = [];
+  for (const file of files) {
+    for (const member of await factsOf(file, flags)) {
+      shown.push(member);
+      if (!(member instanceof Failure)) continue;
+      complain(member);
+      process.exitCode = 1;
+    }
+  }
+  if (flags.output === 'human') {
+    const texts = shown.flatMap((member) => (member instanceof Failure ? [] : [imageText(member)]));
+    return writeOut(texts.join('\n'));
+  }
+  const all = shown.map((member) => (member instanceof Failure ? failureJson(member) : imageJson(member)));
+  await writeJson(flags.backingChain || files.length > 1 ? all : all[0]);
+}
+
+/** The facts of an image, and with `--backing-chain` those of its parents. */
+async function factsOf(file: string, flags: Flags): Promise<Shown[]> {
+  try {
     const { disk, withoutParent } = await open(file, flags);
     try {
-      const members = flags.backingChain ? chainOf(disk) : [disk];
-      const facts = members.map((member, depth) => factsOf(member, depth === 0 ? file : undefined, withoutParent));
-      if (flags.output === 'human') {
-        await writeOut(facts.map(describeForPeople).join('\n'));
-      } else {
-        const all = facts.map(describeForPrograms);
-        await writeJson(flags.backingChain ? all : all[0]);
+      if (!disk.vhdx) return [await factsOfOther(file, disk)];
+      const members = flags.backingChain ? chainOf(disk.vhdx) : [disk.vhdx];
+      const facts: Shown[] = [];
+      for (const [depth, member] of members.entries()) {
+        facts.push(await factsOfDisk(member, depth === 0 ? file : undefined, depth === 0 ? withoutParent : undefined));
       }
+      return facts;
     } finally {
       await disk.close();
     }
-  });
+  } catch (error) {
+    const failure = error instanceof Failure ? error : failureOf(file, error);
+    if (failure) return [failure];
+    throw error;
+  }
 }
 
-/** Opens an image; alone where its parent is what makes trouble, because the image itself has much to tell. */
-async function open(file: string, flags: Flags): Promise<{ disk: VhdxDisk; withoutParent?: VhdxError }> {
-  const options = openOptions(flags);
+/** Opens an image; alone if its parent is the reason why it does not open, because much can be shown of it all the same. */
+async function open(file: string, flags: Flags): Promise<{ disk: OpenedDisk; withoutParent?: VhdxError }> {
   try {
-    return { disk: await openVhdx(file, options) };
+    return { disk: await openDisk(file, flags) };
   } catch (error) {
-    if (!(error instanceof VhdxError) || options.parent === false) throw error;
-    const disk = await openVhdx(file, { ...options, parent: false }).catch(() => undefined);
-    if (disk?.type === 'differencing') return { disk, withoutParent: error };
+    if (!(error instanceof VhdxError) || flags.parent === false) throw error;
+    const disk = await openDisk(file, { ...flags, parent: false }).catch(() => undefined);
+    if (disk?.vhdx?.type === 'differencing') return { disk, withoutParent: error };
     await disk?.close();
     throw error;
   }
 }
 
-function factsOf(disk: VhdxDisk, file: string | undefined, withoutParent: VhdxError | undefined): ImageFacts {
+async function factsOfDisk(
+  disk: VhdxDisk,
+  file: string | undefined,
+  withoutParent: VhdxError | undefined,
+): Promise<ImageFacts> {
   const filename = file ?? disk.path ?? disk.name ?? '';
   return {
     disk,
     filename,
-    allocated: isUrl(filename) ? undefined : allocatedBytes(filename),
-    withoutParent: withoutParent && reasonOf(withoutParent),
+    format: 'vhdx',
+    size: disk.size,
+    fileSize: disk.info.fileSize,
+    ...allocation(filename),
+    partitions: await partitionsOf(disk),
+    ...(withoutParent && { withoutParent: failureOf(filename, withoutParent) as Failure }),
   };
 }
 
+async function factsOfOther(file: string, { format, source }: OpenedDisk): Promise<ImageFacts> {
+  const whole = await openSource(file);
+  const fileSize = whole.size;
+  await whole.close?.();
+  const partitions = await partitionsOf(source);
+  return { filename: file, format, size: source.size, fileSize, ...allocation(file), partitions };
+}
+
+/** The partition table; the reason if it cannot be read, because the other facts are known all the same. */
+async function partitionsOf(source: Parameters<typeof readPartitionTable>[0]): Promise<PartitionTable | VhdxError> {
+  try {
+    return await readPartitionTable(source);
+  } catch (error) {
+    if (error instanceof VhdxError) return error;
+    throw error;
+  }
+}
+
 /** Bytes that a file takes on its disk. */
-function allocatedBytes(path: string): number | undefined {
-  const stats = statSync(path, { throwIfNoEntry: false });
-  return stats?.isFile() ? stats.blocks * 512 : undefined;
+function allocation(path: string): { readonly allocated?: number } {
+  const stats = isUrl(path) ? undefined : statSync(path, { throwIfNoEntry: false });
+  return stats?.isFile() ? { allocated: stats.blocks * 512 } : {};
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
-import { BrokenPipe, complain, Interruption, writeIfHeard } from './failure.js';
+import { BrokenPipe, complain, Failure, Interruption, writeIfRead } from './failure.js';
+import { failureJson, packageVersion, writeJson } from './json.js';
 
 /** What a file of a subcommand exports. */
 interface Subcommand {
@@ -10,20 +10,20 @@ interface Subcommand {
 
 interface Entry {
   readonly summary: string;
-  /** Exit code where the command could not do its work. */
+  /** Exit code if the command could not do its work. */
   readonly failed: number;
-  /** Only the subcommand that is asked for is loaded: starting is most of what `info` costs. */
+  /** Only the subcommand that is used is loaded: starting is most of what `info` costs. */
   readonly load: () => Promise<Subcommand>;
 }
 
 const SUBCOMMANDS: Readonly<Record<string, Entry>> = {
-  info: { summary: 'tell what an image is', failed: 1, load: () => import('./info.js') },
-  check: { summary: 'find everything that is wrong with an image', failed: 1, load: () => import('./check.js') },
+  info: { summary: 'show what images are', failed: 1, load: () => import('./info.js') },
+  check: { summary: 'find everything that is wrong with images', failed: 1, load: () => import('./check.js') },
   map: { summary: 'list where the bytes of the disk are', failed: 1, load: () => import('./map.js') },
   convert: { summary: 'write the disk to a raw file, a VHD or a pipe', failed: 1, load: () => import('./convert.js') },
-  read: { summary: 'write some bytes of the disk to standard output', failed: 1, load: () => import('./read.js') },
+  read: { summary: 'write bytes of the disk to standard output', failed: 1, load: () => import('./read.js') },
   checksum: { summary: 'compute the CRC-32C of disks', failed: 1, load: () => import('./checksum.js') },
-  compare: { summary: 'tell whether two disks hold the same', failed: 2, load: () => import('./compare.js') },
+  compare: { summary: 'compare the contents of two disks', failed: 2, load: () => import('./compare.js') },
 };
 
 const ABOUT = `
@@ -33,11 +33,6 @@ Sizes and offsets take the suffixes k, M, G, T, P and E, and may be given in hex
   vhdx info disk.vhdx
   vhdx convert -O raw disk.vhdx disk.img
   vhdx COMMAND --help`;
-
-function version(): string {
-  const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
-  return typeof manifest === 'object' && manifest && 'version' in manifest ? String(manifest.version) : 'unknown';
-}
 
 async function run(args: readonly string[]): Promise<number> {
   const [first, second] = args;
@@ -49,13 +44,13 @@ async function run(args: readonly string[]): Promise<number> {
     .addHelpText('after', ABOUT)
     .exitOverride()
     .configureOutput({
-      writeOut: (text) => writeIfHeard(1, text),
-      writeErr: (text) => writeIfHeard(2, text),
-      outputError: (text) => complain(text.replace(/^error: /, '').replace(/\s+/g, ' ')),
+      writeOut: (text) => writeIfRead(1, text),
+      writeErr: (text) => writeIfRead(2, text),
+      outputError: (text) => complain(text.replace(/^error: /, '')),
     })
     .configureHelp({ helpWidth: 100 });
   program.on('option:version', () => {
-    writeIfHeard(1, `${version()}\n`);
+    writeIfRead(1, `${packageVersion()}\n`);
     throw new CommanderError(0, 'commander.version', '');
   });
   for (const [name, { summary, load }] of Object.entries(SUBCOMMANDS)) {
@@ -66,14 +61,22 @@ async function run(args: readonly string[]): Promise<number> {
     await program.parseAsync(args, { from: 'user' });
     return Number(process.exitCode ?? 0);
   } catch (error) {
-    return exitCodeOf(error, SUBCOMMANDS[asked ?? '']?.failed ?? 1);
+    const code = exitCodeOf(error, SUBCOMMANDS[asked ?? '']?.failed ?? 1);
+    const command = program.commands.find((candidate) => candidate.name() === asked);
+    if (error instanceof Failure && command?.opts()['output'] === 'json')
+      await writeJson(failureJson(error)).catch(() => undefined);
+    return code;
   }
 }
 
+/** Exit code if the reader of a pipe has closed it before everything was written: 128 and the number of SIGPIPE. */
+const PIPE_CLOSED = 141;
+
 function exitCodeOf(error: unknown, failed: number): number {
-  if (error instanceof BrokenPipe) return Number(process.exitCode ?? 0); // whoever read wanted no more
+  // A verdict that was reached stays one; what was only to be written is not complete.
+  if (error instanceof BrokenPipe) return Number(process.exitCode ?? PIPE_CLOSED);
   if (error instanceof Interruption) return error.exitCode;
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : failed; // it has told its own story
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : failed; // it has printed its own message
   complain(error);
   return failed;
 }

@@ -2,31 +2,48 @@ import { isatty } from 'node:tty';
 import type { Progress } from '../index.js';
 
 /** Milliseconds before a bar appears: short work shows none. */
-const PATIENCE = 500;
+const DELAY = 500;
+/** Milliseconds between two reports to what is not a terminal. */
+const INTERVAL = 2000;
+
+/** The options that choose how much is shown. */
+export interface ProgressFlags {
+  /** Show no progress and no notes. */
+  readonly quiet?: true;
+  /** Show progress even if standard error is not a terminal. */
+  readonly progress?: true;
+}
 
 /**
- * Does some work that tells how far it has come, and shows that as a bar on standard error where that is a terminal.
- * Elsewhere the work is not asked to tell.
+ * Does work that reports its progress, and shows it as a bar on standard error if that is a terminal or `-p` asks for
+ * it. Otherwise the work is not asked to report.
  */
 export async function withProgress<T>(
   label: string,
+  { quiet, progress }: ProgressFlags,
   work: (onProgress: ((progress: Progress) => void) | undefined) => Promise<T>,
 ): Promise<T> {
-  if (!isatty(2)) return work(undefined);
+  if (quiet || !(progress || isatty(2))) return work(undefined);
   const { default: cliProgress } = await import('cli-progress');
-  const format = `${label} [{bar}] {percentage}% | {eta_formatted} left`;
-  const bar = new cliProgress.SingleBar({ format, linewrap: true, clearOnComplete: true, stream: process.stderr });
-  let patient = true;
+  const bar = new cliProgress.SingleBar({
+    format: `${label} [{bar}] {percentage}% | {eta_formatted} left`,
+    linewrap: true,
+    clearOnComplete: true,
+    stream: process.stderr,
+    noTTYOutput: progress === true,
+    notTTYSchedule: INTERVAL,
+  });
+  let isWaiting = true;
   let last: Progress | undefined;
   const show = ({ done, total }: Progress): void => (bar.isActive ? bar.update(done) : bar.start(total, done));
-  // By the clock and not by what is told: work that stands still is what people wonder about.
+  // By a timer and not by the reports: the user waits most for work that reports nothing.
   const timer = setTimeout(() => {
-    patient = false;
+    isWaiting = false;
     if (last) show(last);
-  }, PATIENCE);
-  const onProgress = (progress: Progress): void => {
-    last = progress;
-    if (!patient) show(progress);
+  }, DELAY);
+  const onProgress = (now: Progress): void => {
+    last = now;
+    if (!isWaiting) show(now);
   };
   try {
     return await work(onProgress);

@@ -1,5 +1,4 @@
 import { hasVhdxSignature } from '../format/file-identifier.js';
-import { recogniseFormat } from '../format/foreign-file.js';
 import { parseFixedVhdFooter, VHD_FOOTER_SIZE } from '../format/vhd-footer.js';
 import { openSource, type SourceOptions, type VhdxInput } from '../io/open.js';
 
@@ -33,6 +32,7 @@ export async function detectFormat(input: VhdxInput, options: SourceOptions = {}
     await source.readInto(start, 0, options);
     if (hasVhdxSignature(start)) return { format: 'vhdx', description: 'a VHDX image' };
     await source.readInto(end, source.size - end.length, options);
+    const { recogniseFormat } = await import('../format/foreign-file.js'); // most files are VHDX
     const found = recogniseFormat(start, end);
     const diskSize = found?.format === 'vpc' ? parseFixedVhdFooter(end, source.size) : undefined;
     return found && { ...found, ...(diskSize !== undefined && { diskSize }) };

@@ -1,13 +1,16 @@
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { chmod, link, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { chmod, chown, link, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 import { pattern } from '../support/block-content.js';
 import { buildImage } from '../support/build-image.js';
-import { expectFailure, saved, vhdx } from '../support/command.js';
+import { expectFailure, saved, startVhdx, vhdx } from '../support/command.js';
 import { modelOf } from '../support/disk-model.js';
-import { KiB, MiB } from '../support/encode-primitives.js';
+import { KiB, MiB, TiB } from '../support/encode-primitives.js';
 import { BASE_DATA_WRITE_GUID, locatorEntries } from '../support/image-spec.js';
+import { serveUntil } from '../support/slow-server.js';
 import { needs, sample, tempDir, tool } from '../support/tools.js';
 
 const qemuImg = tool('qemu-img');
@@ -88,6 +91,71 @@ describe('vhdx convert', () => {
     expect((await readdir(folder)).sort()).toEqual(['disk.vhdx', 'link.img', 'secret.img']);
   });
 
+  test('keeps the mode of what it replaces, whatever the umask is, and its owner if it may', async () => {
+    const folder = await tempDir();
+    const path = await saved(plain, join(folder, 'disk.vhdx'));
+    const out = join(folder, 'disk.img');
+    await writeFile(out, 'old');
+    const isRoot = process.getuid?.() === 0;
+    if (isRoot) await chown(out, 12345, 54321);
+    await chmod(out, 0o4666); // after that, because it takes bits away
+    expect(await vhdx('convert', path, out)).toMatchObject({ status: 0, stderr: '' });
+    const { mode, uid, gid } = await stat(out);
+    expect(mode & 0o7777).toBe(0o4666);
+    if (isRoot) expect({ uid, gid }).toEqual({ uid: 12345, gid: 54321 });
+  });
+
+  test('chooses the format by the ending of the name, and says so', async () => {
+    const folder = await tempDir();
+    const path = await saved(plain, join(folder, 'disk.vhdx'));
+    const out = join(folder, 'disk.VHD');
+    const { status, stderr } = await vhdx('convert', path, out);
+    expect({ status, stderr }).toEqual({
+      status: 0,
+      stderr: `vhdx: ${out}: writing a fixed VHD, as the ending says; -O raw writes raw\n`,
+    });
+    const bytes = await readFile(out);
+    expect(bytes.subarray(-512, -504).toString()).toBe('conectix');
+    expect(await vhdx('convert', '-q', path, out)).toMatchObject({ status: 0, stderr: '' });
+    expect(await vhdx('convert', '-O', 'vpc', path, `${out}2`)).toMatchObject({ status: 0, stderr: '' });
+    expectSameBytes(await readFile(`${out}2`), bytes);
+    expect(await vhdx('convert', '-O', 'raw', path, out)).toMatchObject({ status: 0, stderr: '' });
+    expectSameBytes(await readFile(out), plainBytes);
+    for (const ending of ['qcow2', 'vmdk', 'VHDX', 'avhdx', 'vdi', 'gz']) {
+      const other = join(folder, `disk.${ending}.${ending}`);
+      expectFailure(await vhdx('convert', path, other), 1, `vhdx: ${other}: .${ending} is the ending of a format that`);
+    }
+    expect((await readdir(folder)).sort()).toEqual(['disk.VHD', 'disk.VHD2', 'disk.vhdx']);
+  });
+
+  test('refuses a VHD of more than 2,040 GiB and leaves what was there', async () => {
+    const folder = await tempDir();
+    const path = await saved(buildImage({ virtualSize: 3 * TiB, blocks: {} }), join(folder, 'disk.vhdx'));
+    const out = join(folder, 'disk.img');
+    await writeFile(out, 'old');
+    expectFailure(await vhdx('convert', '-O', 'vpc', path, out), 1, `vhdx: ${path}: `, 'at most 2040 GiB');
+    expect(await readFile(out, 'utf8')).toBe('old');
+    expect((await readdir(folder)).sort()).toEqual(['disk.img', 'disk.vhdx']);
+  });
+
+  test('takes the words of qemu-img', async () => {
+    const folder = await tempDir();
+    const path = await saved(plain, join(folder, 'disk.vhdx'));
+    const out = join(folder, 'disk.img');
+    const words = ['-f', 'vhdx', '-O', 'raw', '-q', '-U'];
+    expect(await vhdx('convert', ...words, path, out)).toMatchObject({ status: 0, stdout: '', stderr: '' });
+    expectSameBytes(await readFile(out), plainBytes);
+  });
+
+  test('shows progress in a pipe if -p asks for it', async () => {
+    const blocks = Object.fromEntries(Array.from({ length: 32 }, (_, i) => [i, { state: 6, data: pattern(i) }]));
+    const image = buildImage({ virtualSize: 32 * MiB, blocks });
+    const url = await serveUntil(image, image.layout.blockOffset(20));
+    const child = startVhdx('convert', '-p', url, join(await tempDir(), 'disk.img'));
+    const [shown] = await once(child.stderr as Readable, 'data');
+    expect(String(shown)).toMatch(/convert \[=+-+\] \d+% \| .* left/);
+  });
+
   test('does not write over the image or a parent of it, under whatever name', async () => {
     const folder = await tempDir();
     const base = await saved(buildImage(), join(folder, 'base.vhdx'));
@@ -98,17 +166,14 @@ describe('vhdx convert', () => {
     await link(base, join(folder, 'other-name.img'));
     await symlink(child, join(folder, 'link.img'));
     for (const out of [child, base, join(folder, 'other-name.img'), join(folder, 'link.img')]) {
-      expectFailure(await vhdx('convert', child, out), 1, `vhdx: ${out}: is the image that is being read`);
+      expectFailure(await vhdx('convert', '-O', 'raw', child, out), 1, `vhdx: ${out}: is the image that is being read`);
     }
     expectSameBytes(await readFile(base), before);
   });
 
-  test('refuses to begin where another one is at work, and where it cannot write', async () => {
+  test('refuses to begin where it cannot write', async () => {
     const folder = await tempDir();
     const path = await saved(plain, join(folder, 'disk.vhdx'));
-    await writeFile(join(folder, 'out.img.partial'), 'half');
-    expectFailure(await vhdx('convert', path, join(folder, 'out.img')), 1, 'out.img.partial: is there already');
-    expect(await readFile(join(folder, 'out.img.partial'), 'utf8')).toBe('half');
     expectFailure(await vhdx('convert', path, folder), 1, `vhdx: ${folder}: is a folder`);
     const nowhere = join(folder, 'no/out.img');
     expectFailure(await vhdx('convert', path, nowhere), 1, `vhdx: ${nowhere}: no such file or directory`);

@@ -136,12 +136,12 @@ describe('vhdx info', () => {
     const alone = await saved(image, join(folder, 'alone/child.avhdx'));
     const { status, stdout } = await vhdx('info', alone);
     expect(status).toBe(0);
-    expect(stdout).toMatch(/^parent: +not at hand: Parent Locator: .*base\.vhdx/m);
+    expect(stdout).toMatch(/^parent: +not available: Parent Locator: .*base\.vhdx/m);
     expect(stdout).toContain(BASE_DATA_WRITE_GUID);
     const facts = await infoJson(alone);
     expect(facts).not.toHaveProperty('full-backing-filename');
     expect(facts['format-specific'].data['parent-error']).toContain('was not found');
-    expect((await vhdx('info', '--no-parent', child)).stdout).toMatch(/^parent: +not looked for$/m);
+    expect((await vhdx('info', '--no-parent', child)).stdout).toMatch(/^parent: +not opened$/m);
     const named = await infoJson('--parent', join(folder, 'base.vhdx'), alone);
     expect(named['full-backing-filename']).toBe(join(folder, 'base.vhdx'));
     expectFailure(await vhdx('read', '--offset', '3M', '--length', '512', alone), 1, 'was not found', '--parent');

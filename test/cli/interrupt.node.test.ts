@@ -1,6 +1,5 @@
-import { existsSync } from 'node:fs';
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { pattern } from '../support/block-content.js';
@@ -8,7 +7,7 @@ import { buildImage } from '../support/build-image.js';
 import { commandLine, ending, expectFailure, saved, startVhdx, vhdx } from '../support/command.js';
 import { MiB } from '../support/encode-primitives.js';
 import { serveUntil } from '../support/slow-server.js';
-import { needs, tempDir, tool } from '../support/tools.js';
+import { needs, run, tempDir, tool } from '../support/tools.js';
 
 // Any Python does; this one is looked for anyway.
 const python = tool('pyvhdi');
@@ -16,9 +15,14 @@ const python = tool('pyvhdi');
 const blocks = Object.fromEntries(Array.from({ length: 32 }, (_, i) => [i, { state: 6, data: pattern(i) }]));
 const image = buildImage({ virtualSize: 32 * MiB, blocks });
 
-/** Waits until a partial file holds something. */
-async function written(path: string): Promise<void> {
-  while (!existsSync(path) || (await stat(path)).blocks === 0) await setTimeout(20);
+/** Waits until the partial file of an output holds something, and gives its path. */
+async function partialOf(out: string): Promise<string> {
+  for (;;) {
+    const names = await readdir(dirname(out));
+    const name = names.find((other) => other.startsWith(`${basename(out)}.`) && other.endsWith('.partial'));
+    if (name !== undefined && (await stat(join(dirname(out), name))).blocks > 0) return join(dirname(out), name);
+    await setTimeout(20);
+  }
 }
 
 describe.each([
@@ -33,7 +37,7 @@ describe.each([
     const url = await serveUntil(image, image.layout.blockOffset(20));
     const child = startVhdx('convert', url, out);
     const ended = ending(child);
-    await written(`${out}.partial`);
+    await partialOf(out);
     expect(await readFile(out, 'utf8')).toBe('what was there');
     // Not child.kill: behind that, Deno does not tell the exit code.
     process.kill(child.pid as number, signal);
@@ -43,17 +47,84 @@ describe.each([
   });
 });
 
-test('what a killed conversion leaves does not look whole, and no other one writes into it', async () => {
-  const folder = await tempDir();
-  const out = join(folder, 'disk.img');
-  const child = startVhdx('convert', await serveUntil(image, image.layout.blockOffset(20)), out);
-  const ended = ending(child);
-  await written(`${out}.partial`);
-  child.kill('SIGKILL');
-  await ended;
-  expect(await readdir(folder)).toEqual(['disk.img.partial']);
-  const path = await saved(image, join(folder, 'disk.vhdx'));
-  expectFailure(await vhdx('convert', path, out), 1, `vhdx: ${out}.partial: is there already`);
+describe('a file that is half written', () => {
+  test('is not touched while its writer is at work, unless --force is given', async () => {
+    const folder = await tempDir();
+    const out = join(folder, 'disk.img');
+    startVhdx('convert', await serveUntil(image, image.layout.blockOffset(20)), out);
+    const partial = await partialOf(out);
+    const path = await saved(image, join(folder, 'disk.vhdx'));
+    expectFailure(await vhdx('convert', path, out), 1, `vhdx: ${partial}: is being written by process`, '--force');
+    expect(await readdir(folder)).toContain(basename(partial));
+    expect(await vhdx('convert', '--force', path, out)).toMatchObject({ status: 0, stderr: '' });
+    expect((await readdir(folder)).sort()).toEqual(['disk.img', 'disk.vhdx']);
+  });
+
+  test('is removed by the next conversion when its writer was killed', async () => {
+    const folder = await tempDir();
+    const out = join(folder, 'disk.img');
+    const child = startVhdx('convert', await serveUntil(image, image.layout.blockOffset(20)), out);
+    const ended = ending(child);
+    const partial = await partialOf(out);
+    child.kill('SIGKILL');
+    await ended;
+    expect(await readdir(folder)).toEqual([basename(partial)]);
+    const path = await saved(image, join(folder, 'disk.vhdx'));
+    expect(await vhdx('convert', path, out)).toMatchObject({ status: 0, stderr: '' });
+    expect((await readdir(folder)).sort()).toEqual(['disk.img', 'disk.vhdx']);
+  });
+
+  test('of a writer on another machine is left alone', async () => {
+    const folder = await tempDir();
+    const path = await saved(image, join(folder, 'disk.vhdx'));
+    const partial = join(folder, 'disk.img.0badcafe-1.partial');
+    await writeFile(partial, 'half');
+    const failed = await vhdx('convert', path, join(folder, 'disk.img'));
+    expectFailure(failed, 1, `vhdx: ${partial}: is being written by process 1 of another machine`);
+    expect(await readFile(partial, 'utf8')).toBe('half');
+    expect(await vhdx('convert', path, join(folder, 'disk'))).toMatchObject({ status: 0, stderr: '' });
+  });
+});
+
+describe('a named pipe', () => {
+  const pipeIn = async (folder: string): Promise<string> => {
+    const pipe = join(folder, 'pipe');
+    expect(await run('mkfifo', [pipe])).toMatchObject({ status: 0 });
+    return pipe;
+  };
+
+  test('without a reader does not keep the command from ending at the first Ctrl-C', async () => {
+    const folder = await tempDir();
+    const path = await saved(image, join(folder, 'disk.vhdx'));
+    const child = startVhdx('convert', path, await pipeIn(folder));
+    const closed = new Promise((resolve) => {
+      child.once('close', (code, signal) => resolve(signal ?? code));
+    });
+    await setTimeout(1500); // it waits for a reader by now
+    process.kill(child.pid as number, 'SIGINT');
+    expect(await closed).toBe('SIGINT');
+  });
+
+  test('takes the whole disk', async () => {
+    const folder = await tempDir();
+    const path = await saved(image, join(folder, 'disk.vhdx'));
+    const pipe = await pipeIn(folder);
+    const child = startVhdx('convert', path, pipe);
+    const ended = ending(child);
+    await setTimeout(300);
+    const { stdout } = await run('sh', ['-c', `cat "${pipe}" | wc -c`]);
+    expect(Number(stdout)).toBe(32 * MiB);
+    expect(await ended).toEqual({ status: 0, stderr: '' });
+  });
+
+  test('whose reader leaves is not success', async () => {
+    const folder = await tempDir();
+    const path = await saved(image, join(folder, 'disk.vhdx'));
+    const pipe = await pipeIn(folder);
+    const ended = ending(startVhdx('convert', path, pipe));
+    expect(await run('sh', ['-c', `head -c 100 "${pipe}" | wc -c`])).toMatchObject({ stdout: '100\n' });
+    expect(await ended).toEqual({ status: 141, stderr: '' });
+  });
 });
 
 /** Runs a command on a terminal, interrupts it when it shows how much time is left, and prints its exit code and all it showed. */

@@ -46,7 +46,10 @@ describe('vhdx read', () => {
   test('refuses what leaves the disk, and gives no part of it', async () => {
     const path = await save();
     expectFailure(await vhdx('read', '--offset', '5M', '--length', '1M', path), 1, `vhdx: ${path}: `, `${size} bytes`);
-    expectFailure(await vhdx('read', '--offset', '1T', path), 1, `${size} bytes`);
+    const past = await vhdx('read', '--offset', '1T', path);
+    expectFailure(past, 1, `offset ${2 ** 40} is past the end of the disk, which has ${size} bytes`);
+    expect(past.stderr).not.toMatch(/ -\d/);
+    expect(await vhdx('read', '--offset', String(size), path)).toMatchObject({ status: 0, stdout: '', stderr: '' });
   });
 });
 
@@ -76,7 +79,7 @@ describe('vhdx checksum', () => {
     expect(stdout).toBe(`${sum(MiB, 2 * MiB)}  ${MiB}+${2 * MiB}/${size}  ${path}\n`);
     const last = await vhdx('checksum', '--offset', '4M', '--length', '4M', path);
     expect(last.stdout).toBe(`${sum(4 * MiB, size - 4 * MiB)}  ${4 * MiB}+${size - 4 * MiB}/${size}  ${path}\n`);
-    expectFailure(await vhdx('checksum', '--offset', '1T', path), 1, 'not inside');
+    expectFailure(await vhdx('checksum', '--offset', '1T', path), 1, 'past the end of the disk');
   });
 
   test('puts parts together, from standard input and from files, in any order', async () => {
@@ -131,6 +134,69 @@ describe('vhdx checksum', () => {
   });
 });
 
+describe('names in lines of checksums', () => {
+  test('are escaped as sha256sum does it, and cannot forge a line', async () => {
+    const folder = await tempDir();
+    const name = 'disk\n00000000  other\\.vhdx';
+    await saved(image, join(folder, name));
+    const sums = (...args: string[]) => vhdxWith({ cwd: folder }, 'checksum', ...args, name);
+    const escaped = 'disk\\n00000000  other\\\\.vhdx';
+    expect(await sums()).toMatchObject({ status: 0, stdout: `\\${sum(0, size)}  ${escaped}\n` });
+    const parts = [await sums('--length', '2M'), await sums('--offset', '2M')].map(({ stdout }) => stdout).join('');
+    expect(parts.split('\n')).toHaveLength(3);
+    expect(await vhdxWith({ input: parts }, 'checksum', '--combine')).toMatchObject({
+      status: 0,
+      stdout: `\\${sum(0, size)}  ${escaped}\n`,
+    });
+  });
+
+  test('are those of sha256sum', async () => {
+    const folder = await tempDir();
+    for (const name of ['plain', 'a\\b', 'line\nbreak', 'carriage\rreturn', 'tab\tand \u001b[1m']) {
+      await saved(image, join(folder, name));
+      const theirs = await run('sha256sum', [name], { cwd: folder });
+      const ours = await vhdxWith({ cwd: folder }, 'checksum', name);
+      const withoutSum = (text: string) => text.replace(/[0-9a-f]{8,}/, '');
+      expect(withoutSum(ours.stdout)).toBe(withoutSum(theirs.stdout));
+    }
+  });
+});
+
+describe('raw images and fixed VHDs', () => {
+  const raw = model.expected(0, size);
+
+  test('are read and summed with -f raw, and by their disk with -f vpc', async () => {
+    const folder = await tempDir();
+    const [disk, flat, vhd] = [join(folder, 'disk.vhdx'), join(folder, 'disk.img'), join(folder, 'disk.vhd')];
+    await saved(image, disk);
+    await writeFile(flat, raw);
+    expect(await vhdx('convert', '-O', 'vpc', disk, vhd)).toMatchObject({ status: 0 });
+    const whole = sum(0, size);
+    expect((await vhdx('checksum', '-f', 'raw', flat)).stdout).toBe(`${whole}  ${flat}\n`);
+    const part = await vhdx('checksum', '-f', 'raw', '--offset', '1M', '--length', '3M', flat);
+    expect(part.stdout).toBe(`${sum(MiB, 3 * MiB)}  ${MiB}+${3 * MiB}/${size}  ${flat}\n`);
+    for (const format of [['-f', 'vpc'], ['-f', 'vhd'], []]) {
+      const { bytes } = await vhdx('read', ...format, '--length', String(size), vhd);
+      expect(Buffer.compare(bytes, raw)).toBe(0);
+      const padded = new Uint8Array(6 * MiB);
+      padded.set(raw);
+      expect((await vhdx('checksum', ...format, vhd)).stdout).toBe(`${hexSum(crc32cReference(padded))}  ${vhd}\n`);
+    }
+    const footer = await vhdx('read', '-f', 'raw', '--offset', '6M', '--length', '8', vhd);
+    expect(footer.stdout).toBe('conectix');
+    expectFailure(await vhdx('read', '-f', 'vpc', flat), 1, 'not a fixed VHD');
+    expectFailure(await vhdx('checksum', flat), 1, 'not a VHDX file');
+    expectFailure(await vhdx('read', '-f', 'vhdx', vhd), 1, 'a VHD image (fixed)');
+  });
+
+  test('whose header or footer is damaged are read with -f raw only', async () => {
+    const path = await save();
+    await writeFile(path, new Uint8Array(4096), { flag: 'r+' });
+    expectFailure(await vhdx('read', '--length', '1', path), 1, 'not a VHDX file');
+    expect(await vhdx('read', '-f', 'raw', '--length', '1', path)).toMatchObject({ status: 0, stdout: '\0' });
+  });
+});
+
 describe('vhdx compare', () => {
   const other = (byte: number) =>
     buildImage({
@@ -171,12 +237,12 @@ describe('vhdx compare', () => {
     const [a, b, text] = [join(folder, 'a.vhdx'), join(folder, 'b.vhdx'), join(folder, 'text')];
     await saved(image, a);
     await saved(other(1), b);
-    await writeFile(text, 'no image');
+    await writeFile(text, 'not an image');
     const where = `Content mismatch at offset ${2 * MiB + 777}!\n`;
     expect(await vhdx('compare', a, b)).toMatchObject({ status: 1, stdout: where, stderr: '' });
     const { status, stdout } = await vhdx('compare', a, text);
     expect(status).toBe(1);
-    expect(stdout).toContain('is not VHDX and was read as a raw image');
+    expect(stdout).toContain('has no known format and was read as raw');
   });
 
   test('takes a longer disk for the same where the rest is zero, unless it is told not to', async () => {
@@ -193,6 +259,50 @@ describe('vhdx compare', () => {
     await writeFile(b, Buffer.concat([model.expected(0, size), new Uint8Array(MiB).fill(1, MiB - 1)]));
     const longer = await vhdx('compare', b, a);
     expect(longer).toMatchObject({ status: 1, stdout: expect.stringContaining(`at offset ${size + MiB - 1}!`) });
+  });
+
+  test('compares a fixed VHD by its disk', async () => {
+    const folder = await tempDir();
+    const [a, vhd] = [join(folder, 'a.vhdx'), join(folder, 'a.vhd')];
+    await saved(image, a);
+    expect(await vhdx('convert', '-O', 'vpc', a, vhd)).toMatchObject({ status: 0 });
+    for (const sides of [
+      [a, vhd],
+      [vhd, a],
+      ['-F', 'vpc', a, vhd],
+      ['-f', 'vhd', '-F', 'vhdx', vhd, a],
+    ]) {
+      const { status, stdout } = await vhdx('compare', ...sides);
+      expect({ status, stdout }).toEqual({ status: 0, stdout: expect.stringMatching(/^Images are identical\./) });
+    }
+    const footer = await vhdx('compare', '-F', 'raw', a, vhd);
+    expect(footer).toMatchObject({ status: 1, stdout: expect.stringContaining(`at offset ${6 * MiB}!`) });
+  });
+
+  test('says nothing with -q, and still tells by its exit code', async () => {
+    const folder = await tempDir();
+    const [a, b] = [join(folder, 'a.vhdx'), join(folder, 'b.vhdx')];
+    await saved(image, a);
+    await saved(other(1), b);
+    expect(await vhdx('compare', '-q', a, b)).toMatchObject({ status: 1, stdout: '', stderr: '' });
+    expect(await vhdx('compare', '-q', a, a)).toMatchObject({ status: 0, stdout: '', stderr: '' });
+  });
+
+  needs(qemuImg).test('exits with 2 for a format that is recognised and cannot be read', async () => {
+    const folder = await tempDir();
+    const a = await saved(image, join(folder, 'a.vhdx'));
+    for (const [format, option, says] of [
+      ['qcow2', 'cluster_size=65536', 'a qcow2 image'],
+      ['vmdk', 'subformat=monolithicSparse', 'a VMDK image'],
+      ['vdi', 'static=off', 'a VDI image'],
+      ['vpc', 'subformat=dynamic', 'a VHD image (dynamic or differencing)'],
+    ] as const) {
+      const b = join(folder, `b.${format}`);
+      expect(await qemuImg.run(['create', '-f', format, '-o', option, b, '16M'])).toMatchObject({ status: 0 });
+      expectFailure(await vhdx('compare', a, b), 2, `vhdx: ${b}: `, says);
+      expectFailure(await vhdx('compare', b, a), 2, `vhdx: ${b}: `, says);
+      expect(await vhdx('compare', '-F', 'raw', a, b)).toMatchObject({ status: 1, stderr: '' });
+    }
   });
 
   test('exits with 2 where one of them cannot be read', async () => {

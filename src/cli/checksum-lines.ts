@@ -16,30 +16,49 @@ export function checksumText(checksum: number): string {
   return checksum.toString(16).padStart(8, '0');
 }
 
+/** The line of a disk: `HEX  NAME`. */
+export function checksumLine(checksum: number, name: string): string {
+  return namedLine(checksumText(checksum), name);
+}
+
 /** The line of a part: `HEX  OFFSET+LENGTH/SIZE  NAME`. */
 export function partLine({ checksum, offset, length, size, name }: ChecksumPart): string {
-  return `${checksumText(checksum)}  ${offset}+${length}/${size}  ${name}\n`;
+  return namedLine(`${checksumText(checksum)}  ${offset}+${length}/${size}`, name);
+}
+
+const ESCAPES: Readonly<Record<string, string>> = { '\\': '\\\\', '\n': '\\n', '\r': '\\r' };
+const UNESCAPED: Readonly<Record<string, string>> = { '\\\\': '\\', '\\n': '\n', '\\r': '\r' };
+
+/**
+ * The border to lines of checksums, by the convention of `sha256sum`: a name with a backslash or a line break has them
+ * escaped, and its line begins with a backslash. So no name can forge a line.
+ */
+function namedLine(start: string, name: string): string {
+  const escaped = name.replaceAll(/[\\\n\r]/g, (char) => ESCAPES[char] ?? char);
+  return `${escaped === name ? '' : '\\'}${start}  ${escaped}\n`;
 }
 
 /** Reads lines of parts. Empty lines are left out. */
 export function parsePartLines(text: string, from: string): ChecksumPart[] {
   const lines = text.split(/\r?\n/).filter((line) => line.trim() !== '');
   return lines.map((line) => {
-    const [, checksum, offset, length, size, name] = /^([0-9a-f]{8}) {2}(\d+)\+(\d+)\/(\d+) {2}(.+)$/i.exec(line) ?? [];
+    const parts = /^(\\?)([0-9a-f]{8}) {2}(\d+)\+(\d+)\/(\d+) {2}(.+)$/i.exec(line);
+    const [, backslash, checksum, offset, length, size, name] = parts ?? [];
     if (checksum === undefined || name === undefined) {
-      throw new Failure(`${from}: not a line of checksum --offset or --length: ${JSON.stringify(line.slice(0, 100))}`);
+      const shown = JSON.stringify(line.slice(0, 100));
+      throw new Failure(`not a line of checksum --offset or --length: ${shown}`, { file: from });
     }
     return {
       checksum: Number.parseInt(checksum, 16),
       offset: Number(offset),
       length: Number(length),
       size: Number(size),
-      name,
+      name: backslash === '' ? name : name.replaceAll(/\\[\\nr]/g, (pair) => UNESCAPED[pair] ?? pair),
     };
   });
 }
 
-/** Puts the parts of one disk together, in whatever order they come. Throws a {@link Failure} where they do not fill it exactly. */
+/** Puts the parts of one disk together, in any order. Throws a {@link Failure} if they do not fill it exactly. */
 export async function combineParts(name: string, parts: readonly [ChecksumPart, ...ChecksumPart[]]): Promise<number> {
   const [{ size }] = parts;
   const ordered = [...parts].sort((a, b) => a.offset - b.offset || a.length - b.length);
@@ -48,24 +67,26 @@ export async function combineParts(name: string, parts: readonly [ChecksumPart, 
   let before: ChecksumPart | undefined;
   for (const part of ordered) {
     if (part.size !== size)
-      throw new Failure(`${name}: parts of disks of different size, ${size} and ${part.size} bytes`);
+      throw new Failure(`parts of disks of different size, ${size} and ${part.size} bytes`, { file: name });
     if (part.length === 0 || (before && isSame(before, part))) continue;
     if (part.offset > end) throw gap(name, end, part.offset);
-    if (part.offset < end) throw new Failure(`${name}: parts overlap or differ at ${part.offset}`);
+    if (part.offset < end) throw new Failure(`parts overlap or differ at ${part.offset}`, { file: name });
     checksum = await crc32cCombine(checksum, part.checksum, part.length);
     end += part.length;
     before = part;
   }
   if (end !== size)
-    throw end < size ? gap(name, end, size) : new Failure(`${name}: parts reach ${end}, the disk has ${size} bytes`);
+    throw end < size
+      ? gap(name, end, size)
+      : new Failure(`parts reach ${end}, the disk has ${size} bytes`, { file: name });
   return checksum;
 }
 
-/** A part that was summed twice, as a batch does that tries again. */
+/** Whether a part is the same again, as in a batch that was retried. */
 function isSame(a: ChecksumPart, b: ChecksumPart): boolean {
   return a.offset === b.offset && a.length === b.length && a.checksum === b.checksum;
 }
 
 function gap(name: string, from: number, to: number): Failure {
-  return new Failure(`${name}: the part from ${from} to ${to} is missing`);
+  return new Failure(`the part from ${from} to ${to} is missing`, { file: name });
 }

@@ -1,0 +1,164 @@
+import { type Command, Option } from 'commander';
+import {
+  detectFormat,
+  type OpenOptions,
+  openSource,
+  openVhdx,
+  type RandomAccessSource,
+  slice,
+  type VhdxDisk,
+} from '../index.js';
+import { about, Failure } from './failure.js';
+import type { ProgressFlags } from './progress.js';
+
+/** A format that the command reads; `vpc` is a fixed VHD. */
+export type InputFormat = 'vhdx' | 'vpc' | 'raw';
+
+/** What the options that all subcommands share were given as. */
+export interface ImageFlags extends ProgressFlags {
+  readonly format?: InputFormat;
+  /** Files and folders named with `--parent`; `false` for `--no-parent`. */
+  readonly parent?: readonly string[] | false;
+  readonly followParents?: true;
+  readonly ignoreParentMismatch?: true;
+  /** `false` for `--no-replay`. */
+  readonly replay?: boolean;
+  readonly strict?: true;
+}
+
+/** What a subcommand accepts. */
+interface Accepted {
+  /** The formats of its images; VHDX alone if it is not given. */
+  readonly formats?: readonly InputFormat[];
+  /** Whether it has `--strict`, which is not for commands that look for faults. */
+  readonly strict?: boolean;
+}
+
+/** Parses a format: `vhd` and `vpc` are the same word. */
+function parseFormat(text: string): string {
+  return text === 'vhd' ? 'vpc' : text;
+}
+
+/** An option that takes a format. */
+export function formatOption(flags: string, description: string, formats: readonly string[]): Option {
+  const choices = formats.includes('vpc') ? [...formats, 'vhd'] : formats;
+  const option = new Option(flags, description).choices([...choices]);
+  const parseChoice = option.parseArg;
+  return option.argParser((text: string) => parseFormat(String(parseChoice?.(text, undefined) ?? text)));
+}
+
+/** The option that chooses the form of the output. */
+export function outputOption(): Option {
+  return new Option('--output <form>', 'for people or for programs').choices(['human', 'json']).default('human');
+}
+
+/** Adds the options that all subcommands share: how images are opened, and how much is shown. */
+export function addImageOptions(command: Command, { formats = ['vhdx'], strict = true }: Accepted = {}): Command {
+  const collect = (file: string, before: unknown) => [...(Array.isArray(before) ? before : []), file];
+  command
+    .addOption(formatOption('-f, --format <format>', 'format of the image, instead of detecting it', formats))
+    .option(
+      '--parent <path>',
+      'file or folder with parents of a differencing image, for its whole chain; may be repeated',
+      collect,
+    )
+    .option('--follow-parents', "open parents outside the image's folder too, if the image names them")
+    .option('--ignore-parent-mismatch', 'read a parent that changed after the child was made; may give garbage')
+    .option('--no-parent', 'open a differencing image alone')
+    .option('--no-replay', 'refuse a dirty image instead of replaying its log in memory');
+  if (strict) command.option('--strict', 'refuse an image that breaks any rule');
+  return command
+    .option('-q, --quiet', 'show no progress and no notes')
+    .option('-p, --progress', 'show progress even if standard error is not a terminal')
+    .option('-U, --force-share', 'accepted for scripts of qemu-img: images are opened for reading and never locked');
+}
+
+/** The options of the library. */
+export function openOptions(flags: ImageFlags): OpenOptions {
+  const { parent, followParents, ignoreParentMismatch, replay, strict } = flags;
+  return {
+    parent,
+    followParents: followParents ? 'anywhere' : 'folder',
+    ignoreParentMismatch,
+    replay: replay === false ? 'refuse' : 'memory',
+    strict,
+  };
+}
+
+/** Opens a VHDX image, does something with it and closes it. Errors become failures about the file. */
+export function withDisk<T>(file: string, flags: ImageFlags, work: (disk: VhdxDisk) => Promise<T>): Promise<T> {
+  return about(file, async () => {
+    const disk = await openVhdx(file, openOptions(flags));
+    try {
+      return await work(disk);
+    } finally {
+      await disk.close();
+    }
+  });
+}
+
+/** A disk to read, of any format that the command knows. */
+export interface OpenedDisk {
+  readonly format: InputFormat;
+  readonly source: RandomAccessSource;
+  /** The disk of a VHDX image. */
+  readonly vhdx?: VhdxDisk;
+  /** Whether the format was guessed, because nothing in the file says what it is. */
+  readonly guessed: boolean;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens a disk by the format that was asked for, or by the one that the file has. A file of a format that is recognised
+ * and cannot be read is a failure; one that is not recognised is read as raw only if `guessRaw` says so.
+ */
+export async function openDisk(file: string, flags: ImageFlags, guessRaw = false): Promise<OpenedDisk> {
+  const { format } = flags;
+  if (format === 'vhdx') return openAs(file, format, flags);
+  if (format === 'raw') return openAs(file, format, flags);
+  const detected = await detectFormat(file);
+  if (format === 'vpc' || detected?.format === 'vpc') {
+    const { diskSize } = detected ?? {};
+    if (diskSize !== undefined) return openAs(file, 'vpc', flags, diskSize);
+    throw new Failure(
+      detected?.format === 'vpc'
+        ? `this is ${detected.description}, which cannot be read here: only fixed VHDs with a valid footer can`
+        : 'not a fixed VHD: its footer is missing or not valid',
+      { file },
+    );
+  }
+  if (!guessRaw || detected?.format === 'vhdx') return openAs(file, 'vhdx', flags);
+  if (detected !== undefined && detected.format !== 'raw') {
+    throw new Failure(`this is ${detected.description}; -f raw reads its bytes as they are`, { file });
+  }
+  return { ...(await openAs(file, 'raw', flags)), guessed: true };
+}
+
+async function openAs(file: string, format: InputFormat, flags: ImageFlags, diskSize = 0): Promise<OpenedDisk> {
+  if (format === 'vhdx') {
+    const vhdx = await openVhdx(file, openOptions(flags));
+    return { format, source: vhdx, vhdx, guessed: false, close: () => vhdx.close() };
+  }
+  const source = await openSource(file);
+  const close = async () => source.close?.();
+  return { format, source: format === 'vpc' ? slice(source, 0, diskSize) : source, guessed: false, close };
+}
+
+/** Opens a disk as {@link openDisk} does, does something with it and closes it. Errors become failures about the file. */
+export function withAnyDisk<T>(file: string, flags: ImageFlags, work: (disk: OpenedDisk) => Promise<T>): Promise<T> {
+  return about(file, async () => {
+    const disk = await openDisk(file, flags);
+    try {
+      return await work(disk);
+    } finally {
+      await disk.close();
+    }
+  });
+}
+
+/** The members of a chain, from the disk itself down to its base. */
+export function chainOf(disk: VhdxDisk): VhdxDisk[] {
+  const members: VhdxDisk[] = [];
+  for (let member: VhdxDisk | undefined = disk; member; member = member.parent) members.push(member);
+  return members;
+}
