@@ -31,6 +31,7 @@ const programs = {
   'mkfs.ext4': { package: 'e2fsprogs', names: ['mkfs.ext4', '/usr/sbin/mkfs.ext4'] },
   // Files and no programs: the firmware that an emulated PC starts with.
   seabios: { package: 'seabios', names: ['/usr/share/seabios/bios.bin'], isFile: true },
+  flock: { package: 'util-linux', names: ['flock'] },
   bunzip2: { package: 'bzip2', names: ['bunzip2'] },
   firefox: {
     package: 'firefox-esr',
@@ -54,6 +55,7 @@ export const testPrograms = [
   'vhdiinfo',
   'pyvhdi',
   'bunzip2',
+  'flock',
   'mkfs.ext4',
   'seabios',
 ];

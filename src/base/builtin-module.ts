@@ -1,6 +1,7 @@
 /** The modules that are asked for, by name. */
 interface NodeModules {
   fs: typeof import('node:fs');
+  os: typeof import('node:os');
   path: typeof import('node:path');
   url: typeof import('node:url');
 }

@@ -1,0 +1,86 @@
+import { builtinModule } from '../base/builtin-module.js';
+import { call, type FileSystem } from './descriptor-file.js';
+import { systemCode } from './system-error.js';
+
+/** A process that holds a lock, as its lock file names it. */
+export interface LockOwner {
+  /** Name of the machine. */
+  readonly host: string;
+  /** Linux: what tells apart two machines of one name; empty if it has none. */
+  readonly machine: string;
+  /** Linux: this run of the machine. */
+  readonly boot: string;
+  /** Linux: what the process id belongs to; containers have their own. */
+  readonly namespace: string;
+  /** Process id. */
+  readonly pid: number;
+  /** Linux: when the process began, in ticks since the machine did; tells it from a later process of the same id. */
+  readonly ticks: string;
+  /** When the lock was made, for people. */
+  readonly since: string;
+  /** Unique to this lock. */
+  readonly token: string;
+}
+
+/** This process as the owner of a new lock. */
+export async function thisOwner(fs: FileSystem): Promise<LockOwner> {
+  const { pid } = process;
+  return {
+    ...(await thisMachine(fs)),
+    pid,
+    ticks: await ticksOf(fs, pid),
+    since: new Date().toISOString(),
+    token: crypto.randomUUID(),
+  };
+}
+
+async function thisMachine(fs: FileSystem) {
+  const [machine, boot, namespace] = await Promise.all([
+    textOf(fs, '/etc/machine-id'),
+    textOf(fs, '/proc/sys/kernel/random/boot_id'),
+    call<string>((done) => fs.readlink('/proc/self/ns/pid', done)).catch(() => ''),
+  ]);
+  return { host: builtinModule('os')?.hostname() ?? '', machine, boot, namespace };
+}
+
+/** The owner that the text of a lock file names; undefined if it is malformed. */
+export function parseOwner(text: string): LockOwner | undefined {
+  try {
+    const { host, machine, boot, namespace, pid, ticks, since, token } = JSON.parse(text);
+    const texts = [host, machine, boot, namespace, ticks, since, token];
+    if (!texts.every((value) => typeof value === 'string') || !Number.isSafeInteger(pid) || pid <= 0) return undefined;
+    if (!/^[\w-]{1,64}$/.test(token)) return undefined; // it becomes part of a file name
+    return { host, machine, boot, namespace, pid, ticks, since, token };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether the process is certain not to run any more: it was of this machine, and is not there, or is another one. */
+export async function isGone(fs: FileSystem, owner: LockOwner): Promise<boolean> {
+  const here = await thisMachine(fs);
+  if (owner.host !== here.host || owner.machine !== here.machine) return false;
+  // Without an id two machines of one name cannot be told apart, so that another boot may be another machine.
+  if (owner.boot !== here.boot) return here.machine !== '';
+  if (owner.namespace !== here.namespace) return false;
+  try {
+    process.kill(owner.pid, 0);
+  } catch (cause) {
+    return systemCode(cause) === 'ESRCH';
+  }
+  return owner.ticks !== '' && owner.ticks !== (await ticksOf(fs, owner.pid));
+}
+
+/** When a process began, as Linux counts: field 22 of proc_pid_stat(5). The name before may have spaces and brackets. */
+async function ticksOf(fs: FileSystem, pid: number): Promise<string> {
+  const stat = await textOf(fs, `/proc/${pid}/stat`);
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+}
+
+/** The text of a small file without the line end; empty if it cannot be read. */
+function textOf(fs: FileSystem, path: string): Promise<string> {
+  return call<string>((done) => fs.readFile(path, 'utf8', done)).then(
+    (text) => text.trim(),
+    () => '',
+  );
+}
