@@ -93,7 +93,7 @@ export function checkBytes(bytes: unknown): void {
  */
 export function rangeOf(size: number, { offset = 0, length }: RangeOptions): { offset: number; length: number } {
   if (offset > size) throw new RangeError(`offset ${offset} is past the end, which is at ${size}`);
-  const bytes = length ?? size - offset;
+  const bytes = length === undefined ? size - offset : length;
   checkRange(size, offset, bytes);
   return { offset, length: bytes };
 }

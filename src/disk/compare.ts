@@ -18,13 +18,16 @@ interface Segment {
  * Finds the first byte in which two disks differ; undefined if there is none. Each of them is a disk or any other source,
  * such as a raw image; holes are not read of a source that has `extents`. Past the end of the shorter one there are zeros.
  *
- * @throws VhdxError as reading them does, with the name of the one that failed as `file`
+ * @throws TypeError when one is no source; VhdxError as reading them does, with the name of the one that failed as `file`
  */
 export async function compareDisks(
   a: RandomAccessSource,
   b: RandomAccessSource,
   options: { readonly signal?: AbortSignal | undefined } & ProgressOptions = {},
 ): Promise<number | undefined> {
+  for (const source of [a, b]) {
+    if (typeof source?.readInto !== 'function') throw new TypeError('what is compared must be a disk or a source');
+  }
   const core = await loadCore();
   const { signal, onProgress } = options;
   const size = core.buffers.bufferBytes;

@@ -1,6 +1,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 
-import { rangeOf } from '../base/byte-range.js';
+import { checkRange, rangeOf } from '../base/byte-range.js';
 import type { ProgressOptions, RangeOptions } from '../base/options.js';
 import type { Core } from '../core/instance.js';
 import { type DiskInfo, type DiskType, describe } from '../image/info.js';
@@ -91,8 +91,8 @@ export class VhdxDisk implements RandomAccessSource {
    *   damaged block, `parent-missing` where it lies in a parent that is not at hand, `closed` after {@link close}
    */
   async read(offset: number, length: number, options?: ReadOptions): Promise<Uint8Array<ArrayBuffer>> {
-    const range = rangeOf(this.size, { offset, length });
-    const bytes = new Uint8Array(range.length);
+    checkRange(this.size, offset, length);
+    const bytes = new Uint8Array(length);
     await this.member.readInto(bytes, offset, options);
     return bytes;
   }

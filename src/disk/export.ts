@@ -29,10 +29,11 @@ const GRANULE = 32 * 1024;
 /**
  * Length in bytes of what a disk becomes.
  *
- * @throws RangeError for a format that is none of {@link ExportFormat}; VhdxError as {@link exportDisk} for a disk that a
+ * @throws TypeError when it is no disk; RangeError for a format that is none of {@link ExportFormat}; VhdxError as {@link exportDisk} for a disk that a
  *   VHD cannot hold
  */
 export function exportSize(disk: VhdxDisk, format: ExportFormat = 'raw'): number {
+  if (!Number.isSafeInteger(disk?.size)) throw new TypeError('what is exported must be a disk');
   checkFormat(disk, format);
   return format === 'raw' ? disk.size : vhdDiskSize(disk.size) + VHD_FOOTER_SIZE;
 }

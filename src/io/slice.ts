@@ -50,7 +50,7 @@ class SliceSource implements RandomAccessSource {
  * @throws RangeError when the part is not wholly inside the source
  */
 export function slice(source: RandomAccessSource, offset: number, length?: number): RandomAccessSource {
-  const size = length ?? source.size - offset;
+  const size = length === undefined ? source.size - offset : length;
   if (!Number.isSafeInteger(size)) throw new RangeError(`${size} is not a length in bytes`);
   checkRange(source.size, offset, size);
   return new SliceSource(source, offset, size);

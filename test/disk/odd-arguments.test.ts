@@ -1,0 +1,153 @@
+// Odd values against every public function: each rejects or throws, with an error that says what is wrong, and none of
+// them gives bytes, sums or sizes that look right. Sources have a table of their own, in test/io/odd-values.test.ts.
+import { beforeAll, describe, expect, test } from 'vitest';
+import * as vhdx from '../../src/index.js';
+import { pattern } from '../support/block-content.js';
+import { buildImage } from '../support/build-image.js';
+import { MiB } from '../support/encode-primitives.js';
+import { STATE } from '../support/image-spec.js';
+
+/** Anything may be passed where JavaScript calls. */
+// biome-ignore lint/suspicious/noExplicitAny: that is what the table is about
+type Odd = any;
+type Call = (disk: vhdx.VhdxDisk, odd: Odd) => unknown;
+
+const image = buildImage({ blocks: { 0: { state: STATE.fullyPresent, data: pattern(1) } } });
+const sink: vhdx.RandomAccessSink = { truncate: async () => {}, write: async () => {} };
+
+const NUMBERS = [-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53, '0', '1', null, true, 1n, [], {}];
+const PAST_END = [8 * MiB + 1, ...NUMBERS];
+const NO_BYTES = [
+  new Uint16Array(4),
+  new Uint8ClampedArray(4),
+  new Float64Array(1),
+  new DataView(new ArrayBuffer(8)),
+  new ArrayBuffer(8),
+  [0, 0],
+  'text',
+  null,
+  undefined,
+  { length: 4, byteLength: 4 },
+];
+const NO_INPUT = [undefined, null, 5, true, {}, [], Symbol('x'), () => {}, { size: 5 }, { readInto: () => {} }, ''];
+const NO_DISK = [undefined, null, 5, 'disk.vhdx', true];
+const NO_CHECKSUM = [-1, 0.5, Number.NaN, 2 ** 32, '0', null, 1n, {}];
+
+/** What reading all of something gives; rejects as it does. */
+async function drain(all: AsyncIterable<unknown>): Promise<unknown[]> {
+  const items: unknown[] = [];
+  for await (const item of all) items.push(item);
+  return items;
+}
+
+/** By the name of a function or a method: what is called, and with what odd values. */
+const TABLE: Readonly<Record<string, readonly (readonly [what: string, odd: readonly unknown[], call: Call])[]>> = {
+  read: [
+    ['offset', PAST_END, (disk, odd) => disk.read(odd, 1)],
+    ['length', PAST_END, (disk, odd) => disk.read(0, odd)],
+    ['range', [8 * MiB, 8 * MiB - 1], (disk, odd) => disk.read(odd, 2)],
+  ],
+  readInto: [
+    ['target', NO_BYTES, (disk, odd) => disk.readInto(odd, 0)],
+    ['offset', [...PAST_END, undefined, 8 * MiB], (disk, odd) => disk.readInto(new Uint8Array(1), odd)],
+  ],
+  stream: [
+    ['offset', PAST_END, (disk, odd) => drain(disk.stream({ offset: odd }) as Odd)],
+    ['length', PAST_END, (disk, odd) => drain(disk.stream({ length: odd }) as Odd)],
+  ],
+  extents: [
+    ['offset', PAST_END, (disk, odd) => drain(disk.extents({ offset: odd }))],
+    ['length', PAST_END, (disk, odd) => drain(disk.extents({ length: odd }))],
+  ],
+  checksum: [
+    ['offset', PAST_END, (disk, odd) => disk.checksum({ offset: odd })],
+    ['length', PAST_END, (disk, odd) => disk.checksum({ length: odd })],
+    ['onProgress', [5, 'x', {}], (disk, odd) => disk.checksum({ onProgress: odd })],
+  ],
+  usage: [
+    ['bins', [0, 10_001, undefined, ...NUMBERS], (disk, odd) => disk.usage({ bins: odd })],
+    ['offset', PAST_END, (disk, odd) => disk.usage({ bins: 1, offset: odd })],
+    ['length', PAST_END, (disk, odd) => disk.usage({ bins: 1, length: odd })],
+    ['options', [undefined, null], (disk, odd) => disk.usage(odd)],
+  ],
+  check: [['signal', [5, 'x', {}], (disk, odd) => disk.check({ signal: odd })]],
+  openVhdx: [['input', NO_INPUT, (_, odd) => vhdx.openVhdx(odd)]],
+  checkVhdx: [['input', NO_INPUT, (_, odd) => vhdx.checkVhdx(odd)]],
+  isVhdx: [['input', NO_INPUT, (_, odd) => vhdx.isVhdx(odd)]],
+  detectFormat: [['input', NO_INPUT, (_, odd) => vhdx.detectFormat(odd)]],
+  openSource: [['input', NO_INPUT, (_, odd) => vhdx.openSource(odd)]],
+  slice: [
+    ['offset', PAST_END, (disk, odd) => vhdx.slice(disk, odd)],
+    ['length', PAST_END, (disk, odd) => vhdx.slice(disk, 0, odd)],
+    ['source', NO_DISK, (_, odd) => vhdx.slice(odd, 0)],
+  ],
+  compareDisks: [
+    ['a', NO_DISK, (disk, odd) => vhdx.compareDisks(odd, disk)],
+    ['b', NO_DISK, (disk, odd) => vhdx.compareDisks(disk, odd)],
+    ['onProgress', [5, 'x', {}], (disk, odd) => vhdx.compareDisks(disk, disk, { onProgress: odd })],
+  ],
+  exportDisk: [
+    ['disk', NO_DISK, (_, odd) => vhdx.exportDisk(odd, sink)],
+    ['sink', [undefined, null, 5, 'out.raw', {}, { truncate: 5 }], (disk, odd) => vhdx.exportDisk(disk, odd)],
+    ['format', ['qcow2', '', 5, null, {}], (disk, odd) => vhdx.exportDisk(disk, sink, { format: odd })],
+  ],
+  exportStream: [
+    ['disk', NO_DISK, async (_, odd) => drain(vhdx.exportStream(odd) as Odd)],
+    ['format', ['qcow2', '', 5, null, {}], (disk, odd) => vhdx.exportStream(disk, { format: odd })],
+  ],
+  exportSize: [
+    ['disk', NO_DISK, (_, odd) => vhdx.exportSize(odd)],
+    ['format', ['qcow2', 'x', '', 5, null, {}], (disk, odd) => vhdx.exportSize(disk, odd)],
+  ],
+  crc32c: [
+    ['bytes', [undefined, null, 5, 'text', [1, 2], {}], (_, odd) => vhdx.crc32c(odd)],
+    ['initial', NO_CHECKSUM, (_, odd) => vhdx.crc32c(new Uint8Array(1), odd)],
+  ],
+  Crc32c: [
+    ['initial', NO_CHECKSUM, (_, odd) => vhdx.Crc32c.create(odd)],
+    ['bytes', [undefined, null, 5, 'text', [1, 2]], async (_, odd) => (await vhdx.Crc32c.create()).update(odd)],
+  ],
+  crc32cCombine: [
+    ['a', NO_CHECKSUM, (_, odd) => vhdx.crc32cCombine(odd, 0, 1)],
+    ['b', NO_CHECKSUM, (_, odd) => vhdx.crc32cCombine(0, odd, 1)],
+    ['length', NUMBERS, (_, odd) => vhdx.crc32cCombine(0, 0, odd)],
+  ],
+  initCore: [['module', [undefined, null, 5, new Uint8Array(8), {}], (_, odd) => vhdx.initCore(odd)]],
+};
+
+/** Functions whose arguments are tried elsewhere, and what is no function that takes any. */
+const ELSEWHERE = ['VhdxDisk', 'VhdxError', 'memoryFile', 'openFile'];
+
+test('the table has every public function, and every method of a disk that takes anything', () => {
+  const methods = Object.getOwnPropertyNames(vhdx.VhdxDisk.prototype).filter(
+    (name) => !/^(constructor|close)$/.test(name),
+  );
+  const functions = Object.entries(vhdx).filter(
+    ([name, value]) => typeof value === 'function' && !ELSEWHERE.includes(name),
+  );
+  expect(Object.keys(TABLE).sort()).toEqual([...methods, ...functions.map(([name]) => name)].sort());
+});
+
+describe.each(Object.entries(TABLE))('%s', (_name, rows) => {
+  let disk: vhdx.VhdxDisk;
+  beforeAll(async () => {
+    disk = await vhdx.openVhdx(image.source());
+  });
+
+  test.each(rows)('refuses an odd %s', async (_what, odd, call) => {
+    const outcomes = await Promise.all(
+      odd.map(async (value) => {
+        try {
+          return `gives ${JSON.stringify(await call(disk, value))?.slice(0, 80)}`;
+        } catch (error) {
+          const isKnown = error instanceof TypeError || error instanceof RangeError || error instanceof vhdx.VhdxError;
+          return isKnown && error.message !== '' ? 'refused' : `throws ${error}`;
+        }
+      }),
+    );
+    const named = outcomes.map(
+      (outcome, i) => `${Object.prototype.toString.call(odd[i])} ${String(odd[i])}: ${outcome}`,
+    );
+    expect(named.filter((line) => !line.endsWith(': refused'))).toEqual([]);
+  });
+});
