@@ -144,6 +144,11 @@ export class VhdxError extends Error {
     return this.#with({ ...this, ...place, depth: (this.depth ?? 0) + 1 });
   }
 
+  /** The same error with another name for the file, and without its path. The error as it was is the cause. */
+  asFile(file: string | undefined): VhdxError {
+    return new VhdxError(this.code, this.reason, { ...this, file, path: undefined, cause: this });
+  }
+
   #with(details: VhdxErrorDetails): VhdxError {
     return new VhdxError(this.code, this.reason, { ...details, cause: this.cause ?? this });
   }

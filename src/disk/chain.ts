@@ -24,8 +24,12 @@ export async function walkChain(core: Core, top: RandomAccessSource, options: Op
   let source: RandomAccessSource | undefined = top;
   try {
     while (source !== undefined) {
-      const member = await examineMember(core, source, members.length, { ...options, changeBudget });
       const child = members.at(-1);
+      const member: ChainMember | undefined = await examineMember(core, source, members.length, {
+        ...options,
+        changeBudget,
+      }).catch((error) => problemOf(child, error, options));
+      if (member === undefined) break;
       const unfit = findUnfit(member, identities);
       if (child && unfit) {
         child.problem = VhdxError.from(unfit, memberDetails(child, options));
@@ -40,7 +44,7 @@ export async function walkChain(core: Core, top: RandomAccessSource, options: Op
         break;
       }
       finder ??= new (await import('./parents.js')).ParentFinder(core, options); // few images have a parent
-      source = await findParent(finder, member);
+      source = await finder.find(member).catch((error) => problemOf(member, error, options));
     }
     return members;
   } catch (error) {
@@ -66,14 +70,17 @@ async function examineMember(
   }
 }
 
-async function findParent(finder: ParentFinder, child: ChainMember): Promise<RandomAccessSource | undefined> {
-  try {
-    return await finder.find(child);
-  } catch (error) {
-    if (!(error instanceof VhdxError) || error.finding === undefined) throw error;
-    child.problem = error;
-    return undefined;
-  }
+/**
+ * Keeps why a member has no parent. Rejects for what is not about the format, such as a parent that cannot be read,
+ * unless a part of a chain is enough.
+ */
+function problemOf(child: ChainMember | undefined, error: unknown, options: OpenOptions): undefined {
+  if (!child || !(error instanceof VhdxError)) throw error;
+  if (error.finding === undefined && options.incompleteChain !== 'open') throw error;
+  const { file, path, depth } = error;
+  child.problem = error.finding
+    ? error
+    : VhdxError.from(finding('parent-damaged', error.message, LOCATOR), { file, path, depth, cause: error });
 }
 
 /** Why an image cannot be one more member: it is in the chain already, or the chain is too long. */

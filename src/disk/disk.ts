@@ -3,6 +3,7 @@
 import { checkRange, rangeOf } from '../base/byte-range.js';
 import type { ProgressOptions, RangeOptions } from '../base/options.js';
 import type { Core } from '../core/instance.js';
+import type { VhdxError } from '../errors.js';
 import { type DiskInfo, type DiskType, describe } from '../image/info.js';
 import type { OpenImage } from '../image/open-image.js';
 import type { Extent, RandomAccessSource, ReadOptions } from '../io/random-access.js';
@@ -20,6 +21,7 @@ interface DiskParts {
   /** The file as it was opened. */
   readonly source: RandomAccessSource;
   readonly parent: VhdxDisk | undefined;
+  readonly parentError: VhdxError | undefined;
   /** What was found about it and its parent. */
   readonly chainFindings: readonly Finding[];
 }
@@ -53,6 +55,8 @@ export class VhdxDisk implements RandomAccessSource {
   readonly findings: readonly Finding[];
   /** The disk that this one differs from; undefined where there is none or it was not to be had. */
   readonly parent: VhdxDisk | undefined;
+  /** Why the disk was opened without its parent, if that is due to `incompleteChain: 'open'`. */
+  readonly parentError?: VhdxError;
   /** @internal */
   readonly core: Core;
   readonly #fileSize: number;
@@ -61,7 +65,7 @@ export class VhdxDisk implements RandomAccessSource {
   readonly member: Member;
 
   /** @internal */
-  constructor({ image, source, parent, chainFindings }: DiskParts) {
+  constructor({ image, source, parent, parentError, chainFindings }: DiskParts) {
     const { examination } = image;
     const { name, path, size: fileSize } = source;
     const { metadata } = examination;
@@ -77,6 +81,7 @@ export class VhdxDisk implements RandomAccessSource {
     this.findings = [...image.findings, ...chainFindings];
     this.#chainFindings = chainFindings;
     this.parent = parent;
+    if (parentError !== undefined) this.parentError = parentError;
     this.core = image.core;
     this.#fileSize = fileSize;
     this.member = new Member(image, parent?.member);

@@ -9,9 +9,10 @@ import { OpenImage } from '../image/open-image.js';
 import { openSource, type SourceOptions, type VhdxInput } from '../io/open.js';
 import { type Finding, finding } from '../rules.js';
 import { walkChain } from './chain.js';
-import { type ChainMember, closeMembers, memberDetails } from './chain-member.js';
+import { type ChainMember, closeMembers, LOCATOR, memberDetails } from './chain-member.js';
 import type { CheckOptions, CheckReport } from './check.js';
 import { VhdxDisk } from './disk.js';
+import { openInput } from './open-input.js';
 import type { OpenOptions } from './open-options.js';
 
 /** A BAT of this many bytes or fewer is checked when the image is opened; a longer one by {@link VhdxDisk.check}. */
@@ -27,7 +28,7 @@ const MAX_BAT_CHECKED_AT_OPEN = 1 * MiB;
  */
 export async function openVhdx(input: VhdxInput, options: OpenOptions = {}): Promise<VhdxDisk> {
   const core = await loadCore();
-  const members = await walkChain(core, await openSource(input, options), options);
+  const members = await walkChain(core, await openInput(input, options), options);
   try {
     return await openMembers(core, members, options);
   } catch (error) {
@@ -56,12 +57,14 @@ export async function isVhdx(input: VhdxInput, options: SourceOptions = {}): Pro
  */
 export async function checkVhdx(input: VhdxInput, options: OpenOptions & CheckOptions = {}): Promise<CheckReport> {
   const [core, { checkChain }] = await Promise.all([loadCore(), import('./check.js')]);
-  return checkChain(core, await openSource(input, options), options);
+  return checkChain(core, await openInput(input, options), options);
 }
 
 /** A member that can be read. */
 interface ReadableMember extends ChainMember {
   readonly examination: CompleteExamination;
+  /** Why it is opened without its parent. */
+  parentError?: VhdxError;
 }
 
 /** Makes disks of the members of a chain that can be read, and closes the files of the others. */
@@ -75,8 +78,8 @@ async function openMembers(core: Core, members: ChainMember[], options: OpenOpti
     for (const image of images) await image.close();
     throw error;
   }
-  return readable.reduceRight<VhdxDisk | undefined>((parent, { source, depth, findings }) => {
-    return new VhdxDisk({ image: images[depth] as OpenImage, source, parent, chainFindings: findings });
+  return readable.reduceRight<VhdxDisk | undefined>((parent, { source, depth, findings, parentError }) => {
+    return new VhdxDisk({ image: images[depth] as OpenImage, source, parent, parentError, chainFindings: findings });
   }, undefined) as VhdxDisk;
 }
 
@@ -91,6 +94,7 @@ async function readableMembers(members: ChainMember[], options: OpenOptions): Pr
     if (!error) continue;
     const last = readable.at(-1);
     if (options.incompleteChain !== 'open' || !last) throw error;
+    last.parentError = error;
     if (error.finding) last.findings.push({ ...error.finding, severity: 'block' });
     break;
   }
@@ -124,12 +128,13 @@ function unreadable(member: ChainMember, options: OpenOptions): VhdxError {
   const cause = VhdxError.from(fatal);
   if (member.depth === 0) return VhdxError.from(fatal, { depth: 0, hints });
   const { structure, offset, facts, reason } = cause;
+  const place = memberDetails(member, options);
   const details = {
     structure,
     offset,
     facts,
     cause,
-    finding: finding('parent-damaged', reason, { structure: fatal.structure }),
+    finding: finding('parent-damaged', `${place.path ?? place.file}: ${reason}`, LOCATOR),
   };
-  return new VhdxError('parent-damaged', reason, { ...memberDetails(member, options), ...details, hints });
+  return new VhdxError('parent-damaged', reason, { ...place, ...details, hints });
 }

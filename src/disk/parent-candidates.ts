@@ -5,8 +5,9 @@ import { VhdxError } from '../errors.js';
 import { hasVhdxSignature } from '../format/file-identifier.js';
 import { givenGuid } from '../format/guid.js';
 import { HEADER_OFFSETS, HEADER_SIZE, parseHeaders } from '../format/header.js';
-import { openSource, type VhdxInput } from '../io/open.js';
+import type { VhdxInput } from '../io/open.js';
 import type { RandomAccessSource } from '../io/random-access.js';
+import { openInput } from './open-input.js';
 import type { OpenOptions } from './open-options.js';
 
 /** A file that may be the parent of a member. */
@@ -94,7 +95,7 @@ export class HandedOver {
       const files = folder === undefined ? [input] : await imagesIn(folder);
       for (const file of files) {
         try {
-          this.#free.push(await identify(this.#core, await openSource(file, this.#options), this.#options));
+          this.#free.push(await identify(this.#core, await openInput(file, this.#options), this.#options));
         } catch (error) {
           // One of many in a folder may be in use; a file that was named must be there.
           if (folder === undefined || !(error instanceof VhdxError)) throw error;

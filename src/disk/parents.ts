@@ -1,10 +1,11 @@
 import { builtinModule } from '../base/builtin-module.js';
 import type { Core } from '../core/instance.js';
 import { VhdxError } from '../errors.js';
-import { openSource, type VhdxInput } from '../io/open.js';
+import type { VhdxInput } from '../io/open.js';
 import type { RandomAccessSource } from '../io/random-access.js';
 import { finding } from '../rules.js';
 import { type ChainMember, LOCATOR } from './chain-member.js';
+import { openInput } from './open-input.js';
 import type { OpenOptions, ParentRequest } from './open-options.js';
 import { type Candidate, HandedOver, identify, imagesIn } from './parent-candidates.js';
 import {
@@ -76,7 +77,7 @@ export class ParentFinder {
     if (typeof parent === 'function') {
       const input = await parent(requestOf(search.child));
       if (input !== undefined) {
-        const candidate = await this.#identify(await openSource(input, this.#options));
+        const candidate = await this.#identify(await openInput(input, this.#options));
         if (fits(search, candidate)) return candidate;
         search.meant.push(candidate);
         return undefined;

@@ -209,7 +209,7 @@ export class DescriptorFile implements RandomAccessFile {
 
   #checkWritable(): void {
     if (this.#closed) throw this.#closedError();
-    if (!this.#writable) throw new VhdxError('read-only', `${this.#who} was opened for reading only`);
+    if (!this.#writable) throw new VhdxError('read-only', 'was opened for reading only', { file: this.#who });
   }
 
   #descriptor(): number {
@@ -219,7 +219,7 @@ export class DescriptorFile implements RandomAccessFile {
   }
 
   #closedError(): VhdxError {
-    return new VhdxError('closed', `${this.#who} was closed`);
+    return new VhdxError('closed', 'was closed', { file: this.#who });
   }
 
   #closedByOwner(): VhdxError {
