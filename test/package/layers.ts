@@ -6,6 +6,18 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   app: ['src/index.ts', 'src/volumes/index.ts'],
   'src/cli': ['src/index.ts', 'src/volumes/index.ts'],
   'src/index.ts': [
+    'src/edit',
+    'src/disk',
+    'src/image',
+    'src/log',
+    'src/format',
+    'src/core',
+    'src/io',
+    'src/errors.ts',
+    'src/rules.ts',
+    'src/base',
+  ],
+  'src/edit': [
     'src/disk',
     'src/image',
     'src/log',

@@ -1,0 +1,74 @@
+import { MiB } from '../base/units.js';
+import { BAT_ENTRY_SIZE, type Geometry, PayloadState } from '../format/bat.js';
+import type { RandomAccessSink } from '../io/random-access.js';
+
+/** Bytes of the BAT that are made and written at a time. */
+const CHUNK = 1 * MiB;
+const ENTRIES = CHUNK / BAT_ENTRY_SIZE;
+/** Chunks that are being written at a time: all the memory that a BAT of any length takes. */
+const IN_FLIGHT = 4;
+
+/**
+ * What the payload blocks of a new image are: all zeros without space in the file, or one after another in the file
+ * from an offset on.
+ */
+export type InitialBlocks = 'zero' | { readonly from: number };
+
+/**
+ * Writes the BAT of a new image without a parent; the entries of sector bitmap blocks stay zero ([MS-VHDX] 2.5.1.2).
+ *
+ * @param batOffset file offset of the BAT region
+ * @param onChunk called after each chunk with the entries that are on their way; what it throws ends the work
+ */
+export async function writeInitialBat(
+  file: RandomAccessSink,
+  batOffset: number,
+  geometry: Geometry,
+  blocks: InitialBlocks,
+  onChunk: (entries: number) => void,
+): Promise<void> {
+  const buffers = Array.from({ length: IN_FLIGHT }, () => ({
+    bytes: new Uint8Array(Math.min(CHUNK, geometry.batEntries * BAT_ENTRY_SIZE)),
+    written: Promise.resolve(),
+  }));
+  try {
+    for (let first = 0; first < geometry.batEntries; first += ENTRIES) {
+      const count = Math.min(ENTRIES, geometry.batEntries - first);
+      const buffer = buffers[(first / ENTRIES) % IN_FLIGHT] as (typeof buffers)[number];
+      await buffer.written;
+      const part = buffer.bytes.subarray(0, count * BAT_ENTRY_SIZE);
+      fillEntries(part, first, geometry, blocks);
+      buffer.written = file.write(part, batOffset + first * BAT_ENTRY_SIZE);
+      buffer.written.catch(() => {}); // it is waited for, later
+      onChunk(first + count);
+    }
+    for (const { written } of buffers) await written;
+  } finally {
+    // Whoever gets an error may close the file: nothing writes to it any more.
+    await Promise.allSettled(buffers.map(({ written }) => written));
+  }
+}
+
+/** Fills bytes with entries from number `first` on. Two 32-bit words each: bigints would take most of the time. */
+function fillEntries(bytes: Uint8Array, first: number, geometry: Geometry, blocks: InitialBlocks): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const count = bytes.length / BAT_ENTRY_SIZE;
+  const period = geometry.chunkRatio + 1;
+  if (blocks === 'zero') {
+    bytes.fill(0);
+    for (let at = 0; at < bytes.length; at += BAT_ENTRY_SIZE) bytes[at] = PayloadState.Zero;
+  } else {
+    let block = first - Math.floor(first / period);
+    for (let i = 0; i < count; i++) {
+      if ((first + i) % period === geometry.chunkRatio) continue; // a sector bitmap block's
+      const megabyte = (blocks.from + block * geometry.blockSize) / MiB;
+      view.setUint32(i * BAT_ENTRY_SIZE, ((megabyte % 4096) << 20) | PayloadState.FullyPresent, true);
+      view.setUint32(i * BAT_ENTRY_SIZE + 4, Math.floor(megabyte / 4096), true);
+      block += 1;
+    }
+  }
+  const firstBitmap = Math.ceil((first + 1) / period) * period - 1;
+  for (let index = firstBitmap; index < first + count; index += period) {
+    bytes.fill(0, (index - first) * BAT_ENTRY_SIZE, (index - first + 1) * BAT_ENTRY_SIZE);
+  }
+}

@@ -1,0 +1,87 @@
+import { MiB } from '../base/units.js';
+import { sumBytes } from '../core/crc32c.js';
+import type { Core } from '../core/instance.js';
+import type { Crc } from '../format/checksum.js';
+import { encodeFileIdentifier } from '../format/file-identifier.js';
+import { ZERO_GUID } from '../format/guid.js';
+import { encodeHeader, HEADER_OFFSETS, type Header } from '../format/header.js';
+import { BAT_GUID, encodeRegionTable, METADATA_GUID, REGION_TABLE_OFFSETS } from '../format/region-table.js';
+import type { RandomAccessFile } from '../io/random-access.js';
+import { writeInitialBat } from './bat-writer.js';
+import type { NewImage, NewLayout } from './layout.js';
+
+/** What a new image is known by. Random, and for specs whatever they want. */
+export interface Identity {
+  readonly fileWriteGuid: string;
+  readonly dataWriteGuid: string;
+  /** The program that creates it. */
+  readonly creator: string;
+  /** Sequence number of the first header; the second has the next one. */
+  readonly sequenceNumber: bigint;
+}
+
+/** The signature at the start of the file: its first bytes, and the last ones to be written. */
+const SIGNATURE_LENGTH = 8;
+
+/**
+ * Writes a new, clean image without content into an empty file, in an order that needs no log: everything but the
+ * signature, a flush, the signature, a flush. A creation that is interrupted leaves no VHDX at all.
+ *
+ * The blocks of a dynamic image are ZERO, as Windows has it: they then read as zeros for certain, and not only by the
+ * custom of readers, as NOT_PRESENT does. Those of a differencing image are NOT_PRESENT, so that the parent shows.
+ *
+ * @param onProgress called with the bytes of the BAT that are on their way; what it throws ends the work
+ */
+export async function writeNewImage(
+  core: Core,
+  file: RandomAccessFile,
+  image: NewImage,
+  layout: NewLayout,
+  identity: Identity,
+  onProgress: (entries: number) => void,
+): Promise<void> {
+  const crc: Crc = (bytes, initial = 0) => sumBytes(core, bytes, initial);
+  const { geometry, bat, payloadOffset, log, metadata } = layout;
+  const isFixed = image.metadata.leaveBlocksAllocated && !image.metadata.hasParent;
+  // The last block of a fixed image is whole, whatever the disk needs of it.
+  await file.truncate(payloadOffset + (isFixed ? geometry.payloadBlocks * geometry.blockSize : 0));
+
+  const identifier = encodeFileIdentifier(identity.creator);
+  await file.write(identifier.subarray(SIGNATURE_LENGTH), SIGNATURE_LENGTH);
+  const header: Omit<Header, 'copy'> = {
+    sequenceNumber: identity.sequenceNumber,
+    fileWriteGuid: identity.fileWriteGuid,
+    dataWriteGuid: identity.dataWriteGuid,
+    logGuid: ZERO_GUID,
+    logVersion: 0,
+    version: 1,
+    logLength: log.length,
+    logOffset: log.offset,
+  };
+  const second = { ...header, sequenceNumber: identity.sequenceNumber + 1n };
+  await file.write(encodeHeader(header, crc), HEADER_OFFSETS[0]);
+  await file.write(encodeHeader(second, crc), HEADER_OFFSETS[1]);
+  const regions = encodeRegionTable(
+    [
+      { guid: BAT_GUID, offset: bat.offset, length: bat.length, flags: 1 },
+      { guid: METADATA_GUID, offset: metadata.offset, length: metadata.length, flags: 1 },
+    ],
+    crc,
+  );
+  for (const offset of REGION_TABLE_OFFSETS) await file.write(regions, offset);
+  await writeZeros(file, log.offset, log.length);
+  await file.write(layout.metadataBytes, metadata.offset);
+  if (!image.metadata.hasParent) {
+    await writeInitialBat(file, bat.offset, geometry, isFixed ? { from: payloadOffset } : 'zero', onProgress);
+  }
+  await file.flush();
+
+  await file.write(identifier.subarray(0, SIGNATURE_LENGTH), 0);
+  await file.flush();
+}
+
+/** Writes the log's zeros and leaves no hole: a full device must not be found out when an entry is to be written. */
+async function writeZeros(file: RandomAccessFile, offset: number, length: number): Promise<void> {
+  const zeros = new Uint8Array(1 * MiB);
+  for (let done = 0; done < length; done += MiB) await file.write(zeros, offset + done);
+}

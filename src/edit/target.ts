@@ -1,0 +1,86 @@
+import { builtinModule } from '../base/builtin-module.js';
+import { VhdxError } from '../errors.js';
+import { openPath } from '../io/file.js';
+import type { RandomAccessFile } from '../io/random-access.js';
+
+/** What is written: a path (Node, Bun, Deno), or a file that was opened for it, which stays the caller's to close. */
+export type VhdxTarget = string | RandomAccessFile;
+
+/** A new file that is being written. */
+export interface NewFile {
+  readonly file: RandomAccessFile;
+  /** Ends the work on it. */
+  finish(): Promise<void>;
+  /** Leaves nothing behind that looks like an image. */
+  abandon(): Promise<void>;
+}
+
+/**
+ * Opens an empty file to be written: a new one, or with `overwrite` an old one, whose bytes are gone when the promise
+ * settles. Made durable before anything else is written, so that a crash cannot mix the old image with the new one.
+ *
+ * @throws VhdxError `exists` if there is a file, or bytes in it; or the code of the file's failure
+ */
+export async function openNewFile(target: VhdxTarget, overwrite: boolean): Promise<NewFile> {
+  if (typeof target !== 'string') {
+    if (target.size > 0 && !overwrite) throw new VhdxError('exists', 'the file is not empty', nameOf(target));
+    await clear(target);
+    return { file: target, finish: async () => {}, abandon: () => clear(target) };
+  }
+  const created = await createFile(target, overwrite);
+  if (created) {
+    const abandon = async () => {
+      await created.close?.();
+      await remove(target);
+    };
+    return { file: created, finish: async () => created.close?.(), abandon };
+  }
+  const file = await openPath(target, { write: true });
+  const abandon = async () => {
+    await clear(file);
+    await file.close?.();
+  };
+  try {
+    await clear(file);
+  } catch (error) {
+    await file.close?.();
+    throw error;
+  }
+  return { file, finish: async () => file.close?.(), abandon };
+}
+
+/** A new file; undefined if there is one already and it may be overwritten. */
+async function createFile(path: string, overwrite: boolean): Promise<RandomAccessFile | undefined> {
+  try {
+    return await openPath(path, { create: true });
+  } catch (error) {
+    if (overwrite && error instanceof VhdxError && error.code === 'exists') return undefined;
+    throw error;
+  }
+}
+
+async function clear(file: RandomAccessFile): Promise<void> {
+  if (file.size === 0) return;
+  await file.truncate(0);
+  await file.flush();
+}
+
+async function remove(path: string): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const fs = builtinModule('fs');
+    if (fs) fs.unlink(path, () => resolve());
+    else resolve();
+  });
+}
+
+function nameOf({ name }: RandomAccessFile): { readonly file?: string } {
+  return name === undefined ? {} : { file: name };
+}
+
+/** Whether two paths lead to one file, through links too. Paths that lead to nothing are not the same. */
+export function isSameFile(a: string, b: string): boolean {
+  const fs = builtinModule('fs');
+  const identity = (path: string) => fs?.statSync(path, { bigint: true, throwIfNoEntry: false });
+  const [one, other] = [identity(a), identity(b)];
+  return one !== undefined && other !== undefined && one.dev === other.dev && one.ino === other.ino;
+}
