@@ -1,5 +1,5 @@
 /**
- * The contest of CRC-32C that runs in every engine: in Node as it stands, in the others out of a bundle.
+ * The contest of CRC-32C that runs in every engine: in Node as it stands, in the others from a bundle.
  * Not type-checked: its peers are installed by the benchmark only.
  */
 import { crc32c as aws } from '@aws-crypto/crc32c';
@@ -29,7 +29,7 @@ async function portable(bytes) {
     ['javascript', 'kernel, no WebAssembly', undefined],
   ]) {
     const core = await instantiateCore(kind);
-    // The buffers of the core lie side by side: 8 MiB.
+    // The buffers of the core are side by side: 8 MiB.
     const address = core.exports.buffersAddress();
     core.bytes.set(bytes, address);
     turns[kernel] = () => core.exports.crc32c(0, address, bytes.length);

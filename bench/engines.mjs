@@ -93,7 +93,7 @@ function browser(title, command, argsOf, version = ['--version']) {
 /** @param {string} command @param {string[]} args @param {string} folder */
 function spawnBrowser(command, args, folder) {
   const env = { ...process.env, HOME: folder, XDG_CONFIG_HOME: folder, XDG_CACHE_HOME: folder };
-  // In a group of its own: ending only the parent leaves the browser's other processes behind.
+  // In a group of its own: ending only the parent leaves the browser's other processes running.
   return spawn(command, args, { detached: true, stdio: 'ignore', env });
 }
 

@@ -104,7 +104,7 @@ function madeOnce(folder, file, room, make) {
   return path;
 }
 
-/** Removes images that nobody asks for any more. @param {...string} files */
+/** Removes images that are not needed any more. @param {...string} files */
 export function removeFixtures(...files) {
   for (const file of files) {
     const path = made.get(file);

@@ -1,5 +1,5 @@
 // @ts-check
-/** A file server with ranges, in a process of its own, so that serving is in nobody's time: `node http-server.mjs FILE`. */
+/** A file server with ranges, in a process of its own, so that serving costs none of the measured time: `node http-server.mjs FILE`. */
 import { createReadStream, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 

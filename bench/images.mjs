@@ -12,7 +12,7 @@ export const MiB = 1024 * KiB;
 export const GiB = 1024 * MiB;
 export const TiB = 1024 * GiB;
 
-/** GUID of the BAT region as it stands on disk, [MS-VHDX] 2.2.3.2. */
+/** GUID of the BAT region as it is stored, [MS-VHDX] 2.2.3.2. */
 const BAT_REGION = '6677c22d23f600429d64115e9bfd4a08';
 const REGION_TABLE = 192 * KiB;
 const FULLY_PRESENT = 6;
@@ -51,7 +51,7 @@ export function makeImage(path, { size, blockSize, every, filled = false }) {
 }
 
 /**
- * Puts entries into the BAT, chunk by chunk, and data where they point. Blocks lie in the file in the order of the disk.
+ * Puts entries into the BAT, chunk by chunk, and data where they point. Blocks are in the file in the order of the disk.
  *
  * @param {number} file
  * @param {Required<ImagePlan>} plan
@@ -76,7 +76,7 @@ function fillBat(file, { size, blockSize, every, filled }) {
       entries[2 * (block - first) + 1] = Math.floor(megabyte / 2 ** 12);
       present++;
     }
-    // Behind the entries of each chunk stands that of its sector bitmap block, which a dynamic image has none of.
+    // After the entries of each chunk comes that of its sector bitmap block, which a dynamic image has none of.
     const chunkOffset = batOffset + 8 * (first + first / chunkRatio);
     if (present > before) writeSync(file, entries, 0, 8 * (end - first), chunkOffset);
   }
@@ -93,7 +93,7 @@ function findBat(file) {
 }
 
 /**
- * Makes a raw file of what the present blocks of an image hold, one behind the other.
+ * Makes a raw file of what the present blocks of an image hold, one after the other.
  *
  * @param {string} path
  * @param {number} blocks

@@ -2,7 +2,7 @@
 // Shows the command on the image that ships with the project, which QEMU refuses to open: `npm run demo`.
 //
 // QEMU 7.2 made it: 64 MiB in blocks of 1 MiB, one partition with an ext2 file system. Then QEMU was given a drive that
-// failed (its blkdebug driver) when the BAT was to be written, so the last write stands in the log and nowhere else.
+// failed (its blkdebug driver) when the BAT was to be written, so the last write is in the log and nowhere else.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
@@ -13,7 +13,7 @@ process.chdir(fileURLToPath(new URL('../', import.meta.url)));
 const command = 'dist/cli/main.js';
 const image = 'build/demo/disk.vhdx';
 
-/** Shows what somebody would type, and what they would see. @param {string[]} args */
+/** Shows what a user would type, and what they would see. @param {string[]} args */
 function show(...args) {
   console.log(`\n$ vhdx ${args.join(' ')} ${image}`);
   const { status } = spawnSync(process.execPath, [command, ...args, image], { stdio: 'inherit' });

@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * Other JavaScript runtimes than the one at hand, from the npm registry into build/engines, because they are too large
+ * Other JavaScript runtimes than the present one, from the npm registry into build/engines, because they are too large
  * for everybody's `npm ci`.
  */
 import { spawnSync } from 'node:child_process';

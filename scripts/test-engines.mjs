@@ -19,7 +19,7 @@ const isCI = Boolean(process.env.CI) && process.env.CI !== 'false';
 /**
  * @typedef {object} Engine
  * @property {string} title what it is called in the table
- * @property {string} [place] what stands after its version
+ * @property {string} [place] what follows its version
  * @property {import('./runtimes.mjs').Runtime} [runtime] where the npm registry has it; a browser's specs are served by this Node
  * @property {string[]} [programs] what must be installed, the engine itself first
  * @property {string[]} args what goes before Vitest
@@ -136,7 +136,7 @@ async function testAll(all) {
   return rows;
 }
 
-/** Counts what a JSON report tells. @param {string} report @returns {Omit<Row, 'title'>} */
+/** Counts the results in a JSON report. @param {string} report @returns {Omit<Row, 'title'>} */
 function count(report) {
   const { testResults } = JSON.parse(readFileSync(report, 'utf8'));
   /** @type {{ status: string, fullName: string, ancestorTitles: string[] }[]} */

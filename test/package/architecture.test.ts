@@ -21,7 +21,7 @@ const everything = new Map([...src, ...assembly, ...readModules('app')]);
 const importing = (...own: string[]): Module => ({ text: '', own, loaded: own, foreign: [] });
 
 describe('imports', () => {
-  test('every file lies in a layer', () => {
+  test('every file is in a layer', () => {
     expect([...everything.keys()].filter((path) => !(layerOf(path) in LAYERS))).toEqual([]);
     expect(src.size).toBeGreaterThan(20);
     expect(assembly.size).toBeGreaterThan(3);

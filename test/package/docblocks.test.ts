@@ -54,7 +54,7 @@ function brokenLinks(node: ts.Node): string[] {
 }
 
 describe('a docblock', () => {
-  test('stands before every export and begins with a full sentence', () => {
+  test('is before every export and begins with a full sentence', () => {
     const missing = paths.flatMap((path) =>
       declaredExports(path)
         .filter((symbol) => !isDocumented(symbol))
@@ -63,7 +63,7 @@ describe('a docblock', () => {
     expect(missing).toEqual([]);
   });
 
-  test('stands before every member that users of the package see', () => {
+  test('is before every member that users of the package see', () => {
     const missing = exportsOf('src/index.ts')
       .map((symbol) => (symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol))
       .flatMap((symbol) => publicMembers(symbol).map((member) => ({ of: symbol.name, member })))

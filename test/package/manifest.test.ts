@@ -48,7 +48,7 @@ describe('package.json', () => {
     expect(Object.keys(manifest).filter((key) => doors.test(key))).toEqual([]);
   });
 
-  test('runs nothing on the machine of whoever installs it', () => {
+  test('runs nothing on the machine that installs it', () => {
     expect(Object.keys(manifest.scripts).filter((name) => /^(pre|post)?install$|^prepare$/.test(name))).toEqual([]);
   });
 
@@ -56,7 +56,7 @@ describe('package.json', () => {
     expect(readText('LICENSE')).toMatch(new RegExp(`^${manifest.license} License`));
   });
 
-  test('has a version that the changelog tells of', () => {
+  test('has a version that is in the changelog', () => {
     expect(readText('CHANGELOG.md')).toContain(manifest.version);
   });
 });

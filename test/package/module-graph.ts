@@ -8,7 +8,7 @@ export const root = fileURLToPath(new URL('../../', import.meta.url));
 
 /** A module of this package, and what its import and export statements name (types included). */
 export interface Module {
-  /** The text, for what an import graph does not tell. */
+  /** The text, for what an import graph does not show. */
   readonly text: string;
   /** The package's own modules among them, as paths from the root such as `src/format/bat.ts`. */
   readonly own: readonly string[];

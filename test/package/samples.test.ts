@@ -82,7 +82,7 @@ describe('in Node,', () => {
   const functions = programs.filter((sample) => !sample.browser && exportsOf(sample).length > 0);
   test.each(functions.map((sample) => [sample.place, sample] as const))('%s can be called', async (_place, sample) => {
     for (const name of exportsOf(sample)) {
-      if (CALLS[name] === undefined) throw new Error(`nobody calls ${name}`);
+      if (CALLS[name] === undefined) throw new Error(`${name} is not called`);
       const caller = { ...sample, name: `call-${sample.name}` };
       const load = `import * as sample from './${sample.name.replace('.ts', '.js')}';`;
       await writeFile(join(samplesFolder, sample.folder, caller.name.replace('.ts', '.js')), load + CALLS[name]);

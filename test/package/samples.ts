@@ -31,7 +31,7 @@ export const papers = [
 /** Languages of what is shown and not run. */
 const SHOWN = new Set(['', 'http']);
 
-/** The samples of a paper. Throws for a language that nobody runs. */
+/** The samples of a paper. Throws for a language that is not run. */
 export function samplesOf(paper: string): Sample[] {
   const text = readFileSync(join(root, paper), 'utf8');
   const found: Sample[] = [];
@@ -40,7 +40,7 @@ export function samplesOf(paper: string): Sample[] {
     const [language = '', ...words] = info.split(' ');
     const line = text.slice(0, match.index).split('\n').length;
     if (SHOWN.has(language)) continue;
-    if (language !== 'ts' && language !== 'sh') throw new Error(`${paper}:${line}: nobody runs ${language}`);
+    if (language !== 'ts' && language !== 'sh') throw new Error(`${paper}:${line}: ${language} is not run`);
     const given = words.find((word) => word.endsWith('.ts'));
     const arrows = [...code.matchAll(/(?:\/\/|#) → (.*)$/gm)].map(([, said = '']) => said);
     found.push({

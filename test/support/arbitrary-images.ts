@@ -138,7 +138,7 @@ function arbitraryBlock(sectors: number, hasParent: boolean): fc.Arbitrary<Block
   const absent = fc
     .constantFrom(STATE.notPresent, STATE.undefined, STATE.zero, STATE.unmapped)
     .map((state): BlockSpec => ({ state }));
-  // After a trim the entry may still point to where the data was: the bytes there are nobody's any more.
+  // After a trim the entry may still point to where the data was: the bytes there belong to no block any more.
   const trimmed = fc.record({ state: fc.constantFrom(STATE.undefined, STATE.unmapped), data: seed });
   const kinds: fc.WeightedArbitrary<BlockSpec>[] = [
     { weight: 4, arbitrary: present },
@@ -206,7 +206,7 @@ function chainOf(specs: readonly ImageSpec[]): ImageWithModel {
   } as ImageWithModel;
 }
 
-/** A spec without the blocks that lie behind the end of its disk, as they may after its size was set anew. */
+/** A spec without the blocks past the end of its disk, as there may be after its size was changed. */
 function blocksInside(spec: ImageSpec): ImageSpec {
   const { virtualSize, blockSize, blocks = {} } = spec;
   const inside = Object.entries(blocks).filter(

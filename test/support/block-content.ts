@@ -1,6 +1,6 @@
 /**
  * What a payload block holds, without its bytes being made before they are wanted:
- * one byte repeated, the bytes themselves (zeros behind them), or a function of the place in the block.
+ * one byte repeated, the bytes themselves (zeros after them), or a function of the place in the block.
  */
 export type BlockContent = number | Uint8Array | ((offset: number, length: number) => Uint8Array);
 

@@ -32,11 +32,11 @@ function browserProcess(name: string, launch: Launch) {
         async openPage(_session, url) {
           const folder = await mkdtemp(join(tmpdir(), `vhdx-${name}-`));
           const { command, args } = await launch(url, folder);
-          // A process group of its own, because ending only the parent leaves the browser's other processes behind.
+          // A process group of its own, because ending only the parent leaves the browser's other processes running.
           const env = { ...process.env, HOME: folder, XDG_CONFIG_HOME: folder, XDG_CACHE_HOME: folder };
           const child = spawn(command, args, { detached: true, stdio: 'ignore', env });
           running.push({ child, folder });
-          // Nobody asks to close it when Vitest itself is ended by a signal.
+          // It is not asked to close when Vitest itself is ended by a signal.
           process.once('SIGTERM', () => process.exit(1)).once('exit', () => kill(child, 'SIGKILL'));
           await once(child, 'spawn');
         },
@@ -96,6 +96,6 @@ export const firefox = () =>
     return { command: path('firefox'), args: ['--headless', '--no-remote', '--profile', profile, url] };
   });
 
-/** WebKitGTK's own small browser, on a display that nobody sees. */
+/** WebKitGTK's own small browser, on a virtual display. */
 export const webkit = () =>
   browserProcess('webkit', async (url) => ({ command: path('xvfb-run'), args: ['-a', path('MiniBrowser'), url] }));

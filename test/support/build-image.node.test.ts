@@ -20,7 +20,7 @@ const present = (seed: number) => ({ state: STATE.fullyPresent, data: pattern(se
 /** A block with content in its first 64 KiB, for blocks that are too large to be written out whole. */
 const beginning = (seed: number) => ({ state: STATE.fullyPresent, data: contentBytes(pattern(seed), 0, 64 * KiB) });
 
-/** Saves a chain, given from the child to the base, under the names that its locators tell. */
+/** Saves a chain, given from the child to the base, under the names in its locators. */
 async function saveChain(files: readonly BuiltImage[]): Promise<string[]> {
   const folder = await tempDir();
   const paths = files.map((_, i) => join(folder, `${files.length - 1 - i}.vhdx`));

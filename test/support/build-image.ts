@@ -22,7 +22,7 @@ import {
 } from './image-spec.js';
 import { type ByteRange, SparseFile } from './sparse-file.js';
 
-/** A built image: the file, where its pieces lie, and what it was built from. */
+/** A built image: the file, where its pieces are, and what it was built from. */
 export class BuiltImage extends SparseFile {
   readonly layout: ImageLayout;
   readonly spec: FullSpec;
@@ -40,7 +40,7 @@ export class BuiltImage extends SparseFile {
   }
 }
 
-/** Builds the image that a spec asks for, byte by byte from the specification. Takes what it is told and checks nothing: broken images are its purpose. */
+/** Builds the image that a spec asks for, byte by byte from the specification. Takes what it is given and checks nothing: broken images are its purpose. */
 export function buildImage(spec: ImageSpec = {}): BuiltImage {
   const full = withDefaults(spec);
   const geometry = geometryOf({ ...full, virtualSize: full.virtualSize <= 64 * TiB ? Number(full.virtualSize) : 0 });
@@ -74,7 +74,7 @@ interface Regions {
   readonly bat: ByteRange;
 }
 
-/** The habits of Windows and of QEMU; each region can be told to lie elsewhere. */
+/** The habits of Windows and of QEMU; each region can be put elsewhere. */
 function placeRegions(spec: FullSpec, geometry: Geometry): Regions {
   const { places = {} } = spec;
   const batLength = Math.max(MiB, Math.ceil((8 * geometry.batEntries) / MiB) * MiB);

@@ -63,7 +63,7 @@ describe('logs that QEMU replays', () => {
     });
   }
 
-  needs(qemuImg).test('zero descriptors clear what lies there, and the model of a replay says the same', async () => {
+  needs(qemuImg).test('zero descriptors clear what is there, and the model of a replay says the same', async () => {
     const image = clean();
     const dirty = image.clone();
     const rubbish = { offset: image.layout.metadata.offset + 128 * KiB, length: 64 * KiB };

@@ -44,7 +44,7 @@ export interface LogEntryFields {
   readonly entryLength?: number;
   readonly descriptorCount?: number;
   readonly reserved?: number;
-  /** Empty sectors behind the data sectors, counted in the entry's length. */
+  /** Empty sectors after the data sectors, counted in the entry's length. */
   readonly extraSectors?: number;
   /** Changes the bytes before their checksum is taken. */
   readonly edit?: (bytes: Uint8Array, view: DataView) => void;
@@ -99,13 +99,13 @@ function writeDataSector(target: Uint8Array, descriptor: DataDescriptor, sequenc
 
 /** An entry of a log that is to be written; what is left out follows from the entries around it. */
 export type LogEntrySpec = Partial<LogEntryFields> & {
-  /** Place in the ring instead of right behind the entry before it, in bytes. */
+  /** Place in the ring instead of right after the entry before it, in bytes. */
   readonly position?: number;
   /** How many of its bytes reached the disk, where not all did. */
   readonly tornAt?: number;
 };
 
-/** Entries to write one behind another into the log of an image. */
+/** Entries to write one after another into the log of an image. */
 export interface LogSpec {
   readonly entries: readonly LogEntrySpec[];
   /** Place of the first entry in the ring, in bytes. */

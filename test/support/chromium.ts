@@ -6,7 +6,7 @@ import { tool } from './tools.js';
 /** The Chromium that {@link openPage} and {@link openFolder} run. */
 export const chromiumProgram = tool('chromium');
 
-/** An open page, and all that its console was told of errors and warnings. */
+/** An open page, and all errors and warnings of its console. */
 export interface WatchedPage extends Page {
   readonly complaints: readonly string[];
 }

@@ -19,7 +19,7 @@ export function modelOf(image: BuiltImage, parent?: DiskModel): DiskModel {
   const size = Number(spec.virtualSize);
   const other: BlockSpec = { state: spec.otherBlocks };
 
-  /** Fills `target` with what lies within one block. */
+  /** Fills `target` with what is within one block. */
   const readBlock = (target: Uint8Array, block: number, offset: number): void => {
     const { state, data = 0, bitmap } = spec.blocks[block] ?? other;
     const own = () => contentBytes(data, offset, target.length);
@@ -53,7 +53,7 @@ export function modelOf(image: BuiltImage, parent?: DiskModel): DiskModel {
   };
 }
 
-/** What a parent hands down: its bytes, and zeros behind its end. */
+/** What a parent hands down: its bytes, and zeros past its end. */
 function inheritedBytes(parent: DiskModel | undefined, offset: number, length: number): Uint8Array {
   if (!parent) throw new Error(`the model of a differencing disk needs that of its parent at ${offset}`);
   const bytes = new Uint8Array(length);

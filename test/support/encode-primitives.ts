@@ -46,7 +46,7 @@ export function u64Bytes(value: number | bigint): Uint8Array {
   return bytes;
 }
 
-/** All parts, one behind the other. */
+/** All parts, one after the other. */
 export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array {
   const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
   let at = 0;

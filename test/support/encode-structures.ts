@@ -93,7 +93,7 @@ export interface MetadataItem {
   data: Uint8Array;
   /** Bit 0: IsUser, bit 1: IsVirtualDisk, bit 2: IsRequired. */
   flags: number;
-  /** From the start of the region; behind the item before it where it is left out, 0 for an empty item. */
+  /** From the start of the region; after the item before it if it is left out, 0 for an empty item. */
   offset?: number;
   /** What the entry says of the length; that of the data where it is left out. */
   length?: number;
@@ -116,11 +116,11 @@ export interface MetadataFields {
   /** What the reserved bytes of the table's header are filled with. */
   reserved: number;
   items: readonly MetadataItem[];
-  /** Bytes right behind the last entry. */
+  /** Bytes right after the last entry. */
   afterEntries?: Uint8Array;
 }
 
-/** The bytes of a metadata region, as far as they are used, and where each item's data lies in it. */
+/** The bytes of a metadata region, as far as they are used, and where each item's data is in it. */
 export function encodeMetadata(fields: MetadataFields): { bytes: Uint8Array; itemOffsets: number[] } {
   let next = 64 * KiB;
   const itemOffsets = fields.items.map((item) => {

@@ -13,7 +13,7 @@ export interface FiveLimits {
 
 /**
  * A chain of five members: block sizes of 1, 2, 4, 1 and 2 MiB, the second from below smaller than the disk and the
- * base larger, partial blocks on partial blocks, and every state that hides what lies below.
+ * base larger, partial blocks on partial blocks, and every state that hides what is below.
  */
 export function fiveMembers(
   logicalSectorSize: 512 | 4096,

@@ -39,7 +39,7 @@ export function geometryOf(disk: {
   };
 }
 
-/** Where the pieces of a built image lie. All offsets are file offsets in bytes. */
+/** Where the pieces of a built image are. All offsets are file offsets in bytes. */
 export class ImageLayout {
   readonly headerOffsets = [64 * KiB, 128 * KiB] as const;
   readonly regionTableOffsets = [192 * KiB, 256 * KiB] as const;
@@ -72,17 +72,17 @@ export class ImageLayout {
     this.#items = parts.items;
   }
 
-  /** Where entry `index` of a copy of the region table lies. */
+  /** Where entry `index` of a copy of the region table is. */
   regionEntryOffset(copy: 0 | 1, index: number): number {
     return this.regionTableOffsets[copy] + 16 + 32 * index;
   }
 
-  /** Where the data of a metadata item lies. */
+  /** Where the data of a metadata item is. */
   itemOffset(id: string): number {
     return this.metadata.offset + this.#item(id).data;
   }
 
-  /** Where the metadata table's entry of an item lies. */
+  /** Where the metadata table's entry of an item is. */
   itemEntryOffset(id: string): number {
     return this.metadata.offset + 32 + 32 * this.#item(id).entry;
   }
@@ -97,22 +97,22 @@ export class ImageLayout {
     return chunk * (this.geometry.chunkRatio + 1) + this.geometry.chunkRatio;
   }
 
-  /** Where the BAT entry with an index lies. */
+  /** Where the BAT entry with an index is. */
   batEntryOffset(index: number): number {
     return this.bat.offset + 8 * index;
   }
 
-  /** Where the BAT entry of a payload block lies. */
+  /** Where the BAT entry of a payload block is. */
   blockEntryOffset(block: number): number {
     return this.batEntryOffset(this.batIndexOfBlock(block));
   }
 
-  /** Where the BAT entry of a chunk's sector bitmap block lies. */
+  /** Where the BAT entry of a chunk's sector bitmap block is. */
   bitmapEntryOffset(chunk: number): number {
     return this.batEntryOffset(this.batIndexOfBitmap(chunk));
   }
 
-  /** Where a payload block lies. Throws for a block without a place. */
+  /** Where a payload block is. Throws for a block without a place. */
   blockOffset(block: number): number {
     return placeOf(this.#blocks, block, 'payload block');
   }
@@ -127,7 +127,7 @@ export class ImageLayout {
     return [...this.#bitmaps.keys()];
   }
 
-  /** Where a sector bitmap block lies. Throws for one without a place. */
+  /** Where a sector bitmap block is. Throws for one without a place. */
   bitmapOffset(chunk: number): number {
     return placeOf(this.#bitmaps, chunk, 'sector bitmap block');
   }

@@ -82,7 +82,7 @@ export interface ImageSpec {
   };
   /** Where the first block goes. */
   readonly firstBlockOffset?: number;
-  /** In which order blocks lie in the file, and whether unused space lies between them. */
+  /** In which order blocks are in the file, and whether there is unused space between them. */
   readonly placement?: 'sequential' | 'reverse' | 'shuffled' | 'gaps';
 
   /** Payload blocks by number. Others have the unallocated state, or in a fixed image are fully present and zero. */

@@ -3,7 +3,7 @@ import { asciiBytes } from './encode-primitives.js';
 import { GUID, type MetadataItem } from './encode-structures.js';
 import type { ImageSpec } from './image-spec.js';
 
-/** The GUID of an item that nobody knows. */
+/** The GUID of an unknown item. */
 export const UNKNOWN_ITEM = 'c0ffee00-1234-4abc-8def-0123456789ab';
 
 /** The items without which a disk cannot be read: name, GUID, length in bytes. */
@@ -19,7 +19,7 @@ export const EXPECTED_ITEMS = [
   ['virtual disk id', GUID.virtualDiskId, 16],
 ] as const;
 
-/** An image with more items behind its own. */
+/** An image with more items after its own. */
 export function withItems(...more: MetadataItem[]): BuiltImage {
   return buildImage({ items: (plain) => [...plain, ...more] });
 }
@@ -39,7 +39,7 @@ export function withoutItem(id: string, spec: ImageSpec = {}): BuiltImage {
   return buildImage({ ...spec, items: (plain) => plain.filter((item) => item.id !== id) });
 }
 
-/** An item that nobody knows, optional and of the system, with nine bytes. */
+/** An unknown item, optional and of the system, with nine bytes. */
 export function unknownItem(fields: Partial<MetadataItem> = {}): MetadataItem {
   return { id: UNKNOWN_ITEM, flags: 0, data: asciiBytes('something'), ...fields };
 }

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
 import type { SparseFile } from './sparse-file.js';
 
-/** Serves a file to range requests and stops answering where a request is for what lies at or behind `stall`. Returns its URL. */
+/** Serves a file to range requests and stops answering where a request is for what is at or past `stall`. Returns its URL. */
 export async function serveUntil(file: SparseFile, stall: number): Promise<string> {
   const server = createServer((request, response) => {
     const [, first, last] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '') ?? [];

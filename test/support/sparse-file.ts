@@ -29,7 +29,7 @@ export interface RecordingSource extends RandomAccessSource {
 /** Makes bytes when they are wanted: the `length` bytes from `offset` on of something. */
 export type ByteMaker = (offset: number, length: number) => Uint8Array;
 
-/** Pages that are made by a function when somebody wants them. */
+/** Pages that are made by a function when they are wanted. */
 interface PromisedPages {
   readonly from: number;
   readonly to: number;
@@ -64,7 +64,7 @@ export class SparseFile {
     return this.#pages.size * PAGE_SIZE;
   }
 
-  /** Writes `bytes` at `offset`; a write behind the end makes the file longer. */
+  /** Writes `bytes` at `offset`; a write past the end makes the file longer. */
   write(offset: number, bytes: Uint8Array): this {
     this.#checkRange(offset, bytes.length);
     let done = 0;
@@ -78,7 +78,7 @@ export class SparseFile {
     return this;
   }
 
-  /** Sets `length` bytes from `offset` on to zero, and forgets what was stored there. A range behind the end makes the file longer. */
+  /** Sets `length` bytes from `offset` on to zero, and forgets what was stored there. A range past the end makes the file longer. */
   clear(offset: number, length: number): this {
     this.#checkRange(offset, length);
     this.#forget(offset, length);

@@ -68,7 +68,7 @@ export function tool(name: string): Program {
 
 /**
  * Looks an image of `../shared/samples` up by its unpacked name: `sample('iotest-dynamic-1G.vhdx', { requiredInCI: false })`.
- * The images lie beside some checkouts only, so whether their absence is a failure under CI has to be said.
+ * The images are beside some checkouts only, so whether their absence is a failure under CI has to be said.
  */
 export function sample(name: string, { requiredInCI }: { requiredInCI: boolean }): Sample {
   const packed = join(root, '../shared/samples', `${name}.bz2`);
@@ -85,7 +85,7 @@ async function unpack(packed: string, name: string, bunzip2: Program): Promise<s
   await mkdir(folder, { recursive: true });
   const { bytes, status, stderr } = await bunzip2.run(['--stdout', packed]);
   if (status !== 0) throw new Error(`bunzip2 ${packed}: ${stderr}`);
-  // Specs run in several processes: each writes its own file, and whoever renames last wins with the same bytes.
+  // Specs run in several processes: each writes its own file, and the last one to rename wins with the same bytes.
   const own = `${target}.${process.pid}`;
   await writeFile(own, bytes);
   await rename(own, target);
@@ -131,7 +131,7 @@ export interface RunOptions {
   readonly input?: string | Uint8Array;
 }
 
-/** What a program left behind. */
+/** The result of a program that has ended. */
 export interface RunResult {
   /** Exit code; `null` where a signal ended it. */
   readonly status: number | null;

@@ -20,7 +20,7 @@ async function runInWorker(file: string): Promise<readonly WorkerResult[]> {
   }
 }
 
-// What became of each spec there is told as if it had run here.
+// What became of each spec there is reported as if it had run here.
 for (const file of Object.keys(specs)) {
   const results = await runInWorker(file);
   describe(file, () => {

@@ -4,7 +4,7 @@ import { specs } from './specs.js';
 
 /** What became of one spec in the worker. */
 export interface WorkerResult {
-  /** Its file, the groups that it stands in there, and its own title. */
+  /** Its file, the groups that it is in there, and its own title. */
   readonly titles: readonly string[];
   readonly state: 'passed' | 'failed' | 'skipped';
   /** What failed, one text for each error. */
