@@ -52,6 +52,7 @@ const namesIn = (text: string) => [
 
 /** A file's text without its `import type` and `export type … from` statements, which leave nothing in the JavaScript. */
 function withoutTypeStatements(text: string): string {
+  if (!/^(?:import|export) type /m.test(text)) return text;
   const { statements } = ts.createSourceFile('module.ts', text, ts.ScriptTarget.Latest);
   const isOfTypes = (node: ts.Statement) =>
     (ts.isImportDeclaration(node) && node.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword) ||
