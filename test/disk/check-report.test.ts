@@ -92,7 +92,7 @@ describe('an image that does not open', () => {
   test('because of its log says so, and nothing that was not replayed is believed', async () => {
     const image = buildImage();
     setLogGuid(image, LOG_GUID);
-    expect(codesOf(await check(image))).toEqual(['log-no-sequence']);
+    expect(codesOf(await check(image))).toEqual(['log-no-sequence', 'salvage-possible']);
     const dirty = dirtied(image, structureSectors(image));
     expect(codesOf(await checkVhdx(dirty.source(), { replay: 'refuse' }))).toEqual(['log-dirty']);
   });
@@ -247,7 +247,7 @@ describe('a chain', () => {
     const report = await checkVhdx(chain.files[0].source(), { parent: [base.source()] });
     expect(report).toMatchObject({
       status: 'corrupt',
-      parent: { status: 'unreadable', findings: [{ code: 'log-truncated-file' }] },
+      parent: { status: 'unreadable', findings: [{ code: 'log-truncated-file' }, { code: 'salvage-possible' }] },
     });
     const { files } = chainOf({ logicalSectorSize: 4096, bat: { 3: 4n } }, {});
     const mixed = await checkVhdx(files[0].source(), { parent: (files[1] as BuiltImage).source() });
