@@ -68,10 +68,10 @@ describe('a file opened without write', () => {
   test('refuses every change', async () => {
     const path = await existing();
     const file = await openFile(path);
-    for (const change of [file.write(new Uint8Array(1), 0), file.truncate(0), file.flush()]) {
-      expect(await rejection(change)).toMatchObject({
+    for (const change of [() => file.write(new Uint8Array(1), 0), () => file.truncate(0), () => file.flush()]) {
+      expect(await rejection(change())).toMatchObject({
         code: 'read-only',
-        message: `${path} was opened for reading only`,
+        message: `${path}: was opened for reading only`,
       });
     }
     await file.close?.();
