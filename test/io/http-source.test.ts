@@ -498,7 +498,7 @@ describe('trouble that passes', () => {
 
   test.each(passing)('in a read: %s', async (_name, plan) => {
     const server = new FakeServer(8 * MiB);
-    const source = await opened(server, { timeout: 50 });
+    const source = await opened(server, { timeout: 250 });
     for (const [offset, length] of [
       [2 * MiB + 5, 1000],
       [4 * MiB + 5, MiB],
@@ -513,7 +513,7 @@ describe('trouble that passes', () => {
   test.each(passing)('in opening: %s', async (_name, plan) => {
     const server = new FakeServer(8 * MiB);
     server.plan.push(...plan);
-    const source = await opened(server, { timeout: 50 });
+    const source = await opened(server, { timeout: 250 });
     expect(wrongAt(await read(source, 0, OPENING), 0)).toBe(-1);
     await source.close?.();
   });
