@@ -3,8 +3,7 @@ import type { Core } from './instance.js';
 
 /**
  * What an extent of one image is: a payload block state of [MS-VHDX] 2.5.1.1 or, from 8 on, why it cannot be read.
- * Most come from the core; that a block overlaps a structure or shares
- * its place is found by the host.
+ * Most come from the core; that a block overlaps a structure or shares its place is found by the host.
  */
 export const Kind = {
   /** In the parent, or zeros if there is none. */
