@@ -5,7 +5,7 @@
  * that it needs, because Node would take longer to load a hundred than `vhdx info` takes to run.
  */
 import { spawnSync } from 'node:child_process';
-import { chmod, rm } from 'node:fs/promises';
+import { chmod, copyFile, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { build } from 'vite';
@@ -65,3 +65,4 @@ await build({
 });
 
 await chmod(path('dist/cli/main.js'), 0o755);
+await copyFile(path('src/cli/output-schema.json'), path('dist/output-schema.json'));

@@ -2,7 +2,14 @@ import { type Stats, statSync } from 'node:fs';
 import { extname } from 'node:path';
 import { isatty } from 'node:tty';
 import type { Command } from 'commander';
-import { type DamagedRange, type ExportFormat, exportDisk, exportSize, type VhdxDisk } from '../index.js';
+import {
+  type DamagedRange,
+  type ExportFormat,
+  exportDisk,
+  exportSize,
+  type OpenOptions,
+  type VhdxDisk,
+} from '../index.js';
 import { hex, humanSize } from './byte-size.js';
 import { type Fill, writeFileWhole, writeInSequence, writeToDevice } from './convert-target.js';
 import { complain, Failure, interruptible } from './failure.js';
@@ -18,7 +25,7 @@ interface Flags extends ImageFlags {
   readonly force?: true;
 }
 
-/** Exit code if something was written, and not everything. */
+/** Exit code if something was written, and not everything, or nothing that is certain. */
 const SALVAGED = 2;
 
 const EXAMPLES = `
@@ -27,7 +34,7 @@ in .partial, and gets its own name when it is complete; the mode and the owner o
 A vpc (or vhd, the same) is the fixed VHD that Azure takes: rounded up to 1 MiB, with its footer.
 Without -O the ending of OUT chooses: .vhd is a VHD, an ending of a format that cannot be written is an error, and
 everything else is raw.
-Exit codes: 0, 1 if it could not be done, 2 if --salvage could not read everything, 141 if the reader of a pipe left.
+Exit codes: 0, 1 if it could not be done, 2 if --salvage could not read or verify everything, 141 if the reader of a pipe left.
 
   vhdx convert disk.vhdx disk.img
   vhdx convert -O vpc disk.vhdx disk.vhd
@@ -42,14 +49,15 @@ export function define(command: Command): void {
     .argument('<file>', 'image')
     .argument('<out>', 'what is written')
     .addOption(formatOption('-O, --output-format <format>', 'what to write', ['raw', 'vpc']))
-    .option('--salvage', 'write zeros for what cannot be read, and list it')
+    .option('--salvage', 'open what is damaged as a whole, unverified; write zeros for what cannot be read; list both')
     .option('--force', 'write even if another process seems to be writing the same file');
   addImageOptions(command).addHelpText('after', EXAMPLES).action(convert);
 }
 
 async function convert(file: string, out: string, flags: Flags): Promise<void> {
   const format = outputFormat(out, flags);
-  await withDisk(file, flags, async (disk) => {
+  const salvage: OpenOptions = flags.salvage ? { salvage: 'unverified', incompleteChain: 'open' } : {};
+  const work = async (disk: VhdxDisk): Promise<void> => {
     refuseOwnFiles(disk, out);
     exportSize(disk, format); // refuses what the format cannot hold, before anything is opened for writing
     let lost = 0;
@@ -62,10 +70,15 @@ async function convert(file: string, out: string, flags: Flags): Promise<void> {
         exportDisk(disk, sink, { format, signal, onProgress, onDamage: flags.salvage && onDamage }),
       ),
     );
-    if (lost === 0) return;
-    complain(`${displayName(file)}: ${humanSize(lost)} could not be read and became zeros`);
-    process.exitCode = SALVAGED;
-  });
+    if (lost > 0) complain(`${displayName(file)}: ${humanSize(lost)} could not be read and became zeros`);
+    if (lost > 0 || isUnverified(disk)) process.exitCode = SALVAGED;
+  };
+  await withDisk(file, flags, work, salvage);
+}
+
+/** Whether salvage had to assume something, so that what was written may be stale or wrong. */
+function isUnverified(disk: VhdxDisk): boolean {
+  return chainOf(disk).some(({ findings }) => findings.some(({ code }) => code.startsWith('salvage-')));
 }
 
 /** Endings of formats that cannot be written here. */

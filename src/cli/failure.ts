@@ -88,7 +88,7 @@ const ADVICE: Readonly<Record<Hint, string>> = {
   parent: 'name its file or its folder with --parent',
   'follow-parents': "--follow-parents opens files outside the image's folder",
   'ignore-parent-mismatch': '--ignore-parent-mismatch reads it all the same, and may give garbage',
-  salvage: '--salvage reads what the structures still say, which may be stale or wrong',
+  salvage: 'convert --salvage writes what the structures still say, which may be stale or wrong',
 };
 
 function fromLibrary(file: string, error: VhdxError): Failure {

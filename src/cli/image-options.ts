@@ -8,7 +8,7 @@ import {
   slice,
   type VhdxDisk,
 } from '../index.js';
-import { about, Failure } from './failure.js';
+import { about, complain, Failure } from './failure.js';
 import type { ProgressFlags } from './progress.js';
 
 /** A format that the command reads; `vpc` is a fixed VHD. */
@@ -86,9 +86,15 @@ export function openOptions(flags: ImageFlags): OpenOptions {
 }
 
 /** Opens a VHDX image, does something with it and closes it. Errors become failures about the file. */
-export function withDisk<T>(file: string, flags: ImageFlags, work: (disk: VhdxDisk) => Promise<T>): Promise<T> {
+export function withDisk<T>(
+  file: string,
+  flags: ImageFlags,
+  work: (disk: VhdxDisk) => Promise<T>,
+  more: OpenOptions = {},
+): Promise<T> {
   return about(file, async () => {
-    const disk = await openVhdx(file, openOptions(flags));
+    const disk = await openVhdx(file, { ...openOptions(flags), ...more });
+    warnOfDoubts(disk, file);
     try {
       return await work(disk);
     } finally {
@@ -137,6 +143,7 @@ export async function openDisk(file: string, flags: ImageFlags, guessRaw = false
 async function openAs(file: string, format: InputFormat, flags: ImageFlags, diskSize = 0): Promise<OpenedDisk> {
   if (format === 'vhdx') {
     const vhdx = await openVhdx(file, openOptions(flags));
+    warnOfDoubts(vhdx, file);
     return { format, source: vhdx, vhdx, guessed: false, close: () => vhdx.close() };
   }
   const source = await openSource(file);
@@ -154,6 +161,18 @@ export function withAnyDisk<T>(file: string, flags: ImageFlags, work: (disk: Ope
       await disk.close();
     }
   });
+}
+
+/** Findings of what an option overrode: what is read may be wrong, so standard error says it each time. */
+const OVERRIDDEN = /^(parent-mismatch|parent-unverified|salvage-.*)$/;
+
+function warnOfDoubts(disk: VhdxDisk, file: string): void {
+  for (const [depth, member] of chainOf(disk).entries()) {
+    const name = depth === 0 ? file : (member.path ?? member.name ?? file);
+    for (const { code, structure, message } of member.findings) {
+      if (OVERRIDDEN.test(code)) complain(new Failure(`warning: ${structure}: ${message}`, { file: name }));
+    }
+  }
 }
 
 /** The members of a chain, from the disk itself down to its base. */

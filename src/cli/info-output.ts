@@ -128,9 +128,17 @@ function contentText({ name, label }: { readonly name: string; readonly label?: 
   return label === undefined ? name : `${name} "${label}"`;
 }
 
-/** The findings, without the one that only repeats that there is no parent. */
+/** Findings that say why there is no parent. */
+const REFUSED: ReadonlySet<string> = new Set([
+  'parent-missing',
+  'parent-mismatch',
+  'parent-unverified',
+  'parent-damaged',
+]);
+
+/** The findings, without those that only repeat why there is no parent. */
 function ownFindings({ disk, withoutParent }: ImageFacts): Finding[] {
-  return (disk?.findings ?? []).filter(({ code }) => code !== 'parent-missing' || withoutParent === undefined);
+  return (disk?.findings ?? []).filter(({ code }) => withoutParent === undefined || !REFUSED.has(code));
 }
 
 /** Whether a finding is shown to people; what replay did is in the state. */

@@ -1,9 +1,17 @@
 import { statSync } from 'node:fs';
 import type { Command } from 'commander';
-import { openSource, type VhdxDisk, VhdxError } from '../index.js';
+import { openSource, openVhdx, type VhdxDisk, VhdxError } from '../index.js';
 import { type PartitionTable, readPartitionTable } from '../volumes/index.js';
 import { complain, Failure, failureOf } from './failure.js';
-import { addImageOptions, chainOf, type ImageFlags, type OpenedDisk, openDisk, outputOption } from './image-options.js';
+import {
+  addImageOptions,
+  chainOf,
+  type ImageFlags,
+  type OpenedDisk,
+  openDisk,
+  openOptions,
+  outputOption,
+} from './image-options.js';
 import { type ImageFacts, imageJson, imageText } from './info-output.js';
 import { failureJson, writeJson } from './json.js';
 import { writeOut } from './standard-output.js';
@@ -56,7 +64,7 @@ async function info(files: readonly string[], flags: Flags): Promise<void> {
   await writeJson(flags.backingChain || files.length > 1 ? all : all[0]);
 }
 
-/** The facts of an image, and with `--backing-chain` those of its parents. */
+/** The facts of an image, and with `--backing-chain` those of its parents, down to the first that cannot be opened. */
 async function factsOf(file: string, flags: Flags): Promise<Shown[]> {
   try {
     const { disk, withoutParent } = await open(file, flags);
@@ -65,8 +73,10 @@ async function factsOf(file: string, flags: Flags): Promise<Shown[]> {
       const members = flags.backingChain ? chainOf(disk.vhdx) : [disk.vhdx];
       const facts: Shown[] = [];
       for (const [depth, member] of members.entries()) {
-        facts.push(await factsOfDisk(member, depth === 0 ? file : undefined, depth === 0 ? withoutParent : undefined));
+        const isLast = member.type === 'differencing' && member.parent === undefined;
+        facts.push(await factsOfDisk(member, depth === 0 ? file : undefined, isLast ? withoutParent : undefined));
       }
+      if (flags.backingChain && withoutParent) facts.push(withoutParent);
       return facts;
     } finally {
       await disk.close();
@@ -78,23 +88,23 @@ async function factsOf(file: string, flags: Flags): Promise<Shown[]> {
   }
 }
 
-/** Opens an image; alone if its parent is the reason why it does not open, because much can be shown of it all the same. */
-async function open(file: string, flags: Flags): Promise<{ disk: OpenedDisk; withoutParent?: VhdxError }> {
+/** Opens an image; with as much of its chain as opens, because much can be shown of that all the same. */
+async function open(file: string, flags: Flags): Promise<{ disk: OpenedDisk; withoutParent?: Failure }> {
   try {
     return { disk: await openDisk(file, flags) };
   } catch (error) {
     if (!(error instanceof VhdxError) || flags.parent === false) throw error;
-    const disk = await openDisk(file, { ...flags, parent: false }).catch(() => undefined);
-    if (disk?.vhdx?.type === 'differencing') return { disk, withoutParent: error };
-    await disk?.close();
-    throw error;
+    const vhdx = await openVhdx(file, { ...openOptions(flags), incompleteChain: 'open' }).catch(() => undefined);
+    if (!vhdx) throw error;
+    const disk: OpenedDisk = { format: 'vhdx', source: vhdx, vhdx, guessed: false, close: () => vhdx.close() };
+    return { disk, withoutParent: failureOf(file, error) as Failure };
   }
 }
 
 async function factsOfDisk(
   disk: VhdxDisk,
   file: string | undefined,
-  withoutParent: VhdxError | undefined,
+  withoutParent: Failure | undefined,
 ): Promise<ImageFacts> {
   const filename = file ?? disk.path ?? disk.name ?? '';
   return {
@@ -105,7 +115,7 @@ async function factsOfDisk(
     fileSize: disk.info.fileSize,
     ...allocation(filename),
     partitions: await partitionsOf(disk),
-    ...(withoutParent && { withoutParent: failureOf(filename, withoutParent) as Failure }),
+    ...(withoutParent && { withoutParent }),
   };
 }
 

@@ -80,7 +80,15 @@ describe('the packed package', () => {
   });
 
   test('has types that resolve in every way an ES module is imported', async () => {
-    const options = ['--profile', 'esm-only', '--exclude-entrypoints', './core.wasm', '--no-color', '--no-emoji'];
+    const options = [
+      '--profile',
+      'esm-only',
+      '--exclude-entrypoints',
+      './core.wasm',
+      './output-schema.json',
+      '--no-color',
+      '--no-emoji',
+    ];
     const { status, stdout } = await run(bin('attw'), [tarball, ...options]);
     expect(status, stdout).toBe(0);
     expect(stdout).toContain('"vhdx"');
