@@ -115,9 +115,9 @@ export function scanBat(
   let chunk = index / (ratio + 1);
   let place = index - chunk * (ratio + 1);
   let inPartial = partial;
-  for (; index < end; index++) {
-    // An entry has at most three problems.
-    if (problems + 3 > EXTENTS_CAPACITY) return endScan(index, -1, inPartial);
+  let empty: u32 = 0;
+  // An entry has at most three problems.
+  for (; index < end && problems + 3 <= EXTENTS_CAPACITY; index++) {
     const entry = load<u64>(address + ((<usize>(index & (PAGE_ENTRIES - 1))) << 3));
     if (place == ratio) {
       if (pass == PASS_MARK) checkBitmapEntry(index, entry, fileEnd, hasParent, inPartial);
@@ -129,8 +129,12 @@ export function scanBat(
     }
     const block = (chunk << (<u64>ratioShift)) + place;
     place++;
-    if (entry == 0 && pass != PASS_MARK) continue;
     if (block >= <u64>payloadBlocks) continue;
+    // Most entries of most images.
+    if (entry == 0) {
+      empty++;
+      continue;
+    }
     const used = min(blockSize, <u64>virtualSize - (block << (<u64>blockShift)));
     const kind = classify(entry, hasParent);
     if (pass == PASS_MARK) checkPayloadEntry(index, entry, kind, used, blockSize, fileEnd);
@@ -138,6 +142,7 @@ export function scanBat(
     else if (pass == PASS_ANCHORS) markAnchor(index, entry, used, blockSize, fileEnd);
     if (kind == PARTIALLY_PRESENT) inPartial = true;
   }
+  addCount(NOT_PRESENT, <f64>empty);
   return endScan(index, -1, inPartial);
 }
 
@@ -158,7 +163,6 @@ function placeEntry(file: u64, length: u64): void {
 function checkPayloadEntry(index: u64, entry: u64, kind: u32, used: u64, blockSize: u64, fileEnd: u64): void {
   const state = <u32>(entry & 7);
   addCount(state);
-  if (entry == 0) return;
   if (entry & RESERVED_MASK) addProblem(index, RESERVED_BITS, entry);
   const file = entry & FILE_OFFSET;
   if (kind <= UNMAPPED) {

@@ -1,21 +1,15 @@
-/** A buffer inside the core's memory, lent out by a {@link BufferPool}. */
+/** A buffer for bytes that the core looks at, lent out by a {@link BufferPool}. */
 export interface LeasedBuffer {
-  /** Where it begins in the core's memory. */
-  readonly address: number;
+  /** Where it begins in the core's memory; undefined for one in memory of its own, lent when all of the core's are lent. */
+  readonly address: number | undefined;
   /** The buffer itself. What the last user left is still in it. */
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
-interface Waiter {
-  readonly count: number;
-  grant(buffers: LeasedBuffer[]): void;
-}
-
 /**
- * The few buffers inside the core's memory, lent out first come, first served.
- *
- * A caller asks for all the buffers it needs at once and gets all of them or waits: two callers that each hold
- * half of what they need cannot block each other.
+ * The few buffers inside the core's memory. No caller waits for one, because an operation whose source never answers
+ * keeps its buffers for ever: a caller that finds none free makes one in memory of its own, whose bytes the core sees
+ * by way of its copy area.
  */
 export class BufferPool {
   /** How many buffers there are. */
@@ -23,7 +17,6 @@ export class BufferPool {
   /** Length of each buffer, in bytes. */
   readonly bufferBytes: number;
   readonly #free: LeasedBuffer[] = [];
-  readonly #waiting: Waiter[] = [];
 
   constructor(memory: Uint8Array<ArrayBuffer>, address: number, count: number, bufferBytes: number) {
     this.size = count;
@@ -33,53 +26,22 @@ export class BufferPool {
     }
   }
 
-  /**
-   * Waits for `count` buffers and lends them. The caller gives them back with {@link release}, whatever happens.
-   * Rejects with the signal's reason when it fires first; RangeError if there are fewer buffers.
-   */
-  acquire(count = 1, signal?: AbortSignal): Promise<LeasedBuffer[]> {
-    return new Promise((resolve, reject) => {
-      if (!(Number.isInteger(count) && count > 0 && count <= this.size)) {
-        throw new RangeError(`there are ${this.size} buffers, ${count} cannot be lent`);
-      }
-      signal?.throwIfAborted();
-      const abort = (): void => {
-        this.#waiting.splice(this.#waiting.indexOf(waiter), 1);
-        reject(signal?.reason);
-        this.#serve(); // the next ones may have waited only for this one
-      };
-      const waiter: Waiter = {
-        count,
-        grant: (buffers) => {
-          signal?.removeEventListener('abort', abort);
-          resolve(buffers);
-        },
-      };
-      signal?.addEventListener('abort', abort, { once: true });
-      this.#waiting.push(waiter);
-      this.#serve();
-    });
+  /** Lends `count` of the core's buffers, all of them or none; the caller gives them back with {@link release}. */
+  take(count = 1): LeasedBuffer[] | undefined {
+    return this.#free.length >= count ? this.#free.splice(0, count) : undefined;
   }
 
-  /** Lends more buffers if they are free and no caller waits for them: for one that holds some already and must not wait. */
-  tryAcquire(count = 1): LeasedBuffer[] | undefined {
-    return this.#waiting.length === 0 && this.#free.length >= count ? this.#free.splice(0, count) : undefined;
+  /** Makes `count` buffers in memory of their own. They need not be released. */
+  makePrivate(count = 1): LeasedBuffer[] {
+    return Array.from({ length: count }, () => ({ address: undefined, bytes: new Uint8Array(this.bufferBytes) }));
   }
 
   /** Takes lent buffers back. Their users must not touch them any more. */
   release(buffers: readonly LeasedBuffer[]): void {
-    if (buffers.some((buffer) => this.#free.includes(buffer))) throw new Error('a buffer was released twice');
-    this.#free.push(...buffers);
-    this.#serve();
-  }
-
-  /** Serves from the front of the queue, and stops at the first that must wait: none is overtaken. */
-  #serve(): void {
-    let first = this.#waiting[0];
-    while (first !== undefined && first.count <= this.#free.length) {
-      this.#waiting.shift();
-      first.grant(this.#free.splice(0, first.count));
-      first = this.#waiting[0];
+    for (const buffer of buffers) {
+      if (buffer.address === undefined) continue;
+      if (this.#free.includes(buffer)) throw new Error('a buffer was released twice');
+      this.#free.push(buffer);
     }
   }
 }

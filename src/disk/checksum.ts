@@ -1,4 +1,5 @@
 import type { ProgressOptions, RangeOptions } from '../base/options.js';
+import { sumBuffer } from '../core/buffer-bytes.js';
 import type { LeasedBuffer } from '../core/buffers.js';
 import type { Core } from '../core/instance.js';
 import type { Member } from './member.js';
@@ -47,8 +48,8 @@ export async function checksumOf(
   let crc = 0;
   let done = 0;
   for await (const { piece, buffer } of readIntoCore(core, disk, offset, length, signal)) {
-    const address = buffer?.[0]?.address;
-    crc = address === undefined ? exports.crc32cZeros(crc, piece.length) : exports.crc32c(crc, address, piece.length);
+    const data = buffer?.[0];
+    crc = data ? sumBuffer(core, data, piece.length, crc) : exports.crc32cZeros(crc, piece.length);
     done += piece.length;
     onProgress?.({ done, total: length });
   }

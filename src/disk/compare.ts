@@ -1,4 +1,5 @@
 import type { ProgressOptions } from '../base/options.js';
+import { equalBytes, zeroBytes } from '../core/buffer-bytes.js';
 import type { LeasedBuffer } from '../core/buffers.js';
 import type { Core } from '../core/instance.js';
 import { loadCore } from '../core/load.js';
@@ -61,11 +62,11 @@ export async function compareDisks(
 }
 
 /** How many bytes from the start of a segment on are the same on both sides. */
-function sameBytes({ exports }: Core, { length, holes }: Segment, buffers: readonly LeasedBuffer[]): number {
+function sameBytes(core: Core, { length, holes }: Segment, buffers: readonly LeasedBuffer[]): number {
   const [a, b] = buffers as readonly [LeasedBuffer, LeasedBuffer];
-  if (!holes[0] && !holes[1]) return exports.equalPrefix(a.address, b.address, length);
+  if (!holes[0] && !holes[1]) return equalBytes(core, a, b, length);
   const data = holes[0] ? b : a;
-  const zeros = exports.zeroPrefix(data.address, length);
+  const zeros = zeroBytes(core, data, 0, length);
   if (zeros === length) return length;
   return zeros + data.bytes.subarray(zeros, length).findIndex((byte) => byte !== 0);
 }

@@ -1,5 +1,6 @@
 import { InFlight } from '../base/concurrency.js';
 import type { ProgressOptions } from '../base/options.js';
+import { nonzeroBytes, zeroBytes } from '../core/buffer-bytes.js';
 import type { LeasedBuffer } from '../core/buffers.js';
 import { VhdxError } from '../errors.js';
 import { fixedVhdFooter, MAX_VHD_SIZE, VHD_FOOTER_SIZE, vhdDiskSize } from '../format/vhd-footer.js';
@@ -88,20 +89,20 @@ export async function exportDisk(disk: VhdxDisk, sink: RandomAccessSink, options
 
 /** Begins at once to write the parts of a piece that are not zeros; settles when none is being written any more. */
 function writeSparsely(
-  { core: { exports } }: VhdxDisk,
+  { core }: VhdxDisk,
   sink: RandomAccessSink,
   { offset, length }: Piece,
-  { bytes, address }: LeasedBuffer,
+  buffer: LeasedBuffer,
 ): Promise<void> {
   const writes = new InFlight(Number.POSITIVE_INFINITY);
   try {
     for (let at = 0; at < length; ) {
       const left = length - at;
-      const zeros = exports.zeroPrefix(address + at, left);
+      const zeros = zeroBytes(core, buffer, at, left);
       at += zeros === left ? zeros : zeros - (zeros % GRANULE);
-      const data = exports.nonzeroPrefix(address + at, length - at, GRANULE);
+      const data = nonzeroBytes(core, buffer, at, length - at, GRANULE);
       // Whoever writes in plain JavaScript may give back no promise.
-      if (data > 0) void writes.add(Promise.resolve(sink.write(bytes.subarray(at, at + data), offset + at)));
+      if (data > 0) void writes.add(Promise.resolve(sink.write(buffer.bytes.subarray(at, at + data), offset + at)));
       at += data;
     }
   } catch (error) {

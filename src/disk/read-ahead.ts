@@ -3,16 +3,24 @@ import type { BufferPool, LeasedBuffer } from '../core/buffers.js';
 
 /** Where the bytes of pieces go. */
 export interface BufferSupply<Buffer> {
-  /** A buffer; waits for one only where `held`, the number of those that this reader holds, is 0. */
-  take(held: number, signal?: AbortSignal): Promise<Buffer | undefined>;
+  /** A buffer, unless `held`, the number of those that this reader holds, is enough; always one if it holds none. */
+  take(held: number): Buffer | undefined;
   give(buffer: Buffer): void;
 }
 
-/** Supplies the core's own buffers, for bytes that the core must see; `count` of them at a time. */
+/** Buffers of the core that one operation may hold at a time, so that others find some while its source stalls. */
+const BUFFERS_PER_OPERATION = 7;
+
+/** Supplies one operation with buffers of the core, for bytes that the core must see; each time `count` of them. */
 export function coreBuffers(pool: BufferPool, count = 1): BufferSupply<readonly LeasedBuffer[]> {
+  let spare: readonly LeasedBuffer[] | undefined;
   return {
-    async take(held, signal) {
-      return held === 0 ? pool.acquire(count, signal) : pool.tryAcquire(count);
+    take(held) {
+      if ((held + 1) * count > BUFFERS_PER_OPERATION) return undefined;
+      const lent = pool.take(count);
+      if (lent || held > 0) return lent;
+      spare ??= pool.makePrivate(count);
+      return spare;
     },
     give: (buffers) => pool.release(buffers),
   };
@@ -21,7 +29,7 @@ export function coreBuffers(pool: BufferPool, count = 1): BufferSupply<readonly 
 /** Supplies new buffers, which their readers may keep: `count` of them at a time. */
 export function newBuffers(bytes: number, count: number): BufferSupply<Uint8Array<ArrayBuffer>> {
   return {
-    take: async (held) => (held < count ? new Uint8Array(bytes) : undefined),
+    take: (held) => (held < count ? new Uint8Array(bytes) : undefined),
     give: () => undefined,
   };
 }
@@ -49,8 +57,8 @@ interface Job<Piece, Buffer> extends ReadPiece<Piece, Buffer> {
 const QUEUE = 16;
 
 /**
- * Reads pieces in order, with as many reads under way as there are buffers. Holes are passed on and not read.
- * When it ends, however it ends, no read is under way any more.
+ * Reads pieces in order, with as many reads in flight as there are buffers. Holes are passed on and not read.
+ * When it ends, however it ends, no read is in flight any more.
  */
 export async function* readAhead<Piece, Buffer>(
   pieces: AsyncGenerator<Piece>,
@@ -59,7 +67,7 @@ export async function* readAhead<Piece, Buffer>(
   const jobs: Job<Piece, Buffer>[] = [];
   const start = (piece: Piece, buffer: Buffer): void => {
     const reading = read(piece, buffer);
-    reading.catch(() => undefined); // told when its turn comes
+    reading.catch(() => undefined); // reported when its turn comes
     jobs.push({ piece, buffer, read: reading });
   };
   const yieldToEventLoop = eventLoopYielder();
@@ -71,7 +79,7 @@ export async function* readAhead<Piece, Buffer>(
           jobs.push({ piece: next.value });
         } else {
           const held = jobs.filter((job) => job.buffer !== undefined).length;
-          const buffer = await supply.take(held, signal);
+          const buffer = supply.take(held);
           if (buffer === undefined) break;
           start(next.value, buffer);
         }

@@ -1,118 +1,100 @@
-import { describe, expect, it } from 'vitest';
-import { BufferPool } from '../../src/core/buffers.js';
+import fc from 'fast-check';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { equalBytes, nonzeroBytes, sumBuffer, zeroBytes } from '../../src/core/buffer-bytes.js';
+import { BufferPool, type LeasedBuffer } from '../../src/core/buffers.js';
+import { type Core, instantiateCore } from '../../src/core/instance.js';
+import { CORE_KINDS, noise } from '../support/core-memory.js';
+import { crc32cReference } from '../support/crc32c-reference.js';
 
 const ADDRESS = 64;
 const pool = (): BufferPool => new BufferPool(new Uint8Array(1024), ADDRESS, 4, 128);
 
-/** Whether a promise is settled once everything that can run has run. */
-async function isWaiting(promise: Promise<unknown>): Promise<boolean> {
-  const waiting = Symbol('waiting');
-  await new Promise((resolve) => setTimeout(resolve, 0));
-  return (await Promise.race([promise, Promise.resolve(waiting)])) === waiting;
-}
-
 describe('the pool of buffers', () => {
-  it('lends buffers that lie side by side in the memory', async () => {
+  it('lends buffers that are side by side in the memory', () => {
     const memory = new Uint8Array(1024);
-    const buffers = await new BufferPool(memory, ADDRESS, 4, 128).acquire(4);
+    const buffers = new BufferPool(memory, ADDRESS, 4, 128).take(4) ?? [];
     expect(buffers.map(({ address }) => address)).toEqual([64, 192, 320, 448]);
     for (const { address, bytes } of buffers) {
       expect(bytes).toHaveLength(128);
       bytes[0] = 1;
-      expect(memory[address]).toBe(1);
+      expect(memory[address as number]).toBe(1);
     }
   });
 
-  it('lends one unless asked for more', async () => {
-    expect(await pool().acquire()).toHaveLength(1);
+  it('lends one unless asked for more', () => {
+    expect(pool().take()).toHaveLength(1);
   });
 
-  it('lets wait who asks for more than is free, and gives him all at once', async () => {
+  it('lends all that are asked for or none, and those that were given back again', () => {
     const buffers = pool();
-    const first = await buffers.acquire(3);
-    const second = buffers.acquire(2);
-    expect(await isWaiting(second)).toBe(true);
-    buffers.release(first.slice(0, 1));
-    expect(await second).toHaveLength(2);
+    const first = buffers.take(3) ?? [];
+    expect(buffers.take(2)).toBeUndefined();
+    expect(buffers.take(1)).toHaveLength(1);
+    buffers.release(first.slice(0, 2));
+    expect(buffers.take(2)).toHaveLength(2);
+    expect(buffers.take()).toBeUndefined();
   });
 
-  it('serves in the order of asking: the small does not overtake the large', async () => {
+  it('makes buffers in memory of their own, which are no part of it', () => {
     const buffers = pool();
-    const held = await buffers.acquire(3);
-    const order: string[] = [];
-    const large = buffers.acquire(4).then((lent) => {
-      order.push('large');
-      buffers.release(lent);
-    });
-    const small = buffers.acquire(1).then(() => order.push('small'));
-    expect(await isWaiting(small)).toBe(true);
-    buffers.release(held);
-    await Promise.all([large, small]);
-    expect(order).toEqual(['large', 'small']);
+    const own = buffers.makePrivate(2);
+    expect(own.map(({ address, bytes }) => [address, bytes.length])).toEqual([
+      [undefined, 128],
+      [undefined, 128],
+    ]);
+    buffers.release(own);
+    expect(buffers.take(4)).toHaveLength(4);
+    expect(buffers.take()).toBeUndefined();
   });
 
-  it('does not let two who need several each block the other', async () => {
+  it('notices that a buffer is given back twice', () => {
     const buffers = pool();
-    const use = async (): Promise<void> => {
-      for (let turn = 0; turn < 20; turn++) {
-        const lent = await buffers.acquire(3);
-        await new Promise((resolve) => setTimeout(resolve, 0));
-        buffers.release(lent);
-      }
-    };
-    await Promise.all([use(), use(), use()]);
-    expect(await buffers.acquire(4)).toHaveLength(4);
-  });
-
-  it('lends more at once if they are free and nobody waits, and nothing otherwise', async () => {
-    const buffers = pool();
-    await buffers.acquire(1);
-    expect(buffers.tryAcquire(4)).toBeUndefined();
-    const extra = buffers.tryAcquire(2) ?? [];
-    expect(extra).toHaveLength(2);
-    const waiting = buffers.acquire(2);
-    expect(buffers.tryAcquire()).toBeUndefined();
-    buffers.release(extra);
-    expect(await waiting).toHaveLength(2);
-    expect(buffers.tryAcquire()).toHaveLength(1);
-    expect(buffers.tryAcquire()).toBeUndefined();
-  });
-
-  it('gives up on a signal, and serves those who stood behind', async () => {
-    const buffers = pool();
-    await buffers.acquire(3);
-    const controller = new AbortController();
-    const large = buffers.acquire(2, controller.signal);
-    const small = buffers.acquire(1);
-    expect(await isWaiting(small)).toBe(true);
-    controller.abort(new Error('enough'));
-    await expect(large).rejects.toThrow('enough');
-    expect(await small).toHaveLength(1);
-  });
-
-  it('lends nothing on a signal that has fired', async () => {
-    const buffers = pool();
-    await expect(buffers.acquire(1, AbortSignal.abort(new Error('enough')))).rejects.toThrow('enough');
-    expect(await buffers.acquire(4)).toHaveLength(4);
-  });
-
-  it('keeps what is lent when the signal fires later', async () => {
-    const buffers = pool();
-    const controller = new AbortController();
-    const lent = await buffers.acquire(4, controller.signal);
-    controller.abort();
-    buffers.release(lent);
-    expect(await buffers.acquire(4)).toHaveLength(4);
-  });
-
-  it('notices that a buffer is given back twice', async () => {
-    const buffers = pool();
-    const lent = await buffers.acquire(1);
+    const lent = buffers.take(1) ?? [];
     buffers.release(lent);
     expect(() => buffers.release(lent)).toThrow('twice');
   });
+});
 
-  it.each([0, 5, 1.5, Number.NaN])('cannot lend %d buffers', async (count) => {
-    await expect(pool().acquire(count)).rejects.toThrow(RangeError);
+describe.each(CORE_KINDS)('what the %s core finds in a buffer', (kind) => {
+  let core: Core;
+  let pairs: readonly (readonly LeasedBuffer[])[];
+  beforeAll(async () => {
+    core = await instantiateCore(kind);
+    pairs = [core.buffers.take(2) ?? [], core.buffers.makePrivate(2)];
+  });
+
+  /** Fills the first two buffers of each kind, and returns what a function finds in them. */
+  const found = <T>(a: Uint8Array, b: Uint8Array, find: (a: LeasedBuffer, b: LeasedBuffer) => T): T[] =>
+    pairs.map((pair) => {
+      const [first, second] = pair as [LeasedBuffer, LeasedBuffer];
+      first.bytes.set(a);
+      second.bytes.set(b);
+      return find(first, second);
+    });
+
+  it('does not depend on whose memory it is: checksums', () => {
+    const bytes = noise(700_001);
+    const expected = crc32cReference(bytes);
+    expect(found(bytes, bytes, (a) => sumBuffer(core, a, bytes.length, 0))).toEqual([expected, expected]);
+  });
+
+  it('nor do equal bytes, zeros and granules, across the pieces that are copied', () => {
+    const length = fc.integer({ min: 0, max: 1 << 20 });
+    fc.assert(
+      fc.property(length, length, (size, place) => {
+        const bytes = new Uint8Array(size);
+        const other = bytes.slice();
+        if (place < size) other[place] = 1;
+        const first = Math.min(place, size);
+        expect(found(bytes, other, (a, b) => equalBytes(core, a, b, size))).toEqual([first, first]);
+        const zeros = first === size ? size : first - (first % 16);
+        expect(found(other, bytes, (a) => zeroBytes(core, a, 0, size))).toEqual([zeros, zeros]);
+        const full = new Uint8Array(size).fill(1);
+        full.fill(0, first - (first % 32768), first - (first % 32768) + 32768);
+        const granules = Math.min(size, first - (first % 32768));
+        expect(found(full, bytes, (a) => nonzeroBytes(core, a, 0, size, 32768))).toEqual([granules, granules]);
+      }),
+      { numRuns: 20 },
+    );
   });
 });
