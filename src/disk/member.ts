@@ -6,6 +6,7 @@ import { VhdxError } from '../errors.js';
 import type { OpenImage } from '../image/open-image.js';
 import { DAMAGE, type Translator } from '../image/translator.js';
 import type { Extent, RandomAccessSource, ReadOptions } from '../io/random-access.js';
+import type { ReplayPlan } from '../log/plan.js';
 import { pushExtent } from './extent.js';
 
 /** Reads of one call that may be in flight at a time. */
@@ -25,6 +26,8 @@ export class Member {
   readonly #hasParent: boolean;
   readonly #translator: Translator;
   readonly #source: RandomAccessSource;
+  /** The end of the file before its log was replayed. */
+  readonly #storedEnd: number;
   #closed = false;
 
   constructor(image: OpenImage, parent: Member | undefined) {
@@ -35,6 +38,7 @@ export class Member {
     this.#hasParent = geometry.hasParent;
     this.#source = image.source;
     this.#translator = image.translator;
+    this.#storedEnd = image.examination.replay?.summary.fileSizeBefore ?? Number.POSITIVE_INFINITY;
   }
 
   /** Fills `target` with the disk's bytes from `offset` on. A read inside one extent is one read of the source. */
@@ -162,7 +166,9 @@ export class Member {
   ): Promise<number> {
     const { offset, length, kind, fileOffset } = extent;
     const end = offset + length;
-    if (kind === Kind.Data) {
+    if (kind === Kind.Data && fileOffset + length > this.#storedEnd) {
+      await this.#pushStored(extent, out, depth);
+    } else if (kind === Kind.Data) {
       pushExtent(out, { offset, length, kind: 'data', depth, fileOffset });
     } else if (kind === Kind.Zero) {
       pushExtent(out, { offset, length, kind: 'zero', depth });
@@ -179,6 +185,17 @@ export class Member {
       if (reached < end) pushExtent(out, { offset: reached, length: end - reached, kind: 'unmapped', depth });
     }
     return end;
+  }
+
+  /** Appends an extent that reaches past the end of the file as it is now: what replay adds there is a hole. */
+  async #pushStored({ offset, length, fileOffset }: RawExtent, out: Extent[], depth: number): Promise<void> {
+    const replay = this.image.examination.replay as ReplayPlan;
+    const { storedParts } = await import('../log/stored-parts.js'); // few images are dirty, and fewer grow
+    for (const part of storedParts(replay, fileOffset, length)) {
+      const place = { offset: offset + part.offset - fileOffset, length: part.length, depth };
+      if (part.isStored) pushExtent(out, { ...place, kind: 'data', fileOffset: part.offset });
+      else pushExtent(out, { ...place, kind: 'unmapped' });
+    }
   }
 
   #parentMissing({ offset, length }: RawExtent): VhdxError {

@@ -1,8 +1,7 @@
-import type { FileRange } from '../base/byte-range.js';
 import { readU64, viewOf } from '../base/bytes.js';
 import { KiB } from '../base/units.js';
 import { type Crc, setStructureChecksum } from './checksum.js';
-import { readGuid, writeGuid } from './guid.js';
+import { type GuidMatcher, writeGuid } from './guid.js';
 
 /** Length in bytes of a sector of the log: everything in it is a multiple of this ([MS-VHDX] 2.3). */
 export const LOG_SECTOR_SIZE = 4 * KiB;
@@ -29,8 +28,6 @@ const DATA = 0x61746164;
 
 /** The header of a log entry ([MS-VHDX] 2.3.1.1), its fields checked against the log that it is in. */
 export interface LogEntryHeader {
-  /** What messages call the entry. */
-  readonly structure: string;
   readonly checksum: number;
   /** Length of the whole entry, in log sectors. */
   readonly sectors: number;
@@ -47,7 +44,11 @@ export interface LogEntryHeader {
 }
 
 /** A descriptor of a log entry ([MS-VHDX] 2.3.1.2, 2.3.1.3): zeros, or one 4 KiB sector of data, to be written. */
-export interface LogDescriptor extends FileRange {
+export interface LogDescriptor {
+  /** Where in the file, in bytes. */
+  readonly offset: number;
+  /** In bytes. */
+  readonly length: number;
   /** Its place in its log sector, counted in descriptors. */
   readonly slot: number;
   readonly kind: 'zero' | 'data';
@@ -63,12 +64,13 @@ export function beginsLogEntry(view: DataView, at: number): boolean {
  * of the file, since old and torn entries are normal in a log. The checksum is not checked.
  *
  * @param ringSectors length of the log in log sectors
+ * @param isOwn matches the log GUID of the current header
  */
 export function parseLogEntryHeader(
   view: DataView,
   at: number,
   ringSectors: number,
-  logGuid: string,
+  isOwn: GuidMatcher,
 ): LogEntryHeader | undefined {
   if (!beginsLogEntry(view, at)) return undefined;
   const length = view.getUint32(at + 8, true);
@@ -77,11 +79,10 @@ export function parseLogEntryHeader(
   const descriptorCount = view.getUint32(at + 24, true);
   if (length === 0 || length % LOG_SECTOR_SIZE !== 0 || length / LOG_SECTOR_SIZE > ringSectors) return undefined;
   if (tail % LOG_SECTOR_SIZE !== 0 || tail / LOG_SECTOR_SIZE >= ringSectors) return undefined;
-  if (sequenceNumber === 0n || readGuid(view, at + 32) !== logGuid) return undefined;
+  if (sequenceNumber === 0n || !isOwn(view, at + 32)) return undefined;
   const descriptorSectors = descriptorSectorsOf(descriptorCount);
   if (descriptorSectors * LOG_SECTOR_SIZE > length) return undefined;
   return {
-    structure: `log entry ${sequenceNumber}`,
     checksum: view.getUint32(at + 4, true),
     sectors: length / LOG_SECTOR_SIZE,
     descriptorSectors,
@@ -131,7 +132,7 @@ function parseDescriptor(
   if (offset % LOG_SECTOR_SIZE !== 0 || length % LOG_SECTOR_SIZE !== 0 || offset + length > Number.MAX_SAFE_INTEGER)
     return undefined;
   const kind = signature === ZERO ? 'zero' : 'data';
-  return { structure: entry.structure, kind, offset, length, slot };
+  return { kind, offset, length, slot };
 }
 
 /** Whether the log sector at `at` is a data sector of an entry ([MS-VHDX] 2.3.1.4). */

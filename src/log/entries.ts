@@ -1,6 +1,7 @@
 import { sumBytes } from '../core/crc32c.js';
 import type { Core } from '../core/instance.js';
 import { structureChecksum } from '../format/checksum.js';
+import { type GuidMatcher, guidMatcher } from '../format/guid.js';
 import {
   DESCRIPTOR_SIZE,
   isDataSector,
@@ -107,9 +108,10 @@ function withRoom<T extends Column>(column: T, count: number): T {
 export async function readEntries(core: Core, ring: LogRing, logGuid: string): Promise<EntryTable | undefined> {
   const table = new EntryTable();
   const { writes } = table;
+  const isOwn = guidMatcher(logGuid);
   for (let sector = await ring.findEntry(0); sector !== undefined; ) {
     const firstWrite = writes.count;
-    const entry = await readEntry(core, ring, sector, logGuid, writes);
+    const entry = await readEntry(core, ring, sector, isOwn, writes);
     if (writes.count > MAX_WRITES) return undefined;
     if (entry) table.add(sector, entry, firstWrite);
     else writes.count = firstWrite;
@@ -123,27 +125,27 @@ async function readEntry(
   core: Core,
   ring: LogRing,
   sector: number,
-  logGuid: string,
+  isOwn: GuidMatcher,
   writes: WriteTable,
 ): Promise<LogEntryHeader | undefined> {
   const sum = (bytes: Uint8Array, initial = 0) => sumBytes(core, bytes, initial);
-  const { bytes, view } = await ring.read(sector, 1);
-  const entry = parseLogEntryHeader(view, 0, ring.sectors, logGuid);
+  const { bytes, view, at: start } = await ring.read(sector, 1);
+  const entry = parseLogEntryHeader(view, start, ring.sectors, isOwn);
   if (!entry) return undefined;
   const firstWrite = writes.count;
-  let crc = structureChecksum(bytes, sum);
-  if (!addWrites(view, 0, 0, ring, sector, entry, writes)) return undefined;
+  let crc = structureChecksum(bytes.subarray(start, start + LOG_SECTOR_SIZE), sum);
+  if (!addWrites(view, start, 0, ring, sector, entry, writes)) return undefined;
   for (let index = 1; index < entry.sectors; ) {
     const run = await ring.read(sector + index, entry.sectors - index);
     for (let i = 0; i < run.count; i++) {
-      const at = i * LOG_SECTOR_SIZE;
+      const at = run.at + i * LOG_SECTOR_SIZE;
       const valid =
         index + i < entry.descriptorSectors
           ? addWrites(run.view, at, index + i, ring, sector, entry, writes)
           : isDataSector(run.view, at, entry);
       if (!valid || writes.count > MAX_WRITES) return undefined;
     }
-    crc = sum(run.bytes, crc);
+    crc = sum(run.bytes.subarray(run.at, run.at + run.count * LOG_SECTOR_SIZE), crc);
     index += run.count;
   }
   let dataSectors = 0;

@@ -10,9 +10,11 @@ const WINDOW = 1 * MiB;
 
 /** Neighbouring log sectors that are in memory. */
 export interface SectorRun {
-  /** Their bytes; valid until the next call. */
+  /** The bytes that are in memory; valid until the next call. */
   readonly bytes: Uint8Array;
   readonly view: DataView;
+  /** Where in them the sectors begin. */
+  readonly at: number;
   /** How many there are, at least one. */
   readonly count: number;
 }
@@ -27,6 +29,7 @@ export class LogRing {
   readonly #source: RandomAccessSource;
   readonly #log: FileRange;
   readonly #window: Uint8Array;
+  readonly #view: DataView;
   readonly #options: ReadOptions | undefined;
   readonly #yieldToEvents = eventLoopYielder();
   /** The sectors that are in the window. */
@@ -37,6 +40,7 @@ export class LogRing {
     this.#source = source;
     this.#log = log;
     this.#window = new Uint8Array(Math.min(WINDOW, log.length));
+    this.#view = viewOf(this.#window);
     this.#options = options;
     this.sectors = log.length / LOG_SECTOR_SIZE;
   }
@@ -51,16 +55,15 @@ export class LogRing {
     const first = sector % this.sectors;
     if (first < this.#first || first >= this.#first + this.#count) await this.#load(first);
     const start = first - this.#first;
-    const end = Math.min(start + count, this.#count);
-    const bytes = this.#window.subarray(start * LOG_SECTOR_SIZE, end * LOG_SECTOR_SIZE);
-    return { bytes, view: viewOf(bytes), count: end - start };
+    const available = Math.min(count, this.#count - start);
+    return { bytes: this.#window, view: this.#view, at: start * LOG_SECTOR_SIZE, count: available };
   }
 
   /** The first sector from one on, without wrapping, that begins with the signature of an entry; undefined if none does. */
   async findEntry(from: number): Promise<number | undefined> {
     for (let sector = from; sector < this.sectors; ) {
-      const { view, count } = await this.read(sector, this.sectors - sector);
-      for (let i = 0; i < count; i++) if (beginsLogEntry(view, i * LOG_SECTOR_SIZE)) return sector + i;
+      const { view, at, count } = await this.read(sector, this.sectors - sector);
+      for (let i = 0; i < count; i++) if (beginsLogEntry(view, at + i * LOG_SECTOR_SIZE)) return sector + i;
       sector += count;
     }
     return undefined;
@@ -90,7 +93,7 @@ export async function countEntries(ring: LogRing): Promise<{ readonly count: num
   let count = 0;
   for (let sector = 0; sector < sectors; ) {
     const run = await ring.read(sector, sectors - sector);
-    for (let i = 0; i < run.count; i++) if (beginsLogEntry(run.view, i * LOG_SECTOR_SIZE)) count += 1;
+    for (let i = 0; i < run.count; i++) if (beginsLogEntry(run.view, run.at + i * LOG_SECTOR_SIZE)) count += 1;
     sector += run.count;
   }
   return { count, all: sectors === ring.sectors };

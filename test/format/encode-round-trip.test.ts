@@ -3,7 +3,7 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { readBatEntry, writeBatEntry } from '../../src/format/bat.js';
 import { encodeFileIdentifier, hasVhdxSignature, readCreator } from '../../src/format/file-identifier.js';
-import { parseGuid, randomGuid, readGuid, writeGuid, ZERO_GUID } from '../../src/format/guid.js';
+import { guidMatcher, parseGuid, randomGuid, readGuid, writeGuid, ZERO_GUID } from '../../src/format/guid.js';
 import { encodeHeader, parseHeaders } from '../../src/format/header.js';
 import {
   DESCRIPTOR_SIZE,
@@ -306,7 +306,7 @@ describe('a log entry', () => {
     writes: LogWrite[];
   } {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-    const header = parseLogEntryHeader(view, 0, 256, logGuid);
+    const header = parseLogEntryHeader(view, 0, 256, guidMatcher(logGuid));
     if (!header) return expect.fail('not an entry');
     expect(header.sectors).toBe(bytes.length / 4096);
     const writes: LogWrite[] = [];
