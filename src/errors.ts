@@ -11,6 +11,7 @@ const OPERATION_CODES = [
   'exists', // there is a file of that name already
   'no-space', // the device, the quota or the file system has no room for it
   'write-failed', // the output did not take the bytes
+  'session-failed', // a write or a flush failed: what was flushed is safe, nothing more is written
   'locked', // another process has the file open for writing
   'unsupported-input', // what was handed over cannot be read here
   'wasm-unavailable', // the core could not be started

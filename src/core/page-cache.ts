@@ -9,6 +9,18 @@ const MAX_FILLING = 32;
 /** Loads of one disk that may be in flight at a time. */
 const LOADS_PER_DISK = 16;
 
+/** Bytes of a page that are new. */
+interface PageBytes {
+  readonly offset: number;
+  readonly bytes: Uint8Array;
+}
+
+interface PageLoad {
+  readonly done: Promise<void>;
+  /** What changed since the load began, oldest first. */
+  readonly changes: PageBytes[];
+}
+
 interface LoadQueue {
   running: number;
   readonly waiting: (() => void)[];
@@ -22,7 +34,7 @@ interface LoadQueue {
  */
 export class PageCache {
   readonly #core: Core;
-  readonly #loads = new Map<string, Promise<void>>();
+  readonly #loads = new Map<string, PageLoad>();
   readonly #queues = new Map<number, LoadQueue>();
   #disks = 0;
   #filling = 0;
@@ -39,7 +51,7 @@ export class PageCache {
 
   /** Drops the pages of a disk, once its loads in flight have ended. */
   async removeDisk(disk: number): Promise<void> {
-    const own = [...this.#loads].filter(([key]) => key.startsWith(`${disk}/`)).map(([, load]) => load);
+    const own = [...this.#loads].filter(([key]) => key.startsWith(`${disk}/`)).map(([, { done }]) => done);
     await Promise.allSettled(own);
     this.#core.exports.dropPages(disk);
   }
@@ -53,10 +65,25 @@ export class PageCache {
   load(disk: number, page: number, fill: FillPage): Promise<void> {
     const key = `${disk}/${page}`;
     const running = this.#loads.get(key);
-    if (running !== undefined) return running;
-    const load = this.#load(disk, page, fill).finally(() => this.#loads.delete(key));
-    this.#loads.set(key, load);
-    return load;
+    if (running !== undefined) return running.done;
+    const changes: PageBytes[] = [];
+    const fillAndChange = async (slot: Uint8Array): Promise<void> => {
+      await fill(slot);
+      for (const { offset, bytes } of changes) slot.set(bytes, offset);
+    };
+    const done = this.#load(disk, page, fillAndChange).finally(() => this.#loads.delete(key));
+    this.#loads.set(key, { done, changes });
+    return done;
+  }
+
+  /**
+   * Replaces bytes of a page, if it is in the core's memory or on its way there: a load in flight may have read the old
+   * ones. The bytes must stay as they are until then.
+   */
+  replace(disk: number, page: number, offset: number, bytes: Uint8Array): void {
+    this.#loads.get(`${disk}/${page}`)?.changes.push({ offset, bytes });
+    const slot = this.#core.exports.findPage(disk, page);
+    if (slot !== 0) this.#core.bytes.set(bytes, slot + offset);
   }
 
   async #load(disk: number, page: number, fill: FillPage): Promise<void> {

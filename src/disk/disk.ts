@@ -24,6 +24,8 @@ interface DiskParts {
   readonly parentError: VhdxError | undefined;
   /** What was found about it and its parent. */
   readonly chainFindings: readonly Finding[];
+  /** What reads the image, if it is not to be made here. */
+  readonly member?: Member;
 }
 
 /**
@@ -65,7 +67,7 @@ export class VhdxDisk implements RandomAccessSource {
   readonly member: Member;
 
   /** @internal */
-  constructor({ image, source, parent, parentError, chainFindings }: DiskParts) {
+  constructor({ image, source, parent, parentError, chainFindings, member }: DiskParts) {
     const { examination } = image;
     const { name, path, size: fileSize } = source;
     const { metadata } = examination;
@@ -84,7 +86,7 @@ export class VhdxDisk implements RandomAccessSource {
     if (parentError !== undefined) this.parentError = parentError;
     this.core = image.core;
     this.#fileSize = fileSize;
-    this.member = new Member(image, parent?.member);
+    this.member = member ?? new Member(image, parent?.member);
     // Here and not in a static block, for whose sake bundlers would keep the class where nobody uses it.
     if (Symbol.asyncDispose) Object.defineProperty(this, Symbol.asyncDispose, { value: () => this.close() });
   }

@@ -68,7 +68,7 @@ interface ReadableMember extends ChainMember {
 }
 
 /** Makes disks of the members of a chain that can be read, and closes the files of the others. */
-async function openMembers(core: Core, members: ChainMember[], options: OpenOptions): Promise<VhdxDisk> {
+export async function openMembers(core: Core, members: ChainMember[], options: OpenOptions): Promise<VhdxDisk> {
   const readable = await readableMembers(members, options);
   const images: OpenImage[] = [];
   try {

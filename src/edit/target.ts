@@ -84,3 +84,21 @@ export function isSameFile(a: string, b: string): boolean {
   const [one, other] = [identity(a), identity(b)];
   return one !== undefined && other !== undefined && one.dev === other.dev && one.ino === other.ino;
 }
+
+/** A file that is there and is changed in place. */
+export interface OpenTarget {
+  readonly file: RandomAccessFile;
+  /** Frees what was opened here; a file that was handed over stays open. */
+  release(): Promise<void>;
+}
+
+/**
+ * Opens a file to be changed in place.
+ *
+ * @throws VhdxError `read-failed` if there is none, `read-only`; or the code of the file's failure
+ */
+export async function openTarget(target: VhdxTarget): Promise<OpenTarget> {
+  if (typeof target !== 'string') return { file: target, release: async () => {} };
+  const file = await openPath(target, { write: true });
+  return { file, release: async () => file.close?.() };
+}

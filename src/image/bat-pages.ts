@@ -55,6 +55,16 @@ export class BatPages {
     return untilAborted(this.#cache.load(this.calls.disk, bitmapPage(page), fill), options?.signal);
   }
 
+  /** Says that bytes of the BAT changed, from `offset` of the BAT on. They lie in one page and stay as they are. */
+  replaceBat(offset: number, bytes: Uint8Array): void {
+    this.#cache.replace(this.calls.disk, Math.floor(offset / PAGE_BYTES), offset % PAGE_BYTES, bytes);
+  }
+
+  /** The same of page `page` of the sector bitmaps, from `offset` of the page on. */
+  replaceBitmap(page: number, offset: number, bytes: Uint8Array): void {
+    this.#cache.replace(this.calls.disk, bitmapPage(page), offset, bytes);
+  }
+
   /** Frees the pages. */
   close(): Promise<void> {
     return this.#cache.removeDisk(this.calls.disk);

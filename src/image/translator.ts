@@ -17,6 +17,15 @@ export interface TranslatorImage {
   readonly reserved: readonly FileRange[];
 }
 
+/** Bytes of the BAT, or of the sector bitmap block of a chunk, that are new. They lie in one page of 64 KiB. */
+export interface MetadataChange {
+  /** Undefined for the BAT. */
+  readonly chunk?: number;
+  /** From the start of the BAT or of the sector bitmap block, in bytes. */
+  readonly offset: number;
+  readonly bytes: Uint8Array;
+}
+
 /** The broken rule, by the kind of an extent that cannot be read. */
 export const DAMAGE: Readonly<Record<number, RuleCode>> = {
   [Kind.ReservedState]: 'bat-reserved-state',
@@ -117,6 +126,16 @@ export class Translator {
       }
     }
     return at;
+  }
+
+  /** Says that bytes of the BAT or of a sector bitmap block changed; they must stay as they are. */
+  replace({ chunk, offset, bytes }: MetadataChange): void {
+    if (chunk === undefined) {
+      this.#pages.replaceBat(offset, bytes);
+      return;
+    }
+    const page = chunk * PAGES_PER_BITMAP + Math.floor(offset / PAGE_BYTES);
+    this.#pages.replaceBitmap(page, offset % PAGE_BYTES, bytes);
   }
 
   /**

@@ -14,4 +14,6 @@ export const SLOW = {
   largest: { timeout: 120_000 },
   /** The package as a whole is built, type-checked, packed, installed or documented. */
   wholePackage: { timeout: 300_000 },
+  /** Every content that a power cut can leave of a session that writes: some thousand images a spec. */
+  crashes: { timeout: 300_000 },
 } as const;

@@ -16,8 +16,8 @@ export interface Exploration extends Omit<CrashOptions, 'granule'> {
   readonly eitherHeader?: boolean;
   /** Anything else. */
   readonly also?: (state: CrashState, view: StateView) => void | Promise<void>;
-  /** Of the points, every n-th: for long traces. */
-  readonly everyPoint?: number;
+  /** Whether the states of a point are made; all points are where it is left out. `point` is its place in the trace. */
+  readonly isExplored?: (point: number) => boolean;
 }
 
 /**
@@ -31,10 +31,9 @@ export async function exploreCrashes(
   let states = 0;
   for (const granule of exploration.granules ?? [512, 4096]) {
     const model = exploration.model?.();
-    let points = 0;
     for (const point of crashPoints(file)) {
       for (const event of point.events) if (event.kind === 'note') model?.follow(event.note as ContentNote);
-      if (points++ % (exploration.everyPoint ?? 1) !== 0) continue;
+      if (exploration.isExplored?.(point.point) === false) continue;
       for (const state of crashStates(point, { ...exploration, granule })) {
         await checkState(state, model, exploration).catch((error: Error) => {
           throw new Error(`${state.id}: ${error.message}`, { cause: error });

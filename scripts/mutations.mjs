@@ -1,0 +1,222 @@
+// @ts-check
+/**
+ * Breaks the writer's rules on purpose, one after the other, and makes sure that the crash suite notices each time.
+ * Every mutation is a piece of source and what it becomes; one whose piece is not in the source any more is a failure.
+ *
+ *     node scripts/mutations.mjs [RULE ...]
+ */
+import { spawnSync } from 'node:child_process';
+import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('../', import.meta.url));
+const SUITE = 'test/edit/session-crash.test.ts';
+
+/**
+ * @typedef {object} Mutation
+ * @property {string} rule The rule of the writer's guide that it breaks.
+ * @property {string} breaks What the writer does then.
+ * @property {string} file
+ * @property {string} from
+ * @property {string} to
+ * @property {string} by The spec that notices it, or a part of its name.
+ */
+
+/** @type {Mutation[]} */
+const MUTATIONS = [
+  {
+    rule: 'W4',
+    breaks: 'keeps the FileWriteGuid',
+    file: 'src/image/session.ts',
+    by: 'allocated, freed',
+    from: 'updateBoth({ fileWriteGuid: this.#identity.guid(), ...dataWriteGuid })',
+    to: 'updateBoth(dataWriteGuid)',
+  },
+  {
+    rule: 'W5',
+    breaks: 'keeps the DataWriteGuid',
+    file: 'src/image/session.ts',
+    by: 'allocated, freed',
+    from: 'const dataWriteGuid = visible ? { dataWriteGuid: this.#identity.guid() } : {};',
+    to: 'const dataWriteGuid = {};',
+  },
+  {
+    rule: 'W12',
+    breaks: 'announces a LogGuid before there is an entry of it',
+    file: 'src/log/journal.ts',
+    by: 'allocated, freed',
+    from: `    await this.#append({ pages: new Map(), structuresEnd });
+    await this.#headers.updateBoth({ logGuid: this.#guid });`,
+    to: `    await this.#headers.updateBoth({ logGuid: this.#guid });
+    await this.#append({ pages: new Map(), structuresEnd });`,
+  },
+  {
+    rule: 'W13',
+    breaks: 'updates one header only',
+    file: 'src/log/header-slots.ts',
+    by: 'allocated, freed',
+    from: `      await this.#update(change);
+      await this.#update(change);`,
+    to: '      await this.#update(change);',
+  },
+  {
+    rule: 'W24',
+    breaks: 'begins a lap without an entry that retires the one before',
+    file: 'src/log/journal.ts',
+    by: 'log comes to its end',
+    from: `    await this.#append({ pages: new Map(), structuresEnd });
+    await this.#beginLap(structuresEnd);`,
+    to: '    await this.#beginLap(structuresEnd);',
+  },
+  {
+    rule: 'W25b',
+    breaks: 'goes round the ring under one LogGuid',
+    file: 'src/log/journal.ts',
+    by: 'log comes to its end',
+    from: 'this.#guid = this.#identity.guid();',
+    to: 'if (!this.isOpen) this.#guid = this.#identity.guid();',
+  },
+  {
+    rule: 'W26',
+    breaks: 'writes pages to their places before their entry is durable',
+    file: 'src/log/journal.ts',
+    by: 'allocated, freed',
+    from: `    this.#sequenceNumber += 1n;
+    await this.#flush();`,
+    to: '    this.#sequenceNumber += 1n;',
+  },
+  {
+    rule: 'W26',
+    breaks: 'writes pages to their places as they are by then, not as they were logged',
+    file: 'src/image/page-layer.ts',
+    by: 'allocated, freed',
+    from: '[offset, bytes.slice()]',
+    to: '[offset, bytes]',
+  },
+  {
+    rule: 'W29',
+    breaks: 'says that all of the file was durable',
+    file: 'src/log/journal.ts',
+    by: 'allocated, freed',
+    from: 'this.#file.durableSize / MiB',
+    to: '(this.#file.size + 64 * MiB) / MiB',
+  },
+  {
+    rule: 'W31',
+    breaks: 'cuts the file while the log may be replayed',
+    file: 'src/image/session.ts',
+    by: 'allocated, freed',
+    from: `    await this.#journal.close();
+    for (const freed of this.#limbo) this.#reuse(freed);
+    await this.#file.cut(this.#space.end);`,
+    to: `    for (const freed of this.#limbo) this.#reuse(freed);
+    await this.#file.cut(this.#space.end);
+    await this.#journal.close();`,
+  },
+  {
+    rule: 'W34',
+    breaks: 'logs entries that lead to payload that is not durable (and W35: whatever the block was before)',
+    file: 'src/log/journal.ts',
+    by: 'allocated, freed',
+    from: '    await this.#flush(); // F1\n    if (!group) return;',
+    to: '    if (!group) return this.#flush();',
+  },
+  {
+    rule: 'W36',
+    breaks: 'leaves what space held in a new block',
+    file: 'src/edit/block-writer.ts',
+    by: 'allocated, freed',
+    from: '    if (zeros) return;\n    await this.#fill(offset, start);',
+    to: '    if (offset > 0) return;\n    await this.#fill(offset, start);',
+  },
+  {
+    rule: 'W37',
+    breaks: 'takes the tail that the file had for zeros',
+    file: 'src/image/session.ts',
+    by: 'allocated, freed',
+    from: '    await this.#file.cut(this.#space.end);\n    await this.#growTo(this.#space.end);',
+    to: '    await this.#growTo(this.#space.end);',
+  },
+  {
+    rule: 'W38',
+    breaks: 'uses freed space before it is durably free',
+    file: 'src/image/session.ts',
+    by: 'allocated, freed',
+    from: 'this.#freed.push(...frees);',
+    to: 'for (const { offset, length } of frees) this.#space.free(offset, length);',
+  },
+  {
+    rule: 'W43',
+    breaks: 'makes a block of zeros partially present',
+    file: 'src/edit/block-writer.ts',
+    by: 'partly in the parent',
+    from: '      default:\n        return this.#allocateWhole(part, entry);',
+    to: '      default:\n        return this.#geometry.hasParent && !whole ? this.#allocatePartial(part) : this.#allocateWhole(part, entry);',
+  },
+  {
+    rule: 'W44',
+    breaks: 'keeps bits of an earlier life of a block',
+    file: 'src/edit/block-writer.ts',
+    by: 'partly in the parent',
+    from: 'this.#setBits(new Uint8Array(bits.length), whole)',
+    to: 'this.#setBits(await this.#table.readBits(bits.blockOffset + bits.byte, bits.length), whole)',
+  },
+  {
+    rule: 'W45',
+    breaks: 'makes a sector bitmap block of whatever its space held',
+    file: 'src/edit/block-writer.ts',
+    by: 'partly in the parent',
+    from: 'if (!zeros) await this.#fill(blockOffset, SECTOR_BITMAP_BLOCK_SIZE);',
+    to: '',
+  },
+];
+
+const wanted = process.argv.slice(2);
+const folder = await mkdtemp(join(tmpdir(), 'vhdx-mutation-'));
+let failures = 0;
+try {
+  for (const name of ['src', 'test', 'scripts', 'assembly', 'package.json', 'tsconfig.json', 'vitest.config.ts']) {
+    await cp(join(root, name), join(folder, name), { recursive: true });
+  }
+  await symlink(join(root, 'node_modules'), join(folder, 'node_modules'));
+  if (wanted.length === 0 && !runSuite().passed) throw new Error('the suite fails without a mutation');
+  for (const mutation of MUTATIONS) {
+    if (wanted.length === 0 || wanted.includes(mutation.rule)) await tryMutation(mutation);
+  }
+} finally {
+  await rm(folder, { recursive: true });
+}
+process.exit(failures === 0 ? 0 : 1);
+
+/** @param {Mutation} mutation */
+async function tryMutation({ rule, breaks, file, from, to, by }) {
+  const path = join(folder, file);
+  const source = await readFile(path, 'utf8');
+  if (source.split(from).length !== 2) {
+    failures += 1;
+    console.log(`${rule} ${breaks}: NOT APPLICABLE, ${file} has changed`);
+    return;
+  }
+  await writeFile(
+    path,
+    source.replace(from, () => to),
+  );
+  const { passed, why } = runSuite('-t', by);
+  if (passed) failures += 1;
+  console.log(`${rule} ${breaks}: ${passed ? 'NOT NOTICED' : `noticed (${why})`}`);
+  await writeFile(path, source);
+}
+
+/** Runs the crash suite, or some specs of it. @param {string[]} filter */
+function runSuite(...filter) {
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    ['node_modules/vitest/vitest.mjs', 'run', '--project', 'node', '--reporter', 'verbose', SUITE, ...filter],
+    { cwd: folder, encoding: 'utf8', env: { ...process.env, NO_COLOR: '1' } },
+  );
+  const why = /^(?:Error|AssertionError|TypeError|RangeError|BrokenState): (.*)$/m.exec(stdout + stderr)?.[1];
+  if (why?.startsWith('Test timed out')) throw new Error('the suite took too long');
+  return { passed: status === 0, why: why ?? 'no message' };
+}

@@ -1,0 +1,149 @@
+import { openVhdx } from '../../../src/index.js';
+import { sectorBits } from '../block-content.js';
+import { buildImage } from '../build-image.js';
+import { ContentModel, type Tag, taggedBytes } from '../crash/content-model.js';
+import { CrashFile } from '../crash/crash-file.js';
+import { fraction } from '../crash/crash-states.js';
+import type { Exploration } from '../crash/explore.js';
+import { PageImage } from '../crash/page-image.js';
+import { readState } from '../crash/state-reader.js';
+import { KiB, MiB } from '../encode-primitives.js';
+import { type BlockSpec, STATE } from '../image-spec.js';
+import { DrivenDisk } from './driven-disk.js';
+
+/** Kinds of image that scenarios begin with. */
+export type ImageKind = 'dynamic' | 'fixed' | 'differencing';
+
+/** What a scenario did, and how its states are judged. */
+export interface Scenario {
+  readonly file: CrashFile;
+  readonly exploration: Exploration;
+}
+
+const BLOCKS = 6;
+const SIZE = BLOCKS * MiB;
+const SECTOR = 512;
+/** Tags of what the images hold before anything is written. */
+const BEFORE = 1_000_000;
+const PARENT = 2_000_000;
+/** What the file holds after its last structure: nothing of it may ever be read. */
+const STALE = 0xdeadbeef;
+
+const tagged = (tag: Tag, block: number, length: number = MiB) => taggedBytes(tag, block * MiB, length);
+
+interface Begin {
+  readonly image: PageImage;
+  readonly parent?: Uint8Array;
+  /** What a sector holds before anything is written. */
+  readonly before: (sector: number) => Tag;
+}
+
+/** An image of six blocks of 1 MiB, of which some are stored, with stale bytes after its last structure. */
+function beginWith(kind: ImageKind): Begin {
+  if (kind === 'differencing') return beginWithChild();
+  const blocks: Record<number, BlockSpec> = {
+    1: { state: STATE.fullyPresent, data: tagged(BEFORE, 1) },
+    2: { state: STATE.unmapped },
+    3: { state: STATE.fullyPresent, data: tagged(BEFORE, 3) },
+    4: { state: STATE.zero },
+  };
+  const others = kind === 'fixed' ? { otherBlocks: STATE.fullyPresent } : {};
+  const listed = kind === 'fixed' ? { 1: blocks[1] as BlockSpec, 3: blocks[3] as BlockSpec } : blocks;
+  const built = buildImage({ type: kind, virtualSize: SIZE, blocks: listed, ...others });
+  return {
+    image: withStaleTail(built.toUint8Array()),
+    before: (sector) => ([1, 3].includes(Math.floor((sector * SECTOR) / MiB)) ? BEFORE : 0),
+  };
+}
+
+/** A child of which one block is partially present, one fully; bits of an earlier life are set for block 5. */
+function beginWithChild(): Begin {
+  const stored = (block: number): BlockSpec => ({ state: STATE.fullyPresent, data: tagged(PARENT, block) });
+  const parent = buildImage({
+    virtualSize: SIZE,
+    blocks: { 0: stored(0), 1: stored(1), 2: stored(2), 3: stored(3), 5: stored(5) },
+  }).toUint8Array();
+  const sectors = MiB / SECTOR;
+  const child = buildImage({
+    type: 'differencing',
+    virtualSize: SIZE,
+    blocks: {
+      0: { state: STATE.partiallyPresent, data: tagged(BEFORE, 0), bitmap: sectorBits(sectors, [16, 64]) },
+      1: { state: STATE.fullyPresent, data: tagged(BEFORE, 1) },
+      2: { state: STATE.zero },
+      5: { state: STATE.notPresent, bitmap: sectorBits(sectors, [0, sectors]) },
+    },
+  });
+  const before = (sector: number): Tag => {
+    const block = Math.floor(sector / sectors);
+    const within = sector % sectors;
+    if (block === 0) return within >= 16 && within < 64 ? BEFORE : PARENT;
+    if (block === 1) return BEFORE;
+    return block === 2 || block === 4 ? 0 : PARENT;
+  };
+  return { image: withStaleTail(child.toUint8Array()), parent, before };
+}
+
+function withStaleTail(bytes: Uint8Array): PageImage {
+  const end = Math.ceil(bytes.length / MiB) * MiB;
+  const longer = new Uint8Array(end + 2 * MiB);
+  longer.set(bytes);
+  longer.set(taggedBytes(STALE, 0, 2 * MiB), end);
+  return PageImage.of(longer);
+}
+
+/** Opens an image, does something with it and closes it. */
+export async function scenario(kind: ImageKind, run: (disk: DrivenDisk) => Promise<void>): Promise<Scenario> {
+  const { image, parent, before } = beginWith(kind);
+  const turns = (offset: number) => (offset / (4 * KiB)) % 3;
+  const file = new CrashFile(image, { turns });
+  const disk = await DrivenDisk.open(file, parent ? { parent: await openVhdx(parent) } : {});
+  await run(disk);
+  await disk.close();
+  const exploration = {
+    model: () => new ContentModel(before),
+    ...(parent && { parent: readState(PageImage.of(parent)) }),
+  };
+  return { file, exploration };
+}
+
+/** Does so many operations that look random, some at the same time, with flushes between and during them. */
+export function randomSteps(seed: number, kind: ImageKind, count: number): (disk: DrivenDisk) => Promise<void> {
+  const pick = (limit: number, ...of: readonly number[]) => Math.floor(fraction(seed, ...of) * limit);
+  return async (disk) => {
+    let running: Promise<void>[] = [];
+    for (let i = 0; i < count; i++) {
+      running.push(randomStep(disk, kind, (limit, of) => pick(limit, i, of)));
+      if (pick(3, i, 9) > 0) continue;
+      // A flush at the same time as what runs, or after it.
+      if (pick(2, i, 10) === 0) running.push(disk.flush());
+      await Promise.all(running);
+      running = [];
+      if (pick(2, i, 11) === 0) await disk.flush();
+    }
+    await Promise.all(running);
+  };
+}
+
+/** One write, zero or trim: at the borders of blocks, pages and sectors, or of a whole block. */
+function randomStep(disk: DrivenDisk, kind: ImageKind, pick: (limit: number, of: number) => number): Promise<void> {
+  const block = pick(BLOCKS, 0) * MiB;
+  switch (pick(8, 1)) {
+    case 0:
+      return disk.zero(block, MiB);
+    case 1:
+      // What a trim of a block of the parent does is the parent's: nothing.
+      return kind === 'dynamic' ? disk.trim(block, MiB) : disk.zero(block, MiB);
+    case 2:
+      return disk.write(block, MiB);
+    case 3:
+      return disk.zero(block + pick(8, 2) * SECTOR, (1 + pick(20, 3)) * SECTOR);
+    case 4: {
+      // Across the border of two blocks.
+      const start = Math.max(0, block - pick(8, 2) * SECTOR);
+      return disk.write(start, (8 + pick(8, 3)) * SECTOR);
+    }
+    default:
+      return disk.write(block + pick(40, 2) * SECTOR, (1 + pick(20, 3)) * SECTOR);
+  }
+}
