@@ -8,8 +8,8 @@ import { readFailed, writeFailed } from './system-error.js';
 /** The module `node:fs`. */
 export type FileSystem = NonNullable<ReturnType<typeof builtinModule<'fs'>>>;
 
-/** Most that one call of the operating system is asked for, in bytes; Linux moves less than 2 GiB at a time. */
-const PIECE = 1024 * MiB;
+/** Most that one call of the operating system is asked for, in bytes: a running call cannot be aborted. */
+const PIECE = 16 * MiB;
 
 /** Calls a function of the fs module in its callback form, which is the fast one and the one that gives bare descriptors. */
 export function call<T>(start: (done: (error: Error | null, value: T) => void) => void): Promise<T> {

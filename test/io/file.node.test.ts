@@ -206,18 +206,25 @@ describe('reading', () => {
     await source.close?.();
   });
 
-  test('asks the system for no more than 1 GiB at a time', async () => {
+  test('asks the system for no more than 16 MiB at a time, so that an abort does not wait for long', async () => {
     const path = join(await tempDir(), 'sparse');
     await writeFile(path, '');
     await truncate(path, 3 * GiB);
     const source = await fileSource(path);
     const lengths: number[] = [];
+    const controller = new AbortController();
+    let abortAt = 0;
     replaceRead((_real, length, done) => {
       lengths.push(length);
+      if (abortAt === lengths.length) controller.abort('enough');
       setTimeout(() => done(null, length), 0);
     });
-    await source.readInto(new Uint8Array(2.5 * GiB), 0);
-    expect(lengths).toEqual([GiB, GiB, 0.5 * GiB]);
+    await source.readInto(new Uint8Array(40 * MiB), 2.5 * GiB);
+    expect(lengths.splice(0)).toEqual([16 * MiB, 16 * MiB, 8 * MiB]);
+    abortAt = 3;
+    const reading = source.readInto(new Uint8Array(100 * MiB), 0, { signal: controller.signal });
+    expect(await rejection(reading)).toBe('enough');
+    expect(lengths).toEqual([16 * MiB, 16 * MiB, 16 * MiB]);
     await source.close?.();
   });
 

@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
+import { pickedFile } from '../../src/io/picked-file.js';
 import type { OpfsOutcome } from '../support/opfs-worker.js';
+import { sourceBytes } from '../support/scripted-source.js';
 
 // WebKitGTK has none.
 test.skipIf(globalThis.navigator.storage?.getDirectory === undefined)(
@@ -32,5 +34,30 @@ test.skipIf(globalThis.navigator.storage?.getDirectory === undefined)(
     } finally {
       worker.terminate();
     }
+  },
+);
+
+test.skipIf(globalThis.navigator.storage?.getDirectory === undefined)(
+  'a file handle in a page is swapped in when it is closed',
+  async () => {
+    const root = await navigator.storage.getDirectory();
+    const name = `picked-${crypto.randomUUID()}`;
+    const handle = await root.getFileHandle(name, { create: true });
+    if (handle.createWritable === undefined) return; // WebKit
+    const first = await pickedFile(handle);
+    await first.write(sourceBytes(0, 100_000), 0);
+    await first.close();
+    const second = await pickedFile(handle);
+    await second.truncate(70_000);
+    await second.write(Uint8Array.of(9), 80_000);
+    expect((await handle.getFile()).size).toBe(100_000);
+    await second.close();
+    const bytes = new Uint8Array(await (await handle.getFile()).arrayBuffer());
+    const expected = new Uint8Array(80_001);
+    expected.set(sourceBytes(0, 70_000));
+    expected[80_000] = 9;
+    expect(bytes.length).toBe(80_001);
+    expect(bytes.findIndex((byte, index) => byte !== expected[index])).toBe(-1);
+    await root.removeEntry(name);
   },
 );
