@@ -28,7 +28,7 @@ async function survives(
 const KINDS: readonly ImageKind[] = ['dynamic', 'fixed', 'differencing'];
 
 describe('a session survives a power cut at every write', () => {
-  test('of blocks that are allocated, freed and whose space is used again', async () => {
+  test('of blocks that are allocated, freed and whose space is used again', SLOW.crashes, async () => {
     const run = await scenario('dynamic', async (disk) => {
       await disk.write(0, 8192);
       await disk.write(3 * MiB, MiB);
@@ -46,7 +46,7 @@ describe('a session survives a power cut at every write', () => {
     expect(await survives(run)).toBeGreaterThan(500);
   });
 
-  test('of blocks that are partly in the parent', async () => {
+  test('of blocks that are partly in the parent', SLOW.crashes, async () => {
     const run = await scenario('differencing', async (disk) => {
       await disk.write(3 * MiB + 512, 1024); // a block of the parent
       await disk.write(5 * MiB + 4096, 512); // one with bits of an earlier life
@@ -72,7 +72,7 @@ describe('a session survives a power cut at every write', () => {
     },
   );
 
-  test('of so many commits that the log comes to its end twice', async () => {
+  test('of so many commits that the log comes to its end twice', SLOW.crashes, async () => {
     const run = await scenario('dynamic', async (disk) => {
       for (let i = 0; i < 280; i++) {
         await (i % 2 === 0 ? disk.write(0, 512) : disk.zero(0, MiB));

@@ -18,8 +18,11 @@ export interface StateBat {
   /** The ranges of the file that payload blocks, bitmap blocks and soft anchors own. */
   readonly owned: readonly { readonly offset: number; readonly length: number; readonly what: string }[];
   block(block: number): BlockEntry;
-  /** Whether a bitmap says that a logical sector lies in this file; throws where its chunk has none. */
-  isInFile(sector: number): boolean;
+  /**
+   * Which of `count` logical sectors from `first` on lie in this file, by their chunk's bitmap: a bit each, the lowest
+   * for the first. All of them have their bits in one byte. Throws where the chunk has no bitmap.
+   */
+  inFile(first: number, count: number): number;
 }
 
 /** Reads the BAT and checks every entry that counts. */
@@ -78,12 +81,12 @@ export function readBat(
     present: [...present.keys()],
     owned,
     block: (block) => present.get(block) ?? entry(indexOf(block)),
-    isInFile(sector) {
-      const { state, offset } = bitmap(Math.floor(sector / 2 ** 23));
-      must(state === 6, () => `2.5.1.2: sector ${sector} needs a bitmap, and its chunk has none`);
-      const bit = sector % 2 ** 23;
+    inFile(first, count) {
+      const { state, offset } = bitmap(Math.floor(first / 2 ** 23));
+      must(state === 6, () => `2.5.1.2: sector ${first} needs a bitmap, and its chunk has none`);
+      const bit = first % 2 ** 23;
       const at = offset + Math.floor(bit / 8);
-      return (((image.page(Math.floor(at / PAGE_SIZE))[at % PAGE_SIZE] as number) >> (bit % 8)) & 1) === 1;
+      return ((image.page(Math.floor(at / PAGE_SIZE))[at % PAGE_SIZE] as number) >> (bit % 8)) & (2 ** count - 1);
     },
   };
 }

@@ -204,13 +204,27 @@ function virtualPage(
   if (state !== 7) return ZERO_PAGE;
   const { logicalSectorSize } = metadata;
   const count = PAGE_SIZE / logicalSectorSize;
-  const bits = Array.from({ length: count }, (_, i) => bat.isInFile(index * count + i));
-  if (bits.every((bit) => bit)) return own();
-  if (!bits.some((bit) => bit)) return fromParent();
-  const page = fromParent().slice();
-  for (const [i, bit] of bits.entries()) {
-    const [from, to] = [i * logicalSectorSize, (i + 1) * logicalSectorSize];
-    if (bit) page.set(own().subarray(from, to), from);
+  const bits = bat.inFile(index * count, count);
+  if (bits === 2 ** count - 1) return own();
+  return bits === 0 ? fromParent() : composed(own(), fromParent(), bits, logicalSectorSize);
+}
+
+/** Pages that were put together before: states have most of their pages in common. */
+const composedOf = new WeakMap<Uint8Array, WeakMap<Uint8Array, Map<number, Uint8Array>>>();
+
+/** The sectors of `own` whose bits are set, and the others of `below`. */
+function composed(own: Uint8Array, below: Uint8Array, bits: number, sectorSize: number): Uint8Array {
+  const byBelow = composedOf.get(own) ?? new WeakMap<Uint8Array, Map<number, Uint8Array>>();
+  composedOf.set(own, byBelow);
+  const byBits = byBelow.get(below) ?? new Map<number, Uint8Array>();
+  byBelow.set(below, byBits);
+  let page = byBits.get(bits);
+  if (page === undefined) {
+    page = below.slice();
+    for (let at = 0; at < PAGE_SIZE; at += sectorSize) {
+      if ((bits >> (at / sectorSize)) & 1) page.set(own.subarray(at, at + sectorSize), at);
+    }
+    byBits.set(bits, page);
   }
   return page;
 }
