@@ -30,7 +30,7 @@ export function el<K extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
-/** Whether an error only says that somebody gave the work up. */
+/** Whether an error only says that the work was aborted. */
 export function isAbort(error: unknown): boolean {
   return error instanceof DOMException && error.name === 'AbortError';
 }

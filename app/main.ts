@@ -121,7 +121,7 @@ function show(opened: Opened, signal: AbortSignal): void {
 }
 
 byId('opening-cancel', HTMLButtonElement).addEventListener('click', () => {
-  current.abort(new DOMException('given up', 'AbortError'));
+  current.abort(new DOMException('aborted', 'AbortError'));
 });
 subject.addEventListener('change', () => void open(inputs, Number(subject.value)));
 watchInputs({

@@ -65,7 +65,7 @@ export interface VhdxErrorDetails {
   readonly hints?: readonly Hint[] | undefined;
   /** The finding that the error reports. */
   readonly finding?: Finding | undefined;
-  /** The error behind this one. */
+  /** The error that caused this one. */
   readonly cause?: unknown;
 }
 

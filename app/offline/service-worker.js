@@ -17,7 +17,7 @@ addEventListener('activate', (event) => {
 addEventListener('fetch', (event) => {
   const { request } = event;
   const own = FILES.map((file) => new URL(file, location.href).href);
-  // The page itself is asked for anew where there is a network; what it consists of has its version in its name.
+  // The page itself is requested each time if there is a network; what it consists of has its version in its name.
   if (request.mode === 'navigate') {
     event.respondWith(fetch(request).catch(() => caches.match(new URL('./', location.href).href)));
   } else if (own.includes(request.url)) {

@@ -5,7 +5,7 @@ import type { Context, Panel } from './panel.js';
 
 type Subject = 'disk' | 'file';
 
-/** The panel that sums the disk, or the file it lies in, and compares the sum with an expected one. */
+/** The panel that sums the disk, or the file that holds it, and compares the sum with an expected one. */
 export function checksumPanel(): Panel {
   const what = byId('checksum-what', HTMLParagraphElement);
   const expected = byId('checksum-expected', HTMLInputElement);
@@ -35,7 +35,7 @@ export function checksumPanel(): Panel {
     what.textContent =
       chosen() === 'disk'
         ? 'CRC-32C of the disk’s content: the same for a raw copy, whatever the image looks like.'
-        : 'CRC-32C of the image file as it lies there: what an object store shows for it.';
+        : 'CRC-32C of the image file as it is stored: what an object store shows for it.';
     judge();
   };
 

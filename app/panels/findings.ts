@@ -10,8 +10,8 @@ const VERDICTS: Readonly<Record<CheckStatus, readonly [mark: string, title: stri
   sound: ['✓', 'Sound', 'Nothing is wrong with this image.'],
   repairable: ['!', 'Worth a repair', 'All data is there; something about the image is not as it should be.'],
   corrupt: ['✕', 'Damaged', 'Some of its data is lost or in doubt.'],
-  incomplete: ['!', 'Without its parent', 'What this image did not change lies in a file that is not here.'],
-  unreadable: ['✕', 'Does not open', 'Nobody can know what its bytes mean.'],
+  incomplete: ['!', 'Without its parent', 'What this image did not change is in a file that is not available.'],
+  unreadable: ['✕', 'Does not open', 'It is unknown what its bytes mean.'],
 };
 
 const GRADES: Readonly<Record<Severity, string>> = {

@@ -17,7 +17,7 @@ import {
 } from './map-view.js';
 import { type Context, type Panel, sentenceOf } from './panel.js';
 
-/** The panel with the picture of what lies where. */
+/** The panel with the map of the disk. */
 export class MapPanel implements Panel {
   readonly #canvas = reachable(byId('map-canvas', HTMLCanvasElement));
   readonly #scale = byId('map-scale', HTMLParagraphElement);
@@ -142,7 +142,7 @@ export class MapPanel implements Panel {
       this.#legend.replaceChildren(...legendItems(bins, this.#kinds));
     };
     const binLength = binLengthFor(size, Math.max(64, Math.floor(width)), sectorSize);
-    // Its failures are those of the map itself, which tells of them.
+    // Its failures are those of the map itself, which reports them.
     context.client
       .call('map', { offset: 0, length: size, binLength }, { signal: context.signal, onProgress: take })
       .then(take, () => undefined);
@@ -164,7 +164,7 @@ export class MapPanel implements Panel {
     this.#look((frame, view) => zoomedView(frame, view.binLength * factor, this.#cursor + view.binLength / 2));
   }
 
-  /** Moves the cursor to a cell; `aloud` where somebody moves it without seeing it. */
+  /** Moves the cursor to a cell; `aloud` if it is moved without being seen. */
   #select(cell: number | undefined, aloud = false): void {
     const view = this.#view;
     if (!view || cell === undefined) return;

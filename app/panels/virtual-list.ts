@@ -38,7 +38,7 @@ export function virtualList(count: number, label: string, make: RowMaker): HTMLE
     list.replaceChildren(...rows);
   };
   const safely = () => {
-    render().catch(() => undefined); // the panel tells of failures of the disk itself
+    render().catch(() => undefined); // the panel reports failures of the disk itself
   };
   scroller.addEventListener('scroll', () => requestAnimationFrame(safely), { passive: true });
   new ResizeObserver(() => {

@@ -5,13 +5,13 @@ import { KINDS, type Kind, type MapBins } from '../protocol.js';
 const BASE_BINS = 65_536;
 /** Bins that are summed at a time: so few that a picture grows while it is made. */
 const SLICE = 2_048;
-/** Milliseconds between two parts that are told of. */
+/** Milliseconds between two parts that are reported. */
 const PACE = 60;
 
 /** Sums that are being made: `reached` moves on. */
 type GrowingBins = MapBins & { reached: number };
 
-/** Called between steps; tells of what is there now and then, and lets messages in. */
+/** Called between steps; reports now and then what is there, and lets messages in. */
 type Breathe = () => Promise<void>;
 
 /** The narrowest width of a bin, `least` doubled so often, with which a length has at most `limit` bins. */
@@ -50,7 +50,7 @@ export class DiskMap {
   }
 
   /**
-   * A range in bins; `onPart` is told of what is there meanwhile. The width is the disk's sector size, doubled so often,
+   * A range in bins; `onPart` gets what is there meanwhile. The width is the disk's sector size, doubled so often,
    * and the range begins at a multiple of it.
    */
   async view(

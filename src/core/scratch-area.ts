@@ -35,7 +35,7 @@ export class ScratchArea {
     this.#user = user;
   }
 
-  /** Tells that a user is done: nothing is kept for it. */
+  /** Ends a use: nothing is kept for it. */
   leave(user: ScratchUser): void {
     if (this.#user === user) this.#user = undefined;
   }

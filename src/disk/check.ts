@@ -17,7 +17,7 @@ import type { OpenOptions } from './open-options.js';
  *
  * - `sound`: nothing is wrong;
  * - `repairable`: all data is there, and something is worth repairing or space is lost;
- * - `incomplete`: no data here is lost, but a parent, in which the rest of it is, is not at hand;
+ * - `incomplete`: no data here is lost, but a parent, which has the rest of it, is not available;
  * - `corrupt`: some data is lost or in doubt;
  * - `unreadable`: the image does not open.
  */
@@ -41,7 +41,7 @@ export interface CheckReport {
   readonly info?: DiskInfo;
   /** What its blocks are, where it opens. */
   readonly blocks?: BlockCounts;
-  /** The check of the parent, where there is one at hand. */
+  /** The check of the parent, if it is available. */
   readonly parent?: CheckReport;
 }
 

@@ -87,7 +87,7 @@ export class VhdxDisk implements RandomAccessSource {
     this.core = image.core;
     this.#fileSize = fileSize;
     this.member = member ?? new Member(image, parent?.member);
-    // Here and not in a static block, for whose sake bundlers would keep the class where nobody uses it.
+    // Here and not in a static block, because of which bundlers would keep the class where it is not used.
     if (Symbol.asyncDispose) Object.defineProperty(this, Symbol.asyncDispose, { value: () => this.close() });
   }
 
@@ -95,7 +95,7 @@ export class VhdxDisk implements RandomAccessSource {
    * Returns bytes of the virtual disk.
    *
    * @throws RangeError where the range leaves the disk; VhdxError with the code of the broken rule where it touches a
-   *   damaged block, `parent-missing` where it lies in a parent that is not at hand, `closed` after {@link close}
+   *   damaged block, `parent-missing` if it is in a parent that is not available, `closed` after {@link close}
    */
   async read(offset: number, length: number, options?: ReadOptions): Promise<Uint8Array<ArrayBuffer>> {
     checkRange(this.size, offset, length);
@@ -116,7 +116,7 @@ export class VhdxDisk implements RandomAccessSource {
   }
 
   /**
-   * Tells where the bytes of the virtual disk are: extents in the order of their offsets, without gaps, joined where
+   * Lists where the bytes of the virtual disk are: extents in the order of their offsets, without gaps, joined where
    * one continues the other. Reads the BAT and sector bitmaps, never the payload.
    */
   extents(options: RangeOptions = {}): AsyncGenerator<Extent, void, undefined> {
@@ -125,7 +125,7 @@ export class VhdxDisk implements RandomAccessSource {
 
   /**
    * Sums what the disk consists of, bin by bin: what a picture of all of it needs, in a fraction of a second even for
-   * 67 million blocks. Tells of this image alone: what a parent holds counts as `parent`.
+   * 67 million blocks. Covers this image alone: what a parent holds counts as `parent`.
    */
   async usage(options: UsageOptions): Promise<Usage> {
     const { offset, length } = rangeOf(this.size, options);

@@ -101,7 +101,7 @@ function writeSparsely(
       const zeros = zeroBytes(core, buffer, at, left);
       at += zeros === left ? zeros : zeros - (zeros % GRANULE);
       const data = nonzeroBytes(core, buffer, at, length - at, GRANULE);
-      // Whoever writes in plain JavaScript may give back no promise.
+      // A sink in plain JavaScript may return no promise.
       if (data > 0) void writes.add(Promise.resolve(sink.write(buffer.bytes.subarray(at, at + data), offset + at)));
       at += data;
     }

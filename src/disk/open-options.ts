@@ -18,7 +18,7 @@ export interface ParentRequest {
  * Where parents come from, beside the paths in the images. Whatever is found is taken only if its DataWriteGuid is the
  * one that the child was made for.
  *
- * - one input or several: candidates for every member of the chain; a path of a folder stands for all images in it;
+ * - one input or several: candidates for every member of the chain; the path of a folder means all images in it;
  * - a function: asked for each parent; where it gives undefined, the paths in the image are tried;
  * - `false`: the image is opened alone, and reads of what its parent holds reject with `parent-missing`.
  */
@@ -61,7 +61,7 @@ export interface OpenOptions {
    */
   readonly salvage?: 'unverified' | undefined;
   /**
-   * The image comes from somebody who is not trusted, such as a user of a server. No file is opened and no folder is
+   * The image comes from a source that is not trusted, such as a user of a server. No file is opened and no folder is
    * listed because of what the image says: parents come from the option `parent` alone. Errors and findings hold no
    * absolute path and no GUID but the image's own.
    */

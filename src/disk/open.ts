@@ -37,7 +37,7 @@ export async function openVhdx(input: VhdxInput, options: OpenOptions = {}): Pro
   }
 }
 
-/** Tells whether an input begins with the signature of a VHDX file; nothing else is looked at. */
+/** Returns whether an input begins with the signature of a VHDX file; nothing else is looked at. */
 export async function isVhdx(input: VhdxInput, options: SourceOptions = {}): Promise<boolean> {
   const source = await openSource(input, options);
   try {

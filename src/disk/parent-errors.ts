@@ -21,7 +21,7 @@ export const nameOf = ({ source }: Pick<Candidate, 'source'>): string =>
 /** What is known of a candidate that does not fit. */
 export function describeCandidate(candidate: Candidate): string {
   if (!candidate.isVhdx) return `${nameOf(candidate)} is no VHDX file with a valid header`;
-  return `${nameOf(candidate)} has DataWriteGuid ${candidate.dataWriteGuid ?? 'zero, which stands for none'}`;
+  return `${nameOf(candidate)} has DataWriteGuid ${candidate.dataWriteGuid ?? 'zero, which means none'}`;
 }
 
 /** Nothing says which state of which parent the image was made for. */

@@ -76,11 +76,11 @@ export function whyRefused({ path, refused }: ParentPath, within: string | undef
     return { why, followable: path !== undefined };
   }
   if (within === undefined) return undefined;
-  const outside = { why: `${path} lies outside the child's folder`, followable: true };
+  const outside = { why: `${path} is outside the child's folder`, followable: true };
   if (!isInside(path, within)) return outside;
   const fs = builtinModule('fs');
   try {
-    // Opening it decides; this tells what is wrong with a link.
+    // Opening it decides; this says what is wrong with a link.
     if (fs && !isInside(fs.realpathSync(path), fs.realpathSync(within))) return outside;
   } catch {
     // It does not exist; trying to open it says so.

@@ -22,7 +22,7 @@ export function isLocal(error: unknown): error is VhdxError {
   return error.code in RULES || error.code === 'read-failed' || error.code === 'short-read';
 }
 
-/** Reads what can be read of pieces that cannot be read as a whole, and tells of the rest in the order of the disk. */
+/** Reads what can be read of pieces that cannot be read as a whole, and reports the rest in the order of the disk. */
 export class Salvager {
   readonly #disk: VhdxDisk;
   readonly #tell: (range: DamagedRange) => void;
@@ -52,7 +52,7 @@ export class Salvager {
     }
   }
 
-  /** Tells what is lost of a piece, joined with what was lost right before it. */
+  /** Reports what is lost of a piece, joined with what was lost right before it. */
   tell(piece: Piece): void {
     const { offset, length, damage } = piece;
     const ranges = damage === undefined ? (this.#found.get(piece) ?? []) : [{ offset, length, code: damage }];
@@ -60,7 +60,7 @@ export class Salvager {
     for (const range of ranges) this.#add(range);
   }
 
-  /** Tells what was held back. */
+  /** Reports what was held back. */
   end(): void {
     if (this.#held) this.#tell(this.#held);
     this.#held = undefined;

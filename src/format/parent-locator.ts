@@ -157,7 +157,7 @@ function readLinkages(
     else if (guid === undefined) report(finding('locator-linkage', `${key} is not a GUID: ${quote(text)}`, place));
     // Checkpoints of Hyper-V have a parent_linkage2 of zeros.
     else if (key === 'parent_linkage')
-      report(finding('locator-linkage', `${key} is the zero GUID, which stands for none`, place));
+      report(finding('locator-linkage', `${key} is the zero GUID, which means none`, place));
   }
   return linkages;
 }

@@ -119,7 +119,7 @@ function flagsOf({ constants }: FileSystem, writable: boolean): number {
 }
 
 /**
- * Whether a descriptor is open on the file of a path without links. Linux tells the path of a descriptor. Elsewhere the
+ * Whether a descriptor is open on the file of a path without links. Linux gives the path of a descriptor. Elsewhere the
  * path is looked up again: that it has no links, and leads to the file that was opened.
  */
 async function isOpenedFrom(fs: FileSystem, fd: number, real: string): Promise<boolean> {

@@ -6,7 +6,7 @@ import { systemCode } from './system-error.js';
 export interface LockOwner {
   /** Name of the machine. */
   readonly host: string;
-  /** Linux: what tells apart two machines of one name; empty if it has none. */
+  /** Linux: what distinguishes two machines of one name; empty if it has none. */
   readonly machine: string;
   /** Linux: this run of the machine. */
   readonly boot: string;
@@ -14,7 +14,7 @@ export interface LockOwner {
   readonly namespace: string;
   /** Process id. */
   readonly pid: number;
-  /** Linux: when the process began, in ticks since the machine did; tells it from a later process of the same id. */
+  /** Linux: when the process began, in ticks since the machine did; distinguishes it from a later process of the same id. */
   readonly ticks: string;
   /** When the lock was made, for people. */
   readonly since: string;

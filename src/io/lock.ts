@@ -27,7 +27,7 @@ export interface WriteLock {
 const FILLING = 10_000;
 /** Pause before a lock file without content is read again, in milliseconds. */
 const PAUSE = 50;
-/** Stands for the token of a lock file that was never filled. */
+/** The token of a lock file that was never filled. */
 const NO_TOKEN = 'unfilled';
 
 /** When a lock file cannot be made, but the file beside it can perhaps be written. */

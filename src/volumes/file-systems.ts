@@ -56,7 +56,7 @@ function labelAt(start: Uint8Array, offset: number, length: number): string {
     .trim();
 }
 
-/** Tells ext2, ext3 and ext4 apart by the features in their superblock: a journal, and extents. */
+/** Distinguishes ext2, ext3 and ext4 by the features in their superblock: a journal, and extents. */
 function extGeneration(start: Uint8Array): string {
   const view = new DataView(start.buffer, start.byteOffset, start.byteLength);
   const compatible = view.getUint32(EXT + 92, true);

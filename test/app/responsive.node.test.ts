@@ -101,7 +101,7 @@ describe('the page stays responsive', () => {
 });
 
 describe('long work', () => {
-  needs(chromium).test('tells its speed and the time left, and can be given up', async () => {
+  needs(chromium).test('shows its speed and the time left, and can be aborted', async () => {
     const path = join(await tempDir(), 'large.vhdx');
     // A fixed disk of zeros that are really read: a sparse file costs no room.
     const image = buildImage({ type: 'fixed', virtualSize: 64 * GiB, blockSize: 256 * MiB, blocks: {} });

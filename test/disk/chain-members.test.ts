@@ -67,7 +67,7 @@ describe('dirty members', () => {
     await expectSound(top, { parent: sourcesOf(below) }, model);
   });
 
-  test('rule 109: a parent whose log cannot be replayed is not read as it lies there', async () => {
+  test('rule 109: a parent whose log cannot be replayed is not read without its log', async () => {
     const { files } = chain();
     const [top, middle, base] = files as [BuiltImage, BuiltImage, BuiltImage];
     const lost = base.clone();

@@ -189,7 +189,7 @@ describe('progress', () => {
     expect(seen.every(({ done, total }, i) => done >= (seen[i - 1]?.done ?? 0) && total === last.total)).toBe(true);
   });
 
-  test('a check can be given up', async () => {
+  test('a check can be aborted', async () => {
     const abort = new AbortController();
     const source = large.source();
     const onProgress = () => abort.abort(new Error('enough'));
@@ -200,7 +200,7 @@ describe('progress', () => {
     await expect(checkVhdx(large.source(), { signal: early.signal })).rejects.toThrow('before it began');
     const disk = await openVhdx(large.source());
     await expect(disk.check({ signal: early.signal })).rejects.toThrow('before it began');
-    // And what was given up blocks nobody: all buffers are there again.
+    // And what was aborted blocks nothing: all buffers are there again.
     expect((await disk.check()).status).toBe('sound');
   });
 

@@ -83,7 +83,7 @@ describe('an export to raw', () => {
     expect(told.at(-1)).toBe(disk.size);
   });
 
-  test('stops when it is given up, and when the sink fails', async () => {
+  test('stops when it is aborted, and when the sink fails', async () => {
     const disk = await openVhdx(buildImage(SPEC).source());
     const aborted = exportDisk(disk, memorySink().sink, { signal: AbortSignal.abort(new Error('enough')) });
     await expect(aborted).rejects.toThrow('enough');

@@ -120,7 +120,7 @@ describe('paths that are not followed', () => {
   test('rule 107b: whether there is anything outside is not even looked at', async () => {
     const { root, child } = await lay({ relativePath: '..\\images\\base.vhdx' }, {});
     const error = await refusal(child);
-    expect(error.message).toContain(`${join(root, 'images/base.vhdx')} lies outside the child's folder`);
+    expect(error.message).toContain(`${join(root, 'images/base.vhdx')} is outside the child's folder`);
     expect(error.message).not.toContain('images/base.vhdx: no such file');
   });
 

@@ -1,4 +1,4 @@
-// Disks that are closed, reads that are given up, sources that fail: nothing is left behind, and nothing is poisoned.
+// Disks that are closed, reads that are aborted, sources that fail: nothing is left open, and nothing is poisoned.
 import { describe, expect, test } from 'vitest';
 import { openVhdx, type VhdxDisk } from '../../src/index.js';
 import { pattern } from '../support/block-content.js';
@@ -91,7 +91,7 @@ describe('a closed disk', () => {
 
 describe('giving up', () => {
   for (const [name, read] of Object.entries(waysToRead)) {
-    test(`${name} that is given up before it begins reads nothing`, async () => {
+    test(`${name} that is aborted before it begins reads nothing`, async () => {
       const source = image.source();
       const disk = await openVhdx(source);
       const before = source.bytesRead;
@@ -99,12 +99,12 @@ describe('giving up', () => {
       expect(source.bytesRead).toBe(before);
     });
 
-    test(`${name} that is given up on the way ends soon, and spoils nothing for others`, async () => {
+    test(`${name} that is aborted on the way ends soon, and spoils nothing for others`, async () => {
       const source = large.source({ latency: 2 });
       const disk = await openVhdx(source);
       const abort = new AbortController();
       const reading = read(disk, abort.signal);
-      // The one that is given up and the one that is not want the same pages.
+      // The one that is aborted and the one that is not want the same pages.
       const other = disk.read(0, 4 * MiB);
       abort.abort(new Error('no more'));
       await expect(reading).rejects.toThrow('no more');
@@ -139,7 +139,7 @@ describe('giving up', () => {
     expect(await disk.checksum({ length: MiB })).toBe(crc32cReference(model.expected(0, MiB)));
   });
 
-  test('a stream, extents and a checksum of terabytes of nothing can be given up', async () => {
+  test('a stream, extents and a checksum of terabytes of nothing can be aborted', async () => {
     const empty = await openVhdx(buildImage({ virtualSize: 60 * 1024 * GiB, blocks: {} }).source());
     const abort = new AbortController();
     let chunks = 0;
@@ -158,7 +158,7 @@ describe('giving up', () => {
     }
   });
 
-  test('opening that is given up rejects with the reason', async () => {
+  test('opening that is aborted rejects with the reason', async () => {
     const signal = AbortSignal.abort(new Error('no more'));
     await expect(openVhdx(image.source(), { signal })).rejects.toThrow('no more');
     const abort = new AbortController();

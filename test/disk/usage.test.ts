@@ -81,7 +81,7 @@ describe('usage', () => {
     expect(usage.data[999]).toBe(MiB);
   });
 
-  test('refuses bins that cannot be, ranges that leave the disk, and stops when it is given up', async () => {
+  test('refuses bins that cannot be, ranges that leave the disk, and stops when it is aborted', async () => {
     const disk = await openVhdx(buildImage(spec).source());
     for (const bins of [0, -1, 1.5, 10_001]) await expect(disk.usage({ bins })).rejects.toThrow(RangeError);
     await expect(disk.usage({ bins: 2, offset: disk.size, length: 1 })).rejects.toThrow(RangeError);

@@ -111,7 +111,7 @@ describe('a source over a blob', () => {
     expect(error).toMatchObject({ code: 'short-read', message: 'the file ended 1 bytes early' });
   });
 
-  test('rejects at once when it is given up, and leaves the target alone', async () => {
+  test('rejects at once when it is aborted, and leaves the target alone', async () => {
     for (const length of [10, 9 * MiB]) {
       const troubled = new TroubledBlob([blob]);
       let goOn = () => {};

@@ -108,7 +108,7 @@ describe('what is read', () => {
     expect(wrongAt(target, 77)).toBe(-1);
   });
 
-  test('any reads at any time, some given up, bring the right bytes or the reason', async () => {
+  test('any reads at any time, some aborted, bring the right bytes or the reason', async () => {
     const size = 40 * BLOCK + 77;
     const run = async (steps: readonly Step[]): Promise<void> => {
       const { source, cache } = cached(size, { cacheSize: 8 * BLOCK, loads: 2, direct: 6 * BLOCK }, true);
@@ -136,7 +136,7 @@ describe('sharing and giving up', () => {
     expect(await Promise.all(reads)).toEqual([sourceBytes(0, 10), sourceBytes(500, 10), sourceBytes(60_000, 100)]);
   });
 
-  test('one that is given up rejects at once with the reason, and the others get their bytes', async () => {
+  test('one that is aborted rejects at once with the reason, and the others get their bytes', async () => {
     const { source, cache } = cached(MiB, {}, true);
     const controller = new AbortController();
     const first = read(cache, 0, 10, controller.signal);
@@ -185,7 +185,7 @@ describe('sharing and giving up', () => {
     expect(source.calls.length).toBe(2);
   });
 
-  test('after a read was given up, its target belongs to its owner again', async () => {
+  test('after a read was aborted, its target belongs to its owner again', async () => {
     const { source, cache } = cached(MiB, {}, true);
     const controller = new AbortController();
     const target = new Uint8Array(3 * BLOCK);

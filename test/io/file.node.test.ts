@@ -256,7 +256,7 @@ describe('reading', () => {
 });
 
 describe('giving up and closing', () => {
-  test('a read that is given up rejects with the reason, but not before the system has let go of the target', async () => {
+  test('a read that is aborted rejects with the reason, but not before the system has let go of the target', async () => {
     const source = await fileSource(await testFile());
     const held = holdReads();
     const controller = new AbortController();
@@ -272,7 +272,7 @@ describe('giving up and closing', () => {
     await source.close?.();
   });
 
-  test('a read that is given up asks for no more pieces', async () => {
+  test('a read that is aborted asks for no more pieces', async () => {
     const source = await fileSource(await testFile());
     const controller = new AbortController();
     let reads = 0;

@@ -79,7 +79,7 @@ describe('opening', () => {
     }
   });
 
-  test('stops when it is given up, also where fetch knows no signals', async () => {
+  test('stops when it is aborted, also where fetch knows no signals', async () => {
     const server = new FakeServer(MiB);
     server.plan.push({ instead: () => new Promise(() => {}) });
     const controller = new AbortController();
@@ -379,7 +379,7 @@ describe('reading in sequence', () => {
     await source.close?.();
   });
 
-  test('a read in the midst that is given up costs the others nothing but a request', async () => {
+  test('a read in the midst that is aborted costs the others nothing but a request', async () => {
     const server = new FakeServer(64 * MiB);
     const source = await opened(server);
     for (let offset = 0; offset < 8 * MiB; offset += MiB) await read(source, offset, MiB);
@@ -555,7 +555,7 @@ describe('trouble that passes', () => {
     await source.close?.();
   });
 
-  test('a server that sends too little, but never stops, is given up and asked again', async () => {
+  test('a server that sends too little, but never stops, is abandoned and asked again', async () => {
     const server = new FakeServer(MiB);
     const source = await opened(server, { timeout: 200, minimumSpeed: 256 * KiB });
     server.plan.push({ pause: 100 }); // 16 KiB each, so 160 KiB in a second

@@ -94,7 +94,7 @@ describe('what can be handed over', () => {
     },
   );
 
-  test('nothing, when it was given up before', async () => {
+  test('nothing, when it was aborted before', async () => {
     expect(await rejection(openSource(bytes, { signal: AbortSignal.abort('enough') }))).toBe('enough');
   });
 });

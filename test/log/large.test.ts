@@ -115,7 +115,7 @@ describe('logs made to waste time', () => {
   });
 });
 
-test('opening can be given up while the log is being read', async () => {
+test('opening can be aborted while the log is being read', async () => {
   const image = markable(largeLog(8 * MiB));
   writeLog(image, { entries: [{ descriptors: [mark(image, 0, 1)] }] });
   const abort = new AbortController();

@@ -180,7 +180,7 @@ async function compareWithQemu(path: string): Promise<boolean> {
   return isStale;
 }
 
-/** The checksum of a disk as it lies there: both headers say that there is no log. */
+/** The checksum of a disk without replay: both headers say that there is no log. */
 async function checksumWithoutLog(path: string): Promise<number> {
   const bytes = await readFile(path);
   for (const offset of [64 * KiB, 128 * KiB]) {
