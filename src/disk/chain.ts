@@ -31,8 +31,10 @@ export async function walkChain(core: Core, top: RandomAccessSource, options: Op
       }).catch((error) => problemOf(child, error, options));
       if (member === undefined) break;
       const unfit = findUnfit(member, identities);
-      if (child && unfit) {
-        child.problem = VhdxError.from(unfit, memberDetails(child, options));
+      const problem = child && unfit ? VhdxError.from(unfit, memberDetails(child, options)) : undefined;
+      const refused = problem ?? (child && finder?.verify(child, member));
+      if (child && refused) {
+        child.problem = refused;
         break;
       }
       members.push(member);

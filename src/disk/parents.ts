@@ -1,6 +1,8 @@
 import { builtinModule } from '../base/builtin-module.js';
 import type { Core } from '../core/instance.js';
 import { VhdxError } from '../errors.js';
+import { givenGuid } from '../format/guid.js';
+import { isComplete } from '../image/examine.js';
 import type { VhdxInput } from '../io/open.js';
 import type { RandomAccessSource } from '../io/random-access.js';
 import { finding } from '../rules.js';
@@ -67,6 +69,20 @@ export class ParentFinder {
     }
   }
 
+  /**
+   * Why a file that was found is not the parent, now that all of it was examined: undefined if it is. A file that had no
+   * valid header may have one now, because salvage believes one that is damaged.
+   */
+  verify(child: ChainMember, { source, examination }: ChainMember): VhdxError | undefined {
+    const { header } = examination;
+    if (!isComplete(examination) || child.findings.some(({ code }) => OVERRIDDEN.has(code))) return undefined;
+    const candidate = { source, dataWriteGuid: givenGuid(header?.dataWriteGuid), isVhdx: true };
+    if (fits(linkagesOf(child), candidate)) return undefined;
+    if (!this.#options.ignoreParentMismatch) return mismatch(child, [candidate], this.#options);
+    child.findings.push(overridden(child, candidate, this.#options));
+    return undefined;
+  }
+
   /** Closes the candidates that were not taken. */
   close(): Promise<void> {
     return this.#handedOver.close();
@@ -78,7 +94,7 @@ export class ParentFinder {
       const input = await parent(requestOf(search.child));
       if (input !== undefined) {
         const candidate = await this.#identify(await openInput(input, this.#options));
-        if (fits(search, candidate)) return candidate;
+        if (fits(search.linkages, candidate)) return candidate;
         search.meant.push(candidate);
         return undefined;
       }
@@ -143,7 +159,7 @@ export class ParentFinder {
       const name = names[i] as string;
       try {
         const candidate = await this.#identify(await openPlace(name, within));
-        if (fits(search, candidate)) {
+        if (fits(search.linkages, candidate)) {
           if (key === 'same folder' || i > 0) reportGuess(search, `${name}, by its name`);
           return candidate;
         }
@@ -170,7 +186,7 @@ export class ParentFinder {
         if (seen.has(path)) continue;
         try {
           const candidate = await this.#identify(await openPlace(path, within));
-          if (fits(search, candidate)) {
+          if (fits(search.linkages, candidate)) {
             reportGuess(search, `${path}, by its DataWriteGuid`);
             return candidate;
           }
@@ -189,7 +205,10 @@ export class ParentFinder {
   }
 }
 
-const fits = ({ linkages }: Search, { dataWriteGuid }: Candidate): boolean =>
+/** Findings about a parent that was taken though it does not fit. */
+const OVERRIDDEN: ReadonlySet<string> = new Set(['parent-mismatch', 'parent-unverified']);
+
+const fits = (linkages: readonly string[], { dataWriteGuid }: Candidate): boolean =>
   dataWriteGuid !== undefined && linkages.includes(dataWriteGuid);
 
 /** Whether a file that does not fit is meant to be this parent, and not another member of the chain: by its name. */

@@ -5,7 +5,7 @@ import { pattern } from '../support/block-content.js';
 import { type BuiltImage, buildImage } from '../support/build-image.js';
 import { guidAt } from '../support/chain-files.js';
 import { modelOf } from '../support/disk-model.js';
-import { ZERO_GUID } from '../support/encode-primitives.js';
+import { KiB, ZERO_GUID } from '../support/encode-primitives.js';
 import { expectContent, expectRefused } from '../support/expect-opening.js';
 import { STATE } from '../support/image-spec.js';
 
@@ -125,5 +125,23 @@ describe('a parent whose DataWriteGuid is zero', () => {
     const disk = await openVhdx(child.source(), { parent: [zero.source(), base.source()] });
     expect(disk.parent?.info.header.dataWriteGuid).toBe(guidAt(0));
     expect(disk.findings).toEqual([]);
+  });
+});
+
+describe('salvage of a chain', () => {
+  const linked = (linkage: string) => childWith({ key: 'parent_linkage', value: `{${linkage}}` });
+  /** The base with no valid header: what its headers say is believed only because the caller asked for that. */
+  const spoilt = base.clone();
+  for (const offset of [64 * KiB, 128 * KiB]) spoilt.write(offset + 1000, new Uint8Array([1]));
+
+  test('compares the DataWriteGuid of a damaged header too, and takes no other parent', async () => {
+    const salvage = { salvage: 'unverified', parent: () => spoilt.source() } as const;
+    await expectRefused(linked(guidAt(0)), 'parent-damaged', { parent: () => spoilt.source() });
+    const disk = await openVhdx(linked(guidAt(0)).source(), salvage);
+    expect(disk.parent?.info.header.dataWriteGuid).toBe(guidAt(0));
+    await expectContent(disk, modelOf(linked(guidAt(0)), modelOf(base)));
+    await expectRefused(linked(guidAt(50)), 'parent-mismatch', salvage);
+    const overridden = await openVhdx(linked(guidAt(50)).source(), { ...salvage, ignoreParentMismatch: true });
+    expect(overridden.findings.map(({ code }) => code)).toContain('parent-mismatch');
   });
 });

@@ -89,13 +89,13 @@ describe('an untrusted image', () => {
     cut.truncate(3 * 1024 * 1024);
     await saveFile(cut, join(root, 'cut.vhdx'));
     for (const work of [
-      openVhdx(gone, untrusted),
-      openVhdx(letter, untrusted),
-      openVhdx(child, { ...untrusted, parent: gone }),
-      openVhdx(child, { ...untrusted, parent: () => letter }),
-      openVhdx(child, { ...untrusted, parent: join(root, 'cut.vhdx'), strict: true }),
+      () => openVhdx(gone, untrusted),
+      () => openVhdx(letter, untrusted),
+      () => openVhdx(child, { ...untrusted, parent: gone }),
+      () => openVhdx(child, { ...untrusted, parent: () => letter }),
+      () => openVhdx(child, { ...untrusted, parent: join(root, 'cut.vhdx'), strict: true }),
     ]) {
-      const { code, text } = await shown(work);
+      const { code, text } = await shown(work());
       expect(code).not.toBe('opened');
       expect(text).not.toContain(dirname(root));
       expect(text).not.toContain(basename(root));
