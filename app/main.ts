@@ -30,6 +30,7 @@ const openingText = byId('opening-text', HTMLSpanElement);
 const disk = byId('disk', HTMLElement);
 const diskName = byId('disk-name', HTMLHeadingElement);
 const missing = byId('missing', HTMLParagraphElement);
+const salvage = byId('salvage', HTMLParagraphElement);
 const subjectField = byId('subject-field', HTMLParagraphElement);
 const subject = byId('subject', HTMLSelectElement);
 
@@ -38,18 +39,23 @@ const MORE_FILES = ['more-files', 'more-files-label'];
 
 let inputs: readonly Input[] = [];
 let current = new AbortController();
+let shownSubject = 0;
 
 const announce = (text: string) => {
   announcer.textContent = text;
 };
 
-/** Opens files in place of those that are open. `wanted` is the one to show, where a person has said so. */
-async function open(next: readonly Input[], wanted?: number): Promise<void> {
+/**
+ * Opens files in place of those that are open. `wanted` is the one to show, if the user has chosen it; `unverified` opens
+ * an image that is damaged as a whole.
+ */
+async function open(next: readonly Input[], wanted?: number, unverified = false): Promise<void> {
   if (next.length === 0) return;
   current.abort(new DOMException('other files are opened', 'AbortError'));
   const opened = new AbortController();
   current = opened;
   alarm.hidden = true;
+  salvage.hidden = true;
   opening.hidden = false;
   const [first] = next;
   openingText.textContent =
@@ -57,7 +63,7 @@ async function open(next: readonly Input[], wanted?: number): Promise<void> {
   try {
     const result = await client.call(
       'open',
-      { inputs: next, ...(wanted !== undefined && { subject: wanted }) },
+      { inputs: next, ...(wanted !== undefined && { subject: wanted }), salvage: unverified },
       { signal: opened.signal },
     );
     inputs = next;
@@ -103,6 +109,8 @@ function show(opened: Opened, signal: AbortSignal): void {
   diskName.textContent = name;
   document.title = `${name} – VHDX inspector`;
   if (opened.problem) complain(opened.problem.sentence);
+  salvage.hidden = !opened.canSalvage;
+  shownSubject = opened.subject;
   missing.textContent = opened.missing ?? '';
   missing.hidden = opened.missing === undefined;
   for (const id of MORE_FILES) byId(id, HTMLElement).hidden = info?.type !== 'differencing';
@@ -123,6 +131,7 @@ function show(opened: Opened, signal: AbortSignal): void {
 byId('opening-cancel', HTMLButtonElement).addEventListener('click', () => {
   current.abort(new DOMException('aborted', 'AbortError'));
 });
+byId('salvage-open', HTMLButtonElement).addEventListener('click', () => void open(inputs, shownSubject, true));
 subject.addEventListener('change', () => void open(inputs, Number(subject.value)));
 watchInputs({
   onFiles: (files, isMore) => void open(isMore ? [...inputs, ...files] : files),

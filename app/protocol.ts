@@ -34,6 +34,8 @@ export interface Opened {
   readonly chain: readonly ChainMember[];
   /** Why the image does not open. */
   readonly problem?: Problem;
+  /** Whether it opens as unverified, by what its structures still say. */
+  readonly canSalvage?: boolean;
   /** What is missing of a chain, and which file to add. */
   readonly missing?: string;
 }
@@ -102,11 +104,17 @@ export interface JobProgress {
 export interface Saved {
   readonly name: string;
   readonly blob?: Blob;
+  /** Bytes that could not be read and became zeros. */
+  readonly lost: number;
 }
 
 /** The methods of the worker that the page can call: their parameters, the progress that they report, and their result. */
 export interface Methods {
-  open: { parameters: { inputs: readonly Input[]; subject?: number }; progress: never; result: Opened };
+  open: {
+    parameters: { inputs: readonly Input[]; subject?: number; salvage?: boolean };
+    progress: never;
+    result: Opened;
+  };
   check: { parameters: null; progress: Progress; result: CheckSummary };
   findings: { parameters: { group: number; from: number; to: number }; progress: never; result: readonly Finding[] };
   map: { parameters: { offset: number; length: number; binLength: number }; progress: MapBins; result: MapBins };
@@ -114,7 +122,7 @@ export interface Methods {
   bytes: { parameters: { of: 'disk' | 'file'; offset: number; length: number }; progress: never; result: BytesView };
   checksum: { parameters: { of: 'disk' | 'file' }; progress: JobProgress; result: number };
   save: {
-    parameters: { format: ExportFormat; target: FileSystemFileHandle | null };
+    parameters: { format: ExportFormat; target: FileSystemFileHandle | null; salvage: boolean };
     progress: JobProgress;
     result: Saved;
   };

@@ -8,7 +8,7 @@ import { virtualList } from './virtual-list.js';
 /** What a verdict says; the marks are for people who do not tell the colours apart. */
 const VERDICTS: Readonly<Record<CheckStatus, readonly [mark: string, title: string, meaning: string]>> = {
   sound: ['✓', 'Sound', 'Nothing is wrong with this image.'],
-  repairable: ['!', 'Worth a repair', 'All data is there; something about the image is not as it should be.'],
+  repairable: ['!', 'Worth a repair', 'All data is there; something about the image breaks the specification.'],
   corrupt: ['✕', 'Damaged', 'Some of its data is lost or in doubt.'],
   incomplete: ['!', 'Without its parent', 'What this image did not change is in a file that is not available.'],
   unreadable: ['✕', 'Does not open', 'It is unknown what its bytes mean.'],

@@ -14,6 +14,7 @@ const LARGEST_VHD = 2040 * 1024 ** 3;
 export function savePanel(): Panel {
   const what = byId('save-what', HTMLParagraphElement);
   const choices = [...document.querySelectorAll<HTMLInputElement>('input[name="save-format"]')];
+  const salvage = byId('save-salvage', HTMLInputElement);
   let context: Context | undefined;
 
   const chosen = (): ExportFormat => (choices.find(({ checked }) => checked)?.value === 'vhd' ? 'vhd' : 'raw');
@@ -29,12 +30,13 @@ export function savePanel(): Panel {
     return async (signal, onProgress) => {
       const saved = await asked.client.call(
         'save',
-        { format, target },
+        { format, target, salvage: salvage.checked },
         { signal: AbortSignal.any([signal, asked.signal]), onProgress },
       );
-      if (!saved.blob) return `Saved as ${saved.name}.`;
+      const lost = saved.lost > 0 ? ` ${exactSizeText(saved.lost)} could not be read and became zeros.` : '';
+      if (!saved.blob) return `Saved as ${saved.name}.${lost}`;
       download(saved.blob, saved.name);
-      return `${saved.name} (${sizeText(saved.blob.size)}) is handed over to the browser's downloads.`;
+      return `${saved.name} (${sizeText(saved.blob.size)}) was given to the browser's downloads.${lost}`;
     };
   });
 
@@ -66,7 +68,7 @@ function vhdRefusal(size: number, sectorSize: number): string | undefined {
   return size > LARGEST_VHD ? `A VHD holds at most 2,040 GiB; this disk has ${sizeText(size)}.` : undefined;
 }
 
-/** Lets a person choose a place; null where the browser has no dialog for that. */
+/** Lets the user choose a file; null if the browser has no dialog for that. */
 async function pickTarget(suggestedName: string): Promise<FileSystemFileHandle | null | 'declined'> {
   const pick = (globalThis as { showSaveFilePicker?: SavePicker }).showSaveFilePicker;
   if (pick === undefined) return null;

@@ -1,6 +1,7 @@
 import {
   Crc32c,
   checkVhdx,
+  type DamagedRange,
   exportDisk,
   openSource,
   openVhdx,
@@ -40,6 +41,14 @@ export interface Call<Progress> {
   readonly onProgress: (progress: Progress) => void;
 }
 
+/** Which of the files to open, and how. */
+interface Wanted {
+  /** The one to show, if the user has chosen it. */
+  readonly subject?: number | undefined;
+  /** Whether to open an image that is damaged as a whole, by what its structures still say. */
+  readonly salvage: boolean;
+}
+
 /** A file beside the one that is shown. */
 interface Other extends Candidate {
   readonly input: Input;
@@ -65,7 +74,11 @@ export class OpenImage {
   }
 
   /** Chooses the file to show, and opens it with the others as its parents. */
-  static async open(inputs: readonly Input[], wanted: number | undefined, signal: AbortSignal): Promise<OpenImage> {
+  static async open(
+    inputs: readonly Input[],
+    { subject: wanted, salvage }: Wanted,
+    signal: AbortSignal,
+  ): Promise<OpenImage> {
     const candidates =
       inputs.length > 1 ? await survey(inputs, signal) : inputs.map((input): Candidate => ({ name: nameOf(input) }));
     const subject = wanted ?? chooseSubject(candidates);
@@ -75,7 +88,7 @@ export class OpenImage {
       i === subject ? [] : [{ ...candidate, input: inputs[i] as Input }],
     );
     try {
-      const { disk, missing } = await openWithParents(input, others, signal);
+      const { disk, missing } = await openWithParents(input, others, salvage, signal);
       const listed = candidates.map((candidate, i) => (i === subject ? { ...candidate, info: disk.info } : candidate));
       const chain: ChainMember[] = [];
       for (let member: VhdxDisk | undefined = disk; member; member = member.parent) {
@@ -90,7 +103,12 @@ export class OpenImage {
       signal.throwIfAborted();
       // There is nothing to show of a file that cannot be read.
       if (!(error instanceof VhdxError && error.isAboutFormat)) throw error;
-      return new OpenImage({ candidates, subject, chain: [], problem: problemOf(error) }, inputs, undefined);
+      const canSalvage = error.hints?.includes('salvage') ?? false;
+      return new OpenImage(
+        { candidates, subject, chain: [], problem: problemOf(error), canSalvage },
+        inputs,
+        undefined,
+      );
     }
   }
 
@@ -145,7 +163,7 @@ export class OpenImage {
   }
 
   async save(
-    { format, target }: Methods['save']['parameters'],
+    { format, target, salvage }: Methods['save']['parameters'],
     { signal, onProgress }: Call<JobProgress>,
   ): Promise<Saved> {
     const disk = this.#opened();
@@ -159,14 +177,19 @@ export class OpenImage {
     const report = throttled(onProgress);
     const blobs = target ? undefined : new BlobSink();
     const sink: ClosableSink = target ? await fileSink(target) : (blobs as BlobSink);
+    let lost = 0;
+    const onDamage = ({ length }: DamagedRange) => {
+      lost += length;
+    };
+    const options = { format, signal, onDamage: salvage ? onDamage : undefined };
     try {
-      await exportDisk(disk, sink, { format, signal, onProgress: ({ done }) => report(reads.at(done)) });
+      await exportDisk(disk, sink, { ...options, onProgress: ({ done }) => report(reads.at(done)) });
       await sink.close();
     } catch (error) {
       await sink.abort().catch(() => undefined);
       throw error;
     }
-    return { name: target?.name ?? name, ...(blobs && { blob: blobs.blob }) };
+    return { name: target?.name ?? name, lost, ...(blobs && { blob: blobs.blob }) };
   }
 
   #opened(): VhdxDisk {
@@ -195,19 +218,21 @@ export class OpenImage {
 async function openWithParents(
   input: Input,
   others: readonly Other[],
+  isSalvage: boolean,
   signal: AbortSignal,
 ): Promise<{ disk: VhdxDisk; missing?: string }> {
+  const options = { signal, salvage: isSalvage ? ('unverified' as const) : undefined };
   const parent = others.filter(({ info }) => info !== undefined).map((other) => other.input);
   let refusal: string | undefined;
   if (parent.length > 0) {
     try {
-      return { disk: await openVhdx(input, { parent, signal }) };
+      return { disk: await openVhdx(input, { ...options, parent }) };
     } catch (error) {
       if (!(error instanceof VhdxError) || !error.code.startsWith('parent-')) throw error;
       if (error.code !== 'parent-missing' && error.code !== 'parent-mismatch') refusal = problemOf(error).sentence;
     }
   }
-  const disk = await openVhdx(input, { parent: false, signal });
+  const disk = await openVhdx(input, { ...options, parent: false });
   const missing = refusal ?? missingParent({ name: nameOf(input), info: disk.info }, others);
   return { disk, ...(missing !== undefined && { missing }) };
 }

@@ -13,7 +13,7 @@ export function watchPolicy(scope: EventTarget): void {
   });
 }
 
-/** Says in one sentence what an error means for the person in front of the page. */
+/** Says in one sentence what an error means for the user of the page. */
 export function problemOf(error: unknown): Problem {
   if (!(error instanceof VhdxError)) {
     const text = error instanceof Error ? error.message : String(error);
@@ -28,16 +28,21 @@ export function problemOf(error: unknown): Problem {
       sentence: `The security policy of this page does not let it fetch from ${address}.`,
     };
   }
-  // Of a file that is no image at all, it does not matter where that shows.
-  const text =
-    error.code === 'file-signature' ? error.message.replace(/^file identifier: | \(at 0x0\)$/g, '') : error.message;
-  return { code: error.code, sentence: sentence(text) };
+  return { code: error.code, sentence: sentence(textOf(error)) };
+}
+
+/** What an error says, without the advice, which names options that a page does not have. */
+function textOf({ code, file, reason, attempts = [], finding }: VhdxError): string {
+  // If the file is not an image at all, the place where that shows does not matter.
+  if (code === 'file-signature' && finding) return finding.message;
+  const place = file === undefined ? '' : `${file}: `;
+  return `${place}${reason}${attempts.length > 0 ? ` (${attempts.join('; ')})` : ''}`;
 }
 
 /** What a browser says when it writes files. */
 const SENTENCES: Readonly<Record<string, string>> = {
-  QuotaExceededError: 'there is not enough room to save the file',
+  QuotaExceededError: 'there is not enough space to save the file',
   NotAllowedError: 'the browser did not permit the file to be written',
-  NotFoundError: 'the place to save to is gone',
+  NotFoundError: 'the folder to save to was removed',
   NoModificationAllowedError: 'the file to save to is in use by another program',
 };

@@ -14,13 +14,13 @@ let image: OpenImage | undefined;
 
 /** Opens other files; what was open is closed first, and work on it ends. */
 async function open(
-  { inputs, subject }: Methods['open']['parameters'],
+  { inputs, subject, salvage = false }: Methods['open']['parameters'],
   signal: AbortSignal,
 ): Promise<Methods['open']['result']> {
   const before = image;
   image = undefined;
   await before?.close();
-  const next = await OpenImage.open(inputs, subject, signal);
+  const next = await OpenImage.open(inputs, { subject, salvage }, signal);
   if (signal.aborted) {
     await next.close();
     throw signal.reason;

@@ -1,10 +1,10 @@
-import { appendFile, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { describe, expect } from 'vitest';
 import { pattern } from '../support/block-content.js';
 import { type BuiltImage, buildImage } from '../support/build-image.js';
-import { MiB } from '../support/encode-primitives.js';
+import { KiB, MiB } from '../support/encode-primitives.js';
 import { STATE } from '../support/image-spec.js';
 import { saveFile } from '../support/save-image.js';
 import { needs, tempDir, tool } from '../support/tools.js';
@@ -50,6 +50,24 @@ describe('a file that does not open', () => {
     expect(await page.getByRole('button', { name: 'Next' }).isDisabled()).toBe(true);
     await page.getByRole('button', { name: 'Compute' }).click();
     await expectText(page.locator('#checksum-hex'), /^[0-9a-f]{8}$/);
+  });
+});
+
+describe('an image that is damaged as a whole', () => {
+  needs(chromium).test('can be opened all the same, as unverified, and saved', async () => {
+    const image = buildImage({ virtualSize: 4 * MiB, blocks: { 0: { state: 6, data: 1 }, 2: { state: 4 } } });
+    for (const header of [64 * KiB, 128 * KiB]) image.write(header, new Uint8Array(4));
+    const page = await app.open({ before: () => Reflect.deleteProperty(globalThis, 'showSaveFilePicker') });
+    await openFiles(page, await saved(image, 'disk.vhdx'));
+    await expectText(page.locator('#verdict'), 'Does not open');
+    await page.getByRole('button', { name: 'Open it all the same' }).click();
+    await expectText(page.locator('#verdict'), 'Damaged');
+    await expectText(page.locator('#findings-list'), /salvage-header/);
+    await page.getByLabel('Write zeros for what cannot be read').check();
+    const download = page.waitForEvent('download');
+    await page.getByRole('button', { name: 'Save…' }).click();
+    expect((await stat(await (await download).path())).size).toBe(4 * MiB);
+    await expectText(page.locator('#save-work'), /1 MiB \(1,048,576 bytes\) could not be read and became zeros/);
   });
 });
 
