@@ -162,16 +162,24 @@ export class BatCalls {
 
   /**
    * Adds up what a range consists of, into bins of `binBytes` in the scratch area of which the first begins at
-   * `origin`, as far as the BAT page reaches that holds the range's first block.
+   * `origin`, as far as the BAT page reaches that holds the range's first block. From `storedSize` on, the file has only
+   * holes that replay adds.
    */
-  addUsage(offset: number, end: number, fileSize: number, origin: number, binBytes: number): Outcome {
+  addUsage(
+    offset: number,
+    end: number,
+    file: { readonly size: number; readonly storedSize: number },
+    origin: number,
+    binBytes: number,
+  ): Outcome {
     this.#exports.addUsage(
       this.disk,
       offset,
       end,
       this.#blockShift,
       this.#ratioShift,
-      fileSize,
+      file.size,
+      file.storedSize,
       this.#hasParent,
       origin,
       binBytes,

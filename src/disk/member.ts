@@ -38,7 +38,7 @@ export class Member {
     this.#hasParent = geometry.hasParent;
     this.#source = image.source;
     this.#translator = image.translator;
-    this.#storedEnd = image.examination.replay?.summary.fileSizeBefore ?? Number.POSITIVE_INFINITY;
+    this.#storedEnd = image.layout.storedSize;
   }
 
   /** Fills `target` with the disk's bytes from `offset` on. A read inside one extent is one read of the source. */

@@ -38,7 +38,8 @@ export async function usageOf(disk: Member, offset: number, length: number, opti
   if (!(Number.isInteger(bins) && bins > 0 && bins <= MAX_BINS))
     throw new RangeError(`bins must be 1 to ${MAX_BINS}, not ${bins}`);
   const binBytes = Math.max(1, Math.ceil(length / bins));
-  const { pages, source, core } = disk.image;
+  const { pages, source, core, layout } = disk.image;
+  const file = { size: source.size, storedSize: layout.storedSize };
   const { calls } = pages;
   const { scratch } = core;
   const end = offset + length;
@@ -49,7 +50,7 @@ export async function usageOf(disk: Member, offset: number, length: number, opti
       signal?.throwIfAborted();
       await yieldToEventLoop();
       scratch.enter(sums);
-      const { reached, missing } = calls.addUsage(at, end, source.size, offset, binBytes);
+      const { reached, missing } = calls.addUsage(at, end, file, offset, binBytes);
       at = reached;
       if (missing >= 0) await pages.loadBat(missing, { signal });
       else onProgress?.({ done: at - offset, total: length });

@@ -282,7 +282,7 @@ class Scan {
       partiallyPresent: count(7),
       sectorBitmaps: this.#bitmaps,
       damaged: this.#bad,
-      storedBytes: Math.min(this.#storedUnits * MiB, this.#image.source.size),
+      storedBytes: Math.min(this.#storedUnits * MiB, this.#image.source.size, this.#image.storedSize),
       leakedBytes,
     };
   }

@@ -83,9 +83,11 @@ export function isComplete(examination: Examination): examination is CompleteExa
 }
 
 /** What translation must know of an image. */
-export function translatorImage({ source, geometry, regions, log }: CompleteExamination): TranslatorImage {
+export function translatorImage(examination: CompleteExamination): TranslatorImage {
+  const { source, geometry, regions, log, replay } = examination;
   const reserved = [...regions.all, ...(log ? [log] : [])].sort((a, b) => a.offset - b.offset);
-  return { source, geometry, batOffset: regions.bat.offset, reserved };
+  const storedSize = replay?.summary.fileSizeBefore ?? Number.MAX_SAFE_INTEGER;
+  return { source, geometry, batOffset: regions.bat.offset, reserved, storedSize };
 }
 
 /** Codes of faults of the image as a whole that salvage works around. */

@@ -15,6 +15,8 @@ export interface TranslatorImage {
   readonly batOffset: number;
   /** Log and regions, by their offsets: where no block may be. */
   readonly reserved: readonly FileRange[];
+  /** Length of a dirty file before its log was replayed, in bytes: what replay adds past it is a hole. No limit otherwise. */
+  readonly storedSize: number;
 }
 
 /** Bytes of the BAT, or of the sector bitmap block of a chunk, that are new. They lie in one page of 64 KiB. */

@@ -60,3 +60,15 @@ test('nothing of it is read for a checksum', async () => {
   expect(source.bytesRead - before).toBeLessThan(image.spec.blockSize + MiB);
   await disk.close();
 });
+
+test('usage and a check count nothing of it as stored', async () => {
+  const image = growing();
+  const { blockSize } = image.spec;
+  const disk = await openVhdx(image.source());
+  const { data, unmapped, damaged } = await disk.usage({ bins: 1, offset: 0, length: 3 * blockSize });
+  expect([...data, ...unmapped, ...damaged]).toEqual([blockSize, 2 * blockSize, 0]);
+  const { blocks } = await disk.check();
+  expect(blocks?.fullyPresent).toBe(3);
+  expect(blocks?.storedBytes).toBeLessThanOrEqual(image.size);
+  await disk.close();
+});
