@@ -223,6 +223,8 @@ describe('a redirect', () => {
     'http://[fe80::1]/',
     'http://[fd00::1]/',
     'http://[::ffff:127.0.0.1]/',
+    'http://[::10.0.0.1]/',
+    'http://[64:ff9b::192.168.1.1]/',
     'http://metadata.google.internal/',
     'http://printer.local/',
   ])('from the Internet to %s is not followed, unless that is allowed', async (location) => {

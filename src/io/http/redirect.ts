@@ -68,7 +68,8 @@ function isPrivate(hostname: string): boolean {
   if (host === 'localhost' || /\.(localhost|local|internal)$/.test(host)) return true;
   if (host.startsWith('[')) {
     const address = host.slice(1, -1);
-    const mapped = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(address);
+    // An IPv4 address in it: mapped, compatible (RFC 4291), or by way of NAT64 (RFC 6052).
+    const mapped = /^(?:::ffff:|::|64:ff9b::)([0-9a-f]{1,4}):[0-9a-f]{1,4}$/.exec(address);
     if (mapped) {
       const high = Number.parseInt(mapped[1] ?? '', 16);
       return isPrivateV4(high >>> 8, high & 0xff);
