@@ -5,7 +5,10 @@ import type { Candidate, Input } from '../protocol.js';
 function linkagesOf(info: DiskInfo): string[] {
   if (info.type !== 'differencing') return [];
   const { parent_linkage, parent_linkage2 } = info.parentLocator ?? {};
-  return [parent_linkage, parent_linkage2].flatMap((text) => (text ? [text.toLowerCase().replace(/[{}]/g, '')] : []));
+  const guids = [parent_linkage, parent_linkage2].flatMap((text) =>
+    text ? [text.toLowerCase().replace(/[{}]/g, '')] : [],
+  );
+  return guids.filter((guid) => !/^[0-]+$/.test(guid)); // the zero GUID stands for none
 }
 
 /** How many of the images lie below one, as far as their linkages lead; an image that leads back to itself counts once. */

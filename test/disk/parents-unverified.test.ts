@@ -67,6 +67,18 @@ describe('a child that does not say which parent it was made for', () => {
     });
   }
 
+  test('rule 104: a key of an odd number of bytes that cut off its last letter', async () => {
+    const child = childWith({ key: 'parent_linkage', value: braced });
+    const bytes = child.toUint8Array();
+    // Its entry in the table has the key's length at 8: 28 bytes for 14 letters, and 27 now.
+    const type = [0xb7, 0xef, 0x4a, 0xb0, 0x9e, 0xd1, 0x81, 0x4a, 0xb7, 0x89, 0x25, 0xb8, 0xe9, 0x44, 0x59, 0x13];
+    const locator = bytes.findIndex((_, i) => type.every((byte, k) => bytes[i + k] === byte));
+    expect(bytes[locator + 20 + 8]).toBe(28);
+    bytes[locator + 20 + 8] = 27;
+    const error = await openVhdx(bytes, { parent: base.source() }).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code: 'parent-unverified' });
+  });
+
   test('rule 104: a function is not even asked', async () => {
     let asked = 0;
     const parent = () => {
