@@ -28,6 +28,7 @@ export type Hint =
   | 'parent' // say where the parent is
   | 'follow-parents' // follow the paths in the image to wherever they lead
   | 'ignore-parent-mismatch' // read a parent that is not known to be the right one
+  | 'discard-log' // repair without replaying the log
   | 'salvage'; // read what the structures still say, as unverified
 
 /** Longest reason, in UTF-16 units; longer ones are cut. */
@@ -42,6 +43,7 @@ const ADVICE: Readonly<Record<Hint, string>> = {
   parent: 'name its file or its folder with the option parent',
   'follow-parents': "followParents: 'anywhere' opens files outside the image's folder",
   'ignore-parent-mismatch': 'ignoreParentMismatch reads it all the same, and may give garbage',
+  'discard-log': 'the option discardLog clears it without replay, and what it would have changed is lost',
   salvage: "salvage: 'unverified' reads what the structures still say, which may be stale or wrong",
 };
 

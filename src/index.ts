@@ -19,6 +19,8 @@ export type { Usage, UsageOptions } from './disk/usage.js';
 export { createVhdx } from './edit/create.js';
 export type { CreateOptions } from './edit/create-options.js';
 export { type EditOptions, editVhdx } from './edit/edit.js';
+export { repairVhdx } from './edit/repair.js';
+export type { Repair, RepairKind, RepairOptions, RepairReport } from './edit/repair-report.js';
 export type { VhdxTarget } from './edit/target.js';
 export { WritableVhdxDisk, type WriteOptions } from './edit/writable-disk.js';
 export { type Hint, type OperationCode, VhdxError, type VhdxErrorCode, type VhdxErrorDetails } from './errors.js';

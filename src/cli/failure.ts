@@ -88,6 +88,7 @@ const ADVICE: Readonly<Record<Hint, string>> = {
   parent: 'name its file or its folder with --parent',
   'follow-parents': "--follow-parents opens files outside the image's folder",
   'ignore-parent-mismatch': '--ignore-parent-mismatch reads it all the same, and may give garbage',
+  'discard-log': 'repair --discard-log clears it without replay, and what it would have changed is lost',
   salvage: 'convert --salvage writes what the structures still say, which may be stale or wrong',
 };
 

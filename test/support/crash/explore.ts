@@ -68,12 +68,30 @@ export function hasNewDataWriteGuid(before: PageImage, after: PageImage): boolea
 
 /** I8: the first place below `size` where two disks read differently, in words; undefined where they are the same. */
 export function viewDifference(a: StateView, b: StateView, size = a.metadata.size): string | undefined {
-  for (let index = 0; index * PAGE_SIZE < size; index++) {
-    const [own, other] = [a.page(index), b.page(index)];
-    const length = Math.min(PAGE_SIZE, size - index * PAGE_SIZE);
-    if (own === other) continue;
-    const at = own.findIndex((byte, i) => i < length && byte !== other[i]);
-    if (at >= 0) return `the disks differ at ${index * PAGE_SIZE + at}`;
+  const perBlock = Math.min(a.metadata.blockSize, b.metadata.blockSize) / PAGE_SIZE;
+  const isZeros = ({ bat, metadata }: StateView, page: number) =>
+    !metadata.hasParent && bat.block(Math.floor((page * PAGE_SIZE) / metadata.blockSize)).state < 6;
+  for (let first = 0; first * PAGE_SIZE < size; first += perBlock) {
+    if (isZeros(a, first) && isZeros(b, first)) continue;
+    for (let index = first; index < first + perBlock && index * PAGE_SIZE < size; index++) {
+      const [own, other] = [a.page(index), b.page(index)];
+      const at = own === other ? -1 : firstDifference(own, other);
+      if (at >= 0 && index * PAGE_SIZE + at < size) return `the disks differ at ${index * PAGE_SIZE + at}`;
+    }
   }
   return undefined;
+}
+
+const differences = new WeakMap<Uint8Array, WeakMap<Uint8Array, number>>();
+
+/** Where two pages first differ; −1 where they do not. Remembered: pages never change. */
+function firstDifference(own: Uint8Array, other: Uint8Array): number {
+  const known = differences.get(own) ?? new WeakMap<Uint8Array, number>();
+  differences.set(own, known);
+  let at = known.get(other);
+  if (at === undefined) {
+    at = own.findIndex((byte, i) => byte !== other[i]);
+    known.set(other, at);
+  }
+  return at;
 }

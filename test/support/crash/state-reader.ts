@@ -58,9 +58,14 @@ export interface StateView {
 
 /**
  * Reads a state as [MS-VHDX] says, and throws a {@link BrokenState} on everything that it forbids. Shares no code with
- * the library: it is what the library's writer is judged by. `parent` answers for what a child does not hold.
+ * the library: it is what the library's writer is judged by. `parent` answers for what a child does not hold; with `oneRegionTable` one valid copy
+ * of the region table is enough.
  */
-export function readState(image: PageImage, parent?: Pick<StateView, 'page' | 'header' | 'metadata'>): StateView {
+export function readState(
+  image: PageImage,
+  parent?: Pick<StateView, 'page' | 'header' | 'metadata'>,
+  options: { readonly oneRegionTable?: boolean } = {},
+): StateView {
   must(startsWith(image.page(0), 'vhdxfile'), () => '2.2.1: the file does not begin with its signature');
   must(image.size >= 1 * MiB, () => `2.2: the file has ${image.size} bytes`);
   const headers = readHeaders(image);
@@ -72,7 +77,7 @@ export function readState(image: PageImage, parent?: Pick<StateView, 'page' | 'h
   const dirty = header.logGuid !== ZERO_GUID;
   const file = dirty ? replayed(image, log) : image;
 
-  const regions = readRegions(file);
+  const regions = readRegions(file, options.oneRegionTable === true);
   const [bat, metadataRegion] = [BAT, METADATA].map((id) => regions.find(({ what }) => what === id));
   must(bat !== undefined && metadataRegion !== undefined, () => '2.2.3.2: BAT or metadata region is missing');
   const owned: Owned[] = [
@@ -126,13 +131,18 @@ export function readHeaders(image: PageImage): StateHeader[] {
 }
 
 const regionsOf = new WeakMap();
+const tableOf = new WeakMap();
 
-function readRegions(image: PageImage): Owned[] {
+function readRegions(image: PageImage, oneIsEnough: boolean): Owned[] {
   const pages = pagesIn(image, 192 * KiB, 128 * KiB);
-  return remember(regionsOf, pages, () => parseRegions(image, [pages.slice(0, 16), pages.slice(16)]));
+  const tables = [pages.slice(0, 16), pages.slice(16)] as const;
+  if (!oneIsEnough) return remember(regionsOf, pages, () => parseRegions(image, tables));
+  const valid = tables.findIndex((table) => startsWith(table[0] as Uint8Array, 'regi') && hasRightChecksum(table));
+  must(valid >= 0, () => '2.2.3: neither region table is valid');
+  return remember(tableOf, tables[valid] ?? [], () => parseTable(image.read((192 + 64 * valid) * KiB, 64 * KiB)));
 }
 
-function parseRegions(image: PageImage, tables: readonly Uint8Array[][]): Owned[] {
+function parseRegions(image: PageImage, tables: readonly (readonly Uint8Array[])[]): Owned[] {
   for (const [i, table] of tables.entries()) {
     must(startsWith(table[0] as Uint8Array, 'regi'), () => `2.2.3: region table ${i + 1} has no signature`);
     must(hasRightChecksum(table), () => `2.2.3: region table ${i + 1} has a wrong checksum`);
@@ -143,6 +153,10 @@ function parseRegions(image: PageImage, tables: readonly Uint8Array[][]): Owned[
     bytes.every((byte, i) => byte === copy[i]),
     () => '2.2.3: the region tables differ',
   );
+  return parseTable(bytes);
+}
+
+function parseTable(bytes: Uint8Array): Owned[] {
   const view = viewOf(bytes);
   const count = view.getUint32(8, true);
   must(count <= 2047, () => `2.2.3.1: the region table has ${count} entries`);
