@@ -198,8 +198,10 @@ describe('a broken pipe', () => {
     ['read', []],
     ['map', ['--output', 'json']],
   ])('ends %s quietly, and not with success', async (command, more) => {
-    const blocks = Object.fromEntries(Array.from({ length: 4096 }, (_, i) => [2 * i, { state: 6, offset: 8 * MiB }]));
-    const image = buildImage({ virtualSize: 8 * GiB, blocks, fileSize: 16 * MiB });
+    const blocks = Object.fromEntries(
+      Array.from({ length: 4096 }, (_, i) => [2 * i, { state: 6, offset: (8 + i) * MiB, ...(i < 16 && { data: 1 }) }]),
+    );
+    const image = buildImage({ virtualSize: 8 * GiB, blocks, fileSize: (8 + 4096) * MiB });
     const path = await saved(image, join(await tempDir(), 'disk.vhdx'));
     const child = startVhdx(command, path, ...more);
     const ended = ending(child);
