@@ -13,6 +13,7 @@ const OPERATION_CODES = [
   'write-failed', // the output did not take the bytes
   'session-failed', // a write or a flush failed: what was flushed is safe, nothing more is written
   'locked', // another process has the file open for writing
+  'limit-exceeded', // the work is more than the caller allows
   'unsupported-input', // what was handed over cannot be read here
   'wasm-unavailable', // the core could not be started
 ] as const;

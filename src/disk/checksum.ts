@@ -19,6 +19,7 @@ function readIntoCore(
     isHole,
     read: (piece, [buffer]) => readPiece(disk, piece, buffer, signal),
     signal,
+    leaveReads: true,
   });
 }
 

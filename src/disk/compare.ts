@@ -53,6 +53,7 @@ export async function compareDisks(
     isHole,
     read,
     signal,
+    leaveReads: true,
   })) {
     const same = buffer ? sameBytes(core, piece, buffer) : piece.length;
     if (same < piece.length) return piece.offset + same;

@@ -20,6 +20,8 @@ interface DiskParts {
   readonly image: OpenImage;
   /** The file as it was opened. */
   readonly source: RandomAccessSource;
+  /** Extents that one call may go through. */
+  readonly maxExtents?: number | undefined;
   readonly parent: VhdxDisk | undefined;
   readonly parentError: VhdxError | undefined;
   /** What was found about it and its parent. */
@@ -67,12 +69,12 @@ export class VhdxDisk implements RandomAccessSource {
   readonly member: Member;
 
   /** @internal */
-  constructor({ image, source, parent, parentError, chainFindings, member }: DiskParts) {
+  constructor({ image, source, maxExtents, parent, parentError, chainFindings, member }: DiskParts) {
     const { examination } = image;
     const { name, path, size: fileSize } = source;
     const { metadata } = examination;
     this.size = metadata.virtualSize;
-    this.info = describe(examination, fileSize);
+    this.info = describe(examination, fileSize, image.scan?.counts);
     this.type = this.info.type;
     this.blockSize = metadata.blockSize;
     this.logicalSectorSize = metadata.logicalSectorSize;
@@ -86,7 +88,7 @@ export class VhdxDisk implements RandomAccessSource {
     if (parentError !== undefined) this.parentError = parentError;
     this.core = image.core;
     this.#fileSize = fileSize;
-    this.member = member ?? new Member(image, parent?.member);
+    this.member = member ?? new Member(image, parent?.member, maxExtents);
     // Here and not in a static block, because of which bundlers would keep the class where it is not used.
     if (Symbol.asyncDispose) Object.defineProperty(this, Symbol.asyncDispose, { value: () => this.close() });
   }

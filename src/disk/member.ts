@@ -16,6 +16,12 @@ const BATCH = 1024;
 
 const DONE = Promise.resolve();
 
+/** The error of a call that goes through more extents than the caller allows, at an offset on the disk. */
+export function tooManyExtents(limit: number, offset: number): VhdxError {
+  const message = `there are more than the ${limit} extents that maxExtents allows, up to ${hex(offset)} on the disk`;
+  return new VhdxError('limit-exceeded', message);
+}
+
 /** One image of a chain: its file as it is after replay, the translation through its BAT, and the next member below. */
 export class Member {
   /** Virtual size in bytes. */
@@ -26,15 +32,18 @@ export class Member {
   readonly #hasParent: boolean;
   readonly #translator: Translator;
   readonly #source: RandomAccessSource;
+  /** Extents that one call may go through. */
+  readonly maxExtents: number;
   /** The end of the file before its log was replayed. */
   readonly #storedEnd: number;
   #closed = false;
 
-  constructor(image: OpenImage, parent: Member | undefined) {
+  constructor(image: OpenImage, parent: Member | undefined, maxExtents = Number.POSITIVE_INFINITY) {
     const { geometry } = image.layout;
     this.size = geometry.virtualSize;
     this.parent = parent;
     this.image = image;
+    this.maxExtents = maxExtents;
     this.#hasParent = geometry.hasParent;
     this.#source = image.source;
     this.#translator = image.translator;
@@ -112,11 +121,14 @@ export class Member {
     const reads = new InFlight(READS_IN_FLIGHT);
     const end = offset + target.length;
     let begun: number | undefined = count;
+    let extents = 0;
     try {
       for (let at = offset; at < end && !reads.failed; ) {
         const batch: RawExtent[] = [];
         at = await this.#translator.translate(at, end - at, batch, BATCH, options, begun);
         begun = undefined;
+        extents += batch.length;
+        if (extents > this.maxExtents) throw tooManyExtents(this.maxExtents, at);
         for (const extent of batch) {
           if (reads.failed) break;
           const part = target.subarray(extent.offset - offset, extent.offset - offset + extent.length);

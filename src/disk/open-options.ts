@@ -66,6 +66,12 @@ export interface OpenOptions {
    * absolute path and no GUID but the image's own.
    */
   readonly untrusted?: boolean | undefined;
+  /**
+   * Most extents that one call on the disk may go through: a read, `extents`, `stream`, `checksum`, an export or a
+   * comparison. One more rejects with `limit-exceeded`. No limit by default. For servers: the sector bitmaps of an image
+   * of 14 MiB can describe 100 million extents. What else a call costs is bounded by the metadata, and by a signal.
+   */
+  readonly maxExtents?: number | undefined;
   /** How to talk to the server of a remote image. */
   readonly http?: HttpOptions | undefined;
 }

@@ -27,6 +27,10 @@ const MAX_BAT_CHECKED_AT_OPEN = 1 * MiB;
  *   or the code of the input's failure
  */
 export async function openVhdx(input: VhdxInput, options: OpenOptions = {}): Promise<VhdxDisk> {
+  const { maxExtents = 1 } = options;
+  if (!(Number.isInteger(maxExtents) && maxExtents > 0)) {
+    throw new RangeError(`maxExtents must be a whole number from 1 up, not ${maxExtents}`);
+  }
   const core = await loadCore();
   const members = await walkChain(core, await openInput(input, options), options);
   try {
@@ -79,7 +83,9 @@ export async function openMembers(core: Core, members: ChainMember[], options: O
     throw error;
   }
   return readable.reduceRight<VhdxDisk | undefined>((parent, { source, depth, findings, parentError }) => {
-    return new VhdxDisk({ image: images[depth] as OpenImage, source, parent, parentError, chainFindings: findings });
+    const image = images[depth] as OpenImage;
+    const { maxExtents } = options;
+    return new VhdxDisk({ image, source, maxExtents, parent, parentError, chainFindings: findings });
   }, undefined) as VhdxDisk;
 }
 

@@ -4,7 +4,7 @@ import type { RangeOptions } from '../base/options.js';
 import { VhdxError } from '../errors.js';
 import type { Extent, RandomAccessSource, ReadOptions } from '../io/random-access.js';
 import type { RuleCode } from '../rules.js';
-import type { Member } from './member.js';
+import { type Member, tooManyExtents } from './member.js';
 
 /** A range of the virtual disk that must be read, or one of nothing but zeros that need not be. */
 export interface Piece {
@@ -33,12 +33,15 @@ export async function* extentsOf(disk: Member, options: RangeOptions): AsyncGene
   const { offset, length } = rangeOf(disk.size, options);
   const end = offset + length;
   const yieldToEventLoop = eventLoopYielder();
+  let left = disk.maxExtents;
   let held: Extent[] = [];
   for (let at = offset; at < end; ) {
     await yieldToEventLoop();
     at = await disk.resolve(at, end - at, held, BATCH, 0, options);
     // The last one may go on.
     const last = held.pop() as Extent;
+    left -= held.length;
+    if (left < 1) throw tooManyExtents(disk.maxExtents, at);
     for (const extent of held) yield extent; // `yield*` would cost as much again
     held = [last];
   }

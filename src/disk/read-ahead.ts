@@ -1,3 +1,4 @@
+import { untilAborted } from '../base/abort.js';
 import { eventLoopYielder } from '../base/concurrency.js';
 import type { BufferPool, LeasedBuffer } from '../core/buffers.js';
 
@@ -41,6 +42,11 @@ export interface ReadAheadOptions<Piece, Buffer> {
   readonly isHole: (piece: Piece) => boolean;
   readonly read: (piece: Piece, buffer: Buffer) => Promise<void>;
   readonly signal?: AbortSignal | undefined;
+  /**
+   * Whether reads do nothing but fill their buffers. Then an abort does not wait for them, since a source may never
+   * settle them; each buffer is given back when its read has ended.
+   */
+  readonly leaveReads?: boolean;
 }
 
 /** A piece and, unless it is a hole, what it was read into: the reader's until it asks for the next piece. */
@@ -58,11 +64,11 @@ const QUEUE = 16;
 
 /**
  * Reads pieces in order, with as many reads in flight as there are buffers. Holes are passed on and not read.
- * When it ends, however it ends, no read is in flight any more.
+ * When it ends, however it ends, no read is in flight any more, unless `leaveReads` allows it.
  */
 export async function* readAhead<Piece, Buffer>(
   pieces: AsyncGenerator<Piece>,
-  { supply, isHole, read, signal }: ReadAheadOptions<Piece, Buffer>,
+  { supply, isHole, read, signal, leaveReads = false }: ReadAheadOptions<Piece, Buffer>,
 ): AsyncGenerator<ReadPiece<Piece, Buffer>> {
   const jobs: Job<Piece, Buffer>[] = [];
   const start = (piece: Piece, buffer: Buffer): void => {
@@ -89,14 +95,17 @@ export async function* readAhead<Piece, Buffer>(
       signal?.throwIfAborted();
       const job = jobs[0];
       if (!job) return;
-      await job.read;
+      await untilAborted(Promise.resolve(job.read), leaveReads ? signal : undefined);
       yield job;
       jobs.shift();
       if (job.buffer !== undefined) supply.give(job.buffer);
     }
   } finally {
-    await Promise.allSettled(jobs.map((job) => job.read));
-    for (const job of jobs) if (job.buffer !== undefined) supply.give(job.buffer);
+    const ended = jobs.map(async ({ read: reading, buffer }) => {
+      await Promise.allSettled([reading]);
+      if (buffer !== undefined) supply.give(buffer);
+    });
+    if (!(leaveReads && signal?.aborted)) await Promise.all(ended);
     await pieces.return(undefined);
   }
 }

@@ -61,6 +61,7 @@ async function* chunksOf(
     isHole,
     read: (piece, buffer) => disk.readInto(buffer.subarray(0, piece.length), piece.offset, { signal }),
     signal,
+    leaveReads: true,
   });
   for await (const { piece, buffer } of pieces) {
     if (buffer) {

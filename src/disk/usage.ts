@@ -28,6 +28,11 @@ export interface Usage {
   readonly partial: Float64Array;
   /** Cannot be read. */
   readonly damaged: Float64Array;
+  /**
+   * Bytes that the payload of the whole image occupies in its file, each counted once however many blocks claim it.
+   * Undefined until the BAT was checked: one of up to 1 MiB is when the image is opened.
+   */
+  readonly storedBytes?: number;
 }
 
 const MAX_BINS = 10_000;
@@ -57,6 +62,7 @@ export async function usageOf(disk: Member, offset: number, length: number, opti
     }
     scratch.enter(sums);
     const of = (name: keyof typeof USAGE_CLASSES): Float64Array => calls.usage(name, bins);
+    const storedBytes = disk.image.scan?.counts.storedBytes;
     return {
       binBytes,
       data: of('data'),
@@ -65,6 +71,7 @@ export async function usageOf(disk: Member, offset: number, length: number, opti
       parent: of('parent'),
       partial: of('partial'),
       damaged: of('damaged'),
+      ...(storedBytes !== undefined && { storedBytes }),
     };
   } finally {
     scratch.leave(sums);

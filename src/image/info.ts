@@ -1,5 +1,6 @@
 import { isDirty } from '../format/header.js';
 import type { ReplaySummary } from '../log/plan.js';
+import type { BlockCounts } from './bat-scan.js';
 import type { CompleteExamination, Examination } from './examine.js';
 
 /** Whether all blocks are allocated from the start, only when they are written, or only if they differ from a parent. */
@@ -29,6 +30,11 @@ export interface DiskInfo {
   readonly payloadBlocks: number;
   /** Number of BAT entries that are used. */
   readonly batEntries: number;
+  /**
+   * What the BAT says in all, how many bytes of the file payload occupies among it; undefined of a BAT of more than 1 MiB,
+   * which is not checked when the image is opened.
+   */
+  readonly blocks?: BlockCounts;
   /** The current header. */
   readonly header: {
     readonly copy: 1 | 2;
@@ -82,7 +88,7 @@ function diskType({
 }
 
 /** Gathers what an examination found. `fileSize` is the length of the file, before replay. */
-export function describe(examination: CompleteExamination, fileSize: number): DiskInfo {
+export function describe(examination: CompleteExamination, fileSize: number, blocks?: BlockCounts): DiskInfo {
   const { header, metadata, geometry } = examination;
   const { logOffset, logLength, ...rest } = header;
   return {
@@ -97,6 +103,7 @@ export function describe(examination: CompleteExamination, fileSize: number): Di
     chunkRatio: geometry.chunkRatio,
     payloadBlocks: geometry.payloadBlocks,
     batEntries: geometry.batEntries,
+    ...(blocks && { blocks }),
     header: { ...rest, sequenceNumber: String(header.sequenceNumber) },
     log: {
       dirty: isDirty(header),

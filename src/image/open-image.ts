@@ -30,6 +30,11 @@ export class OpenImage {
     this.translator = new Translator(this.layout, this.pages);
   }
 
+  /** What a scan of the BAT found; undefined until one is done. */
+  get scan(): BatScan | undefined {
+    return this.#scan;
+  }
+
   /** Everything that is known to be wrong or worth knowing: what the BAT says too, once it was scanned. */
   get findings(): Finding[] {
     return [...this.examination.findings, ...(this.#scan?.findings ?? [])];

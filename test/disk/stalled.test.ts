@@ -60,3 +60,20 @@ describe.each(Object.entries(STALLED))('while %s stall', (_name, start) => {
     expect(new Set(sums)).toEqual(new Set([crc32cReference(expected)]));
   });
 });
+
+describe('an abort does not wait for a source that never answers', () => {
+  const works: Readonly<Record<string, (disk: VhdxDisk, signal: AbortSignal) => Promise<unknown>>> = {
+    checksum: (disk, signal) => disk.checksum({ signal }),
+    stream: async (disk, signal) => {
+      for await (const chunk of disk.stream({ signal })) void chunk;
+    },
+    compareDisks: (disk, signal) => compareDisks(disk, disk, { signal }),
+  };
+  test.each(Object.entries(works))('in %s', async (_name, work) => {
+    const abort = new AbortController();
+    const working = work(await stalledDisk(), abort.signal);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    abort.abort(new Error('no more'));
+    await expect(working).rejects.toThrow('no more');
+  });
+});
