@@ -169,6 +169,7 @@ const REFUSES_WRITING: ReadonlySet<RuleCode> = new Set<RuleCode>([
   'bat-block-overlap',
   'bat-draft-unmapped',
   'bat-reserved-bits',
+  'bat-unused-place',
   'bitmap-state',
   'bitmap-unexpected',
   'log-length',

@@ -112,11 +112,22 @@ const TABLE: Readonly<Record<string, readonly (readonly [what: string, odd: read
     ['b', NO_CHECKSUM, (_, odd) => vhdx.crc32cCombine(0, odd, 1)],
     ['length', NUMBERS, (_, odd) => vhdx.crc32cCombine(0, 0, odd)],
   ],
+  createVhdx: [
+    ['target', [undefined, null, 5, true, {}, [], ''], (_, odd) => vhdx.createVhdx(odd, { size: MiB })],
+    ['size', [...NUMBERS, undefined, 0, 65 * 2 ** 40], (_, odd) => vhdx.createVhdx(vhdx.memoryFile(), { size: odd })],
+    ['type', ['vhd', '', 5, null], (_, odd) => vhdx.createVhdx(vhdx.memoryFile(), { size: MiB, type: odd })],
+    [
+      'block size',
+      [0, 1, 3 * MiB, 512 * MiB, '1048576', Number.NaN],
+      (_, odd) => vhdx.createVhdx(vhdx.memoryFile(), { size: MiB, blockSize: odd }),
+    ],
+  ],
+  editVhdx: [['target', [undefined, null, 5, true, {}, [], ''], (_, odd) => vhdx.editVhdx(odd)]],
   initCore: [['module', [undefined, null, 5, new Uint8Array(8), {}], (_, odd) => vhdx.initCore(odd)]],
 };
 
 /** Functions whose arguments are tried elsewhere, and what is no function that takes any. */
-const ELSEWHERE = ['VhdxDisk', 'VhdxError', 'memoryFile', 'openFile'];
+const ELSEWHERE = ['VhdxDisk', 'WritableVhdxDisk', 'VhdxError', 'memoryFile', 'openFile'];
 
 test('the table has every public function, and every method of a disk that takes anything', () => {
   const methods = Object.getOwnPropertyNames(vhdx.VhdxDisk.prototype).filter(

@@ -69,6 +69,11 @@ describe('an image that is opened for writing', () => {
 
   test.each<[string, ImageSpec, string]>([
     ['two blocks share a place', { bat: { 5: BigInt(buildImage().layout.blockOffset(0)) | 6n } }, 'bat-block-overlap'],
+    [
+      'an unmapped block keeps the place of another',
+      { bat: { 5: BigInt(buildImage().layout.blockOffset(0)) | 3n } },
+      'bat-unused-place',
+    ],
     ['an entry has reserved bits', { bat: { 5: 8n } }, 'bat-reserved-bits'],
     [
       'a disk without a parent has a sector bitmap',
