@@ -123,6 +123,7 @@ const TABLE: Readonly<Record<string, readonly (readonly [what: string, odd: read
     ],
   ],
   editVhdx: [['target', [undefined, null, 5, true, {}, [], ''], (_, odd) => vhdx.editVhdx(odd)]],
+  repairVhdx: [['target', [undefined, null, 5, true, {}, [], ''], (_, odd) => vhdx.repairVhdx(odd)]],
   initCore: [['module', [undefined, null, 5, new Uint8Array(8), {}], (_, odd) => vhdx.initCore(odd)]],
 };
 
