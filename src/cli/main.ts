@@ -20,6 +20,8 @@ const SUBCOMMANDS: Readonly<Record<string, Entry>> = {
   info: { summary: 'show what images are', failed: 1, load: () => import('./info.js') },
   check: { summary: 'find everything that is wrong with images', failed: 1, load: () => import('./check.js') },
   map: { summary: 'list where the bytes of the disk are', failed: 1, load: () => import('./map.js') },
+  create: { summary: 'create an image', failed: 1, load: () => import('./create.js') },
+  repair: { summary: 'repair an image in place', failed: 1, load: () => import('./repair.js') },
   convert: { summary: 'write the disk to a raw file, a VHD or a pipe', failed: 1, load: () => import('./convert.js') },
   read: { summary: 'write bytes of the disk to standard output', failed: 1, load: () => import('./read.js') },
   checksum: { summary: 'compute the CRC-32C of disks', failed: 1, load: () => import('./checksum.js') },
@@ -27,7 +29,8 @@ const SUBCOMMANDS: Readonly<Record<string, Entry>> = {
 };
 
 const ABOUT = `
-FILE is a path or an http(s) URL. Images are never written: the log of a dirty one is replayed in memory.
+FILE is a path or, to read, an http(s) URL. Commands that read never write to an image: the log of a dirty one is
+replayed in memory.
 Sizes and offsets take the suffixes k, M, G, T, P and E, and may be given in hexadecimal: 4k, 10G, 0x100000.
 
   vhdx info disk.vhdx
@@ -39,7 +42,7 @@ async function run(args: readonly string[]): Promise<number> {
   const asked = first === 'help' ? second : first;
   const program = new Command('vhdx');
   program
-    .description('Reads Hyper-V virtual hard disks: sound, dirty, differencing or damaged.')
+    .description('Reads, creates and repairs Hyper-V virtual hard disks: sound, dirty, differencing or damaged.')
     .option('-V, --version', 'print the version')
     .addHelpText('after', ABOUT)
     .exitOverride()
