@@ -63,12 +63,11 @@ const MUTATIONS = [
   },
   {
     rule: 'W24',
-    breaks: 'begins a lap without an entry that retires the one before',
+    breaks: 'leaves an entry behind whose pages are not in their places',
+    by: 'any operations on a dynamic disk',
     file: 'src/log/journal.ts',
-    by: 'log comes to its end',
-    from: `    await this.#append({ pages: new Map(), structuresEnd });
-    await this.#beginLap(structuresEnd);`,
-    to: '    await this.#beginLap(structuresEnd);',
+    from: '    await this.#applying; // what F1 makes durable, the next Tail leaves behind\n',
+    to: '',
   },
   {
     rule: 'W25b',
@@ -84,7 +83,7 @@ const MUTATIONS = [
     file: 'src/log/journal.ts',
     by: 'allocated, freed',
     from: `    this.#sequenceNumber += 1n;
-    await this.#flush();`,
+    await this.#file.flush();`,
     to: '    this.#sequenceNumber += 1n;',
   },
   {
@@ -120,8 +119,8 @@ const MUTATIONS = [
     breaks: 'logs entries that lead to payload that is not durable (and W35: whatever the block was before)',
     file: 'src/log/journal.ts',
     by: 'allocated, freed',
-    from: '    await this.#flush(); // F1\n    if (!group) return;',
-    to: '    if (!group) return this.#flush();',
+    from: '    await this.#file.flush(); // F1\n    if (!group) return;',
+    to: '    if (!group) return this.#file.flush();',
   },
   {
     rule: 'W36',

@@ -15,7 +15,7 @@ export function locatorOf({ examination }: ChainMember): Readonly<Record<string,
 }
 
 /** What a candidate is called in messages. */
-export const nameOf = ({ source }: Pick<Candidate, 'source'>): string =>
+const nameOf = ({ source }: Pick<Candidate, 'source'>): string =>
   source.path ?? source.name ?? 'the file that was handed over';
 
 /** What is known of a candidate that does not fit. */

@@ -110,7 +110,7 @@ export interface WritableOptions {
 }
 
 /** Random GUIDs and a random first sequence number. */
-export const randomIdentity: WriterIdentity = {
+const randomIdentity: WriterIdentity = {
   guid: () => randomGuid(),
   firstSequenceNumber: () => BigInt(crypto.getRandomValues(new Uint32Array(1))[0] as number) + 1n,
 };

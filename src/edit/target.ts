@@ -1,6 +1,7 @@
 import { builtinModule } from '../base/builtin-module.js';
 import { VhdxError } from '../errors.js';
 import { openPath } from '../io/file.js';
+import { lockFile } from '../io/lock.js';
 import type { RandomAccessFile } from '../io/random-access.js';
 
 /** What is written: a path (Node, Bun, Deno), or a file that was opened for it, which stays the caller's to close. */
@@ -88,17 +89,29 @@ export function isSameFile(a: string, b: string): boolean {
 /** A file that is there and is changed in place. */
 export interface OpenTarget {
   readonly file: RandomAccessFile;
+  /** Why other programs are not kept from writing to it, if they are not. */
+  readonly warning?: string;
   /** Frees what was opened here; a file that was handed over stays open. */
   release(): Promise<void>;
 }
 
 /**
- * Opens a file to be changed in place.
+ * Opens a file to be changed in place, and keeps other programs that respect `FILE.lock` from writing to it.
  *
- * @throws VhdxError `read-failed` if there is none, `read-only`; or the code of the file's failure
+ * @throws VhdxError `locked` if another program writes to it; `read-failed` if there is none, `read-only`; or the code of the file's failure
  */
 export async function openTarget(target: VhdxTarget): Promise<OpenTarget> {
   if (typeof target !== 'string') return { file: target, release: async () => {} };
-  const file = await openPath(target, { write: true });
-  return { file, release: async () => file.close?.() };
+  const lock = await lockFile(target);
+  try {
+    const file = await openPath(target, { write: true });
+    const release = async () => {
+      await file.close?.();
+      await lock.release();
+    };
+    return { file, release, ...(lock.warning !== undefined && { warning: lock.warning }) };
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
 }

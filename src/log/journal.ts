@@ -30,9 +30,9 @@ export const MAX_PAGES = 126;
  * their places.
  *
  * ```
- *   closed ──open()──► open ──commit()──► ... ──close()──► closed
- *                        │
- *                        └── a write or flush fails ──► failed: nothing is written any more
+ *   closed ──first commit()──► open ──commit()──► ... ──close()──► closed
+ *                                │
+ *                                └── a write or flush fails ──► failed: nothing is written any more
  * ```
  *
  * Invariants, by the numbers that the checks below carry:
@@ -41,10 +41,10 @@ export const MAX_PAGES = 126;
  * 2. A page is written to its place only after the entry that has it is durable (F2), and exactly as it was logged.
  * 3. The headers carry a LogGuid only while the ring holds a valid entry of that LogGuid: the empty entry at its start
  *    is durable first. Both headers are written, and again when the LogGuid is cleared.
- * 4. No entry goes round the ring's end: each lap has a LogGuid of its own and begins at ring offset 0, after an entry
- *    that says that nothing of the old lap must be replayed is durable. Space of a lap is never used twice within it,
- *    so no entry that a durable Tail names is ever overwritten.
- * 5. Tail is the oldest entry whose pages are not durable in their places, or the entry itself.
+ * 4. Every entry is its own Tail: F1 comes after the pages of the entry before are in their places, so that it makes
+ *    them durable there, and nothing older ever has to be replayed.
+ * 5. No entry goes round the ring's end: each lap has a LogGuid of its own and begins at ring offset 0. Until both
+ *    headers name it, the last entry of the lap before, which is whole, is the one that counts.
  * 6. FlushedFileOffset is never greater than the file that the last flush left, LastFileOffset never greater than needed.
  * 7. After the first failed write or flush nothing more is written: what reached the disk is unknown, and only
  *    replaying the log from the file can tell.
@@ -61,10 +61,7 @@ export class Journal {
   /** The sector of the ring that the next entry is written to. */
   #head = 0;
   #sequenceNumber: bigint;
-  /** Entries whose pages are not known to be durable in their places, the oldest first. */
-  #pending: PendingEntry[] = [];
-  /** Sequence number of the entry that the newest durable entry names as its Tail: no older one is ever replayed. */
-  #durableTail = 0n;
+  /** Writes the pages of the newest entry to their places. */
   #applying: Promise<void> = Promise.resolve();
 
   /** @param log the log's place in the file */
@@ -83,16 +80,6 @@ export class Journal {
     return this.#guid !== ZERO_GUID;
   }
 
-  /** Sequence number of the newest entry. */
-  get newestEntry(): bigint {
-    return this.#sequenceNumber - 1n;
-  }
-
-  /** Whether an entry can never be replayed any more, so that what it wrote to may be given to payload. */
-  isRetired(sequenceNumber: bigint): boolean {
-    return sequenceNumber < this.#durableTail;
-  }
-
   /**
    * Makes everything durable that was written to the file before the call, and the pages of a group with it. Resolves
    * at the commit point; the pages are written to their places afterwards. One call at a time.
@@ -103,64 +90,44 @@ export class Journal {
     await this.#applying; // what F1 makes durable, the next Tail leaves behind
     this.#file.check();
     const group = close();
-    await this.#flush(); // F1
+    await this.#file.flush(); // F1
     if (!group) return;
-    if (!this.isOpen) await this.#beginLap(group.structuresEnd);
-    if (!this.#hasRoom(sectorsFor(group.pages.size))) await this.#nextLap(group.structuresEnd);
+    if (!this.isOpen || !this.#hasRoom(group.pages.size)) await this.#beginLap(group.structuresEnd);
     await this.#append(group); // F2, the commit point
     this.#applying = this.#apply(group);
     this.#applying.catch(() => undefined); // the next call says so
   }
 
-  /** Makes sure that no entry written so far is ever replayed: their pages durable in place, and a Tail after them. */
-  async retire(structuresEnd: number): Promise<void> {
-    await this.#applying;
-    await this.#flush();
-    if (!this.isOpen) return;
-    if (!this.#hasRoom(1)) await this.#nextLap(structuresEnd);
-    else await this.#append({ pages: new Map(), structuresEnd });
-  }
-
   /** Clears the LogGuid of both headers after all pages are durable in their places. */
   async close(): Promise<void> {
     await this.#applying;
-    await this.#flush();
+    await this.#file.flush();
     if (!this.isOpen) return;
-    assert(this.#pending.length === 0, 'a page is not in its place');
     await this.#headers.updateBoth({ logGuid: ZERO_GUID });
     this.#guid = ZERO_GUID;
   }
 
-  /** Begins to use the ring from its start, under a new LogGuid. Whatever the ring held before is dead (invariant 4). */
+  /** Uses the ring from its start, under a new LogGuid, which the headers name once its first entry is durable. */
   async #beginLap(structuresEnd: number): Promise<void> {
-    assert(this.#pending.length === 0, 'an entry of the lap before may have to be replayed');
     this.#head = 0;
     this.#guid = this.#identity.guid();
     await this.#append({ pages: new Map(), structuresEnd });
     await this.#headers.updateBoth({ logGuid: this.#guid });
   }
 
-  /** Ends a lap, after a flush that made all pages durable in their places, and begins the next. */
-  async #nextLap(structuresEnd: number): Promise<void> {
-    await this.#append({ pages: new Map(), structuresEnd });
-    await this.#beginLap(structuresEnd);
-  }
-
-  /** Whether an entry fits before the ring's end, with the sector after it that the last entry of the lap needs. */
-  #hasRoom(sectors: number): boolean {
-    return this.#head + sectors < this.#sectors;
+  /** Whether an entry for so many pages fits before the ring's end. One sector stays empty: head and tail must differ. */
+  #hasRoom(pages: number): boolean {
+    return this.#head + logEntryLength(pages, pages) / LOG_SECTOR_SIZE < this.#sectors;
   }
 
   async #append({ pages, structuresEnd }: LogGroup): Promise<void> {
     assert(pages.size <= MAX_PAGES, 'an entry has one descriptor sector');
     const sector = this.#head;
-    const sequenceNumber = this.#sequenceNumber;
-    const tail = this.#pending[0] ?? { sector, sequenceNumber };
     const bytes = encodeLogEntry(
       {
         logGuid: this.#guid,
-        sequenceNumber,
-        tail: tail.sector,
+        sequenceNumber: this.#sequenceNumber,
+        tail: sector,
         flushedFileOffset: Math.floor(this.#file.durableSize / MiB) * MiB,
         lastFileOffset: structuresEnd,
         writes: [...pages].map(([offset, page]) => ({ offset, bytes: page })),
@@ -172,14 +139,11 @@ export class Journal {
     await this.#file.write(bytes, this.#log.offset + sector * LOG_SECTOR_SIZE);
     this.#head += bytes.length / LOG_SECTOR_SIZE;
     this.#sequenceNumber += 1n;
-    await this.#flush();
-    this.#durableTail = tail.sequenceNumber;
-    if (pages.size > 0) this.#pending.push({ sector, sequenceNumber, written: false });
+    await this.#file.flush();
   }
 
-  /** Writes the pages of the newest entry to their places, neighbours in one write. */
+  /** Writes pages to their places, neighbours in one write. */
   async #apply({ pages }: LogGroup): Promise<void> {
-    const entry = this.#pending.at(-1) as PendingEntry;
     const offsets = [...pages.keys()].sort((a, b) => a - b);
     const runs: number[][] = [];
     for (const offset of offsets) {
@@ -192,25 +156,8 @@ export class Journal {
       for (const [i, offset] of run.entries()) bytes.set(pages.get(offset) as Uint8Array, i * LOG_SECTOR_SIZE);
       await this.#file.write(bytes, run[0] as number);
     }
-    entry.written = true;
-  }
-
-  /** Flushes; pages that were in their places before are durable there afterwards. */
-  async #flush(): Promise<void> {
-    const written = this.#pending.filter((entry) => entry.written);
-    await this.#file.flush();
-    this.#pending = this.#pending.filter((entry) => !written.includes(entry));
   }
 }
-
-interface PendingEntry {
-  readonly sector: number;
-  readonly sequenceNumber: bigint;
-  /** Whether its pages have been written to their places. */
-  written: boolean;
-}
-
-const sectorsFor = (pages: number) => logEntryLength(pages, pages) / LOG_SECTOR_SIZE;
 
 function assert(condition: boolean, what: string): asserts condition {
   if (!condition) throw new Error(`journal: ${what}`);

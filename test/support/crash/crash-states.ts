@@ -70,7 +70,7 @@ export function* crashStates(at: CrashPoint, options: CrashOptions = {}): Genera
  * `without N`, `length N` (everything, but only so many changes of the length), `torn N.G` (all but granule G of
  * operation N), `random N`.
  */
-export function crashState(at: CrashPoint, subset: string, options: CrashOptions = {}): CrashState {
+function crashState(at: CrashPoint, subset: string, options: CrashOptions = {}): CrashState {
   const { seed = 1, granule = 512 } = options;
   const choice = choiceOf(at, subset, seed);
   const image = persist(at.durable, at.pending, choice, granule);

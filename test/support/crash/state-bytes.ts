@@ -1,5 +1,5 @@
 import { crc32cReference } from '../crc32c-reference.js';
-import { PAGE_SIZE, type PageImage, ZERO_PAGE } from './page-image.js';
+import { PAGE_SIZE, type PageImage } from './page-image.js';
 
 /** A state breaks a rule of the specification; `rule` names the section. */
 export class BrokenState extends Error {
@@ -15,7 +15,7 @@ export function must(condition: boolean, message: () => string): asserts conditi
 const known = new WeakMap<Uint8Array, Map<number, number>>();
 
 /** CRC-32C of a page, continuing from `initial`. */
-export function pageCrc(page: Uint8Array, initial: number): number {
+function pageCrc(page: Uint8Array, initial: number): number {
   const sums = known.get(page) ?? new Map<number, number>();
   known.set(page, sums);
   let sum = sums.get(initial);
@@ -75,11 +75,6 @@ export function guidText(bytes: Uint8Array, at = 0): string {
 /** The pages of a range that begins and ends at pages. */
 export function pagesIn(image: PageImage, offset: number, length: number): Uint8Array[] {
   return Array.from({ length: length / PAGE_SIZE }, (_, i) => image.page(offset / PAGE_SIZE + i));
-}
-
-/** Whether a page holds nothing but zeros. */
-export function isZeroPage(page: Uint8Array): boolean {
-  return page === ZERO_PAGE || page.every((byte) => byte === 0);
 }
 
 /** Results of {@link remember}, by the first page that they were computed from. */

@@ -31,7 +31,7 @@ export interface StateLogEntry {
 const changesOf = new WeakMap();
 
 /** Reads a log entry; undefined where none of this GUID is valid at this place. */
-export function readLogEntry(image: PageImage, log: LogPlace, position: number): StateLogEntry | undefined {
+function readLogEntry(image: PageImage, log: LogPlace, position: number): StateLogEntry | undefined {
   const first = image.page((log.offset + position) / PAGE_SIZE);
   if (first === ZERO_PAGE || !startsWith(first, 'loge')) return undefined;
   const view = viewOf(first);
