@@ -25,7 +25,7 @@ async function survives(
   return exploreCrashes(file, { ...exploration, ...options, also });
 }
 
-const KINDS: readonly ImageKind[] = ['dynamic', 'fixed', 'differencing'];
+const KINDS: readonly ImageKind[] = ['dynamic', 'fixed', 'differencing', 'wide'];
 
 describe('a session survives a power cut at every write', () => {
   test('of blocks that are allocated, freed and whose space is used again', SLOW.crashes, async () => {

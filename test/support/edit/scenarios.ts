@@ -11,8 +11,8 @@ import { KiB, MiB } from '../encode-primitives.js';
 import { type BlockSpec, STATE } from '../image-spec.js';
 import { DrivenDisk } from './driven-disk.js';
 
-/** Kinds of image that scenarios begin with. */
-export type ImageKind = 'dynamic' | 'fixed' | 'differencing';
+/** Kinds of image that scenarios begin with; the BAT of a wide one has three pages. */
+export type ImageKind = 'dynamic' | 'fixed' | 'differencing' | 'wide';
 
 /** What a scenario did, and how its states are judged. */
 export interface Scenario {
@@ -20,8 +20,10 @@ export interface Scenario {
   readonly exploration: Exploration;
 }
 
-const BLOCKS = 6;
-const SIZE = BLOCKS * MiB;
+const SIZE = 6 * MiB;
+/** Blocks that random steps are about. */
+const BLOCKS: readonly number[] = [0, 1, 2, 3, 4, 5];
+const WIDE_BLOCKS: readonly number[] = [0, 1, 600, 601, 1050, 1051];
 const SECTOR = 512;
 /** Tags of what the images hold before anything is written. */
 const BEFORE = 1_000_000;
@@ -41,6 +43,7 @@ interface Begin {
 /** An image of six blocks of 1 MiB, of which some are stored, with stale bytes after its last structure. */
 function beginWith(kind: ImageKind): Begin {
   if (kind === 'differencing') return beginWithChild();
+  if (kind === 'wide') return beginWide();
   const blocks: Record<number, BlockSpec> = {
     1: { state: STATE.fullyPresent, data: tagged(BEFORE, 1) },
     2: { state: STATE.unmapped },
@@ -53,6 +56,16 @@ function beginWith(kind: ImageKind): Begin {
   return {
     image: withStaleTail(built.toUint8Array()),
     before: (sector) => ([1, 3].includes(Math.floor((sector * SECTOR) / MiB)) ? BEFORE : 0),
+  };
+}
+
+/** A disk of 1,100 blocks, so that what changes together is in several pages of the BAT. */
+function beginWide(): Begin {
+  const stored = (block: number): BlockSpec => ({ state: STATE.fullyPresent, data: tagged(BEFORE, block) });
+  const image = buildImage({ virtualSize: 1100 * MiB, blocks: { 1: stored(1), 600: stored(600) } });
+  return {
+    image: withStaleTail(image.toUint8Array()),
+    before: (sector) => ([1, 600].includes(Math.floor((sector * SECTOR) / MiB)) ? BEFORE : 0),
   };
 }
 
@@ -95,7 +108,11 @@ function withStaleTail(bytes: Uint8Array): PageImage {
 /** Opens an image, does something with it and closes it. */
 export async function scenario(kind: ImageKind, run: (disk: DrivenDisk) => Promise<void>): Promise<Scenario> {
   const { image, parent, before } = beginWith(kind);
-  const turns = (offset: number) => (offset / (4 * KiB)) % 3;
+  // Flushes (at 0) take a while, and metadata takes longest to get to its place: much else goes on meanwhile.
+  const turns = (offset: number) => {
+    if (offset === 0) return 3;
+    return offset >= 2 * MiB && offset < 4 * MiB ? 6 : (offset / (4 * KiB)) % 3;
+  };
   const file = new CrashFile(image, { turns });
   const disk = await DrivenDisk.open(file, parent ? { parent: await openVhdx(parent) } : {});
   await run(disk);
@@ -113,13 +130,15 @@ export function randomSteps(seed: number, kind: ImageKind, count: number): (disk
   return async (disk) => {
     let running: Promise<void>[] = [];
     for (let i = 0; i < count; i++) {
-      running.push(randomStep(disk, kind, (limit, of) => pick(limit, i, of)));
-      if (pick(3, i, 9) > 0) continue;
-      // A flush at the same time as what runs, or after it.
-      if (pick(2, i, 10) === 0) running.push(disk.flush());
+      const step = randomStep(disk, kind, (limit, of) => pick(limit, i, of));
+      running.push(step);
+      if (pick(2, i, 9) === 0) await step;
+      // A flush during which what comes next goes on.
+      if (pick(3, i, 10) === 0) running.push(disk.flush());
+      if (pick(4, i, 11) > 0) continue;
       await Promise.all(running);
       running = [];
-      if (pick(2, i, 11) === 0) await disk.flush();
+      if (pick(2, i, 12) === 0) await disk.flush();
     }
     await Promise.all(running);
   };
@@ -127,13 +146,14 @@ export function randomSteps(seed: number, kind: ImageKind, count: number): (disk
 
 /** One write, zero or trim: at the borders of blocks, pages and sectors, or of a whole block. */
 function randomStep(disk: DrivenDisk, kind: ImageKind, pick: (limit: number, of: number) => number): Promise<void> {
-  const block = pick(BLOCKS, 0) * MiB;
+  const blocks = kind === 'wide' ? WIDE_BLOCKS : BLOCKS;
+  const block = (blocks[pick(blocks.length, 0)] as number) * MiB;
   switch (pick(8, 1)) {
     case 0:
       return disk.zero(block, MiB);
     case 1:
-      // What a trim of a block of the parent does is the parent's: nothing.
-      return kind === 'dynamic' ? disk.trim(block, MiB) : disk.zero(block, MiB);
+      // A trim changes nothing of a fixed disk, nor of a block of the parent.
+      return kind === 'differencing' || kind === 'fixed' ? disk.zero(block, MiB) : disk.trim(block, MiB);
     case 2:
       return disk.write(block, MiB);
     case 3:
