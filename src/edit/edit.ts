@@ -7,17 +7,17 @@ import type { VhdxDisk } from '../disk/disk.js';
 import { openMembers } from '../disk/open.js';
 import type { OpenOptions } from '../disk/open-options.js';
 import { VhdxError } from '../errors.js';
-import { randomGuid } from '../format/guid.js';
 import { isDirty } from '../format/header.js';
 import { BatPages } from '../image/bat-pages.js';
 import { scanBat } from '../image/bat-scan.js';
-import { type CompleteExamination, translatorImage } from '../image/examine.js';
+import { type CompleteExamination, examine, isComplete, translatorImage } from '../image/examine.js';
 import { OpenImage } from '../image/open-image.js';
 import { WriteSession } from '../image/session.js';
 import { readSpace, type Space } from '../image/space.js';
 import type { RandomAccessFile, RandomAccessSource } from '../io/random-access.js';
-import type { WriterIdentity } from '../log/journal.js';
+import { randomIdentity, type WriterIdentity } from '../log/journal.js';
 import type { Finding, RuleCode } from '../rules.js';
+import { repairFile } from './repair-image.js';
 import { openTarget, type VhdxTarget } from './target.js';
 import { RunningReads, WritableVhdxDisk } from './writable-disk.js';
 
@@ -28,12 +28,13 @@ export type EditOptions = Pick<
 >;
 
 /**
- * Opens a clean image to be written. Nothing is written by that: the first change writes the headers.
+ * Opens an image to be written. Nothing is written by that, but for a dirty image, whose log is replayed in place; the
+ * first change writes the headers.
  *
  * Refuses what reading only warns of, if it makes writing doubtful: blocks that share a place, for instance. The file
  * must not be written by another program at the same time.
  *
- * @throws VhdxError as `openVhdx` does, `log-dirty`, the code of the rule that forbids writing, `read-only`
+ * @throws VhdxError as `openVhdx` does, with the code of the rule that forbids writing, and `read-only` or `locked`
  */
 export async function editVhdx(target: VhdxTarget, options: EditOptions = {}): Promise<WritableVhdxDisk> {
   const core = await loadCore();
@@ -71,8 +72,8 @@ async function editFile(
   const { parent, member } = reading;
   await member.image.close();
   try {
-    const { examination } = member.image;
     const chainFindings = members[0]?.findings ?? [];
+    const examination = await settled(core, file, member.image.examination, options);
     return await makeWritable(core, file, examination, {
       parent,
       chainFindings,
@@ -84,6 +85,24 @@ async function editFile(
     await parent?.close();
     throw error;
   }
+}
+
+/**
+ * What an image says about itself when no log has to be replayed any more: that of a dirty one is replayed in place, if
+ * the image can be written as it is after replay. Until then nothing was written.
+ */
+async function settled(
+  core: Core,
+  file: RandomAccessFile,
+  examination: CompleteExamination,
+  options: EditOptions,
+): Promise<CompleteExamination> {
+  if (!isDirty(examination.header)) return examination;
+  await spaceOf(core, examination, options.signal);
+  await repairFile(core, file, {}, randomIdentity);
+  const clean = await examine(core, readOnly(file), 'refuse', options);
+  if (!isComplete(clean)) throw VhdxError.from(clean.findings.find(({ severity }) => severity === 'fatal') as Finding);
+  return clean;
 }
 
 /** The file as a source that does not close it. */
@@ -109,12 +128,6 @@ export interface WritableOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Random GUIDs and a random first sequence number. */
-const randomIdentity: WriterIdentity = {
-  guid: () => randomGuid(),
-  firstSequenceNumber: () => BigInt(crypto.getRandomValues(new Uint32Array(1))[0] as number) + 1n,
-};
-
 /** Makes a writable disk of a clean file that was examined. Nothing is written yet. */
 export async function makeWritable(
   core: Core,
@@ -123,14 +136,10 @@ export async function makeWritable(
   { parent, chainFindings = [], identity, release, signal }: WritableOptions,
 ): Promise<WritableVhdxDisk> {
   const { headers, header, log } = examination;
-  if (isDirty(header)) {
-    throw new VhdxError('log-dirty', 'the image is dirty: its log must be replayed in place first', {
-      structure: 'log',
-    });
-  }
+  if (isDirty(header)) throw new Error('the log was not replayed');
   if (!headers || !log)
     throw new VhdxError('log-length', 'the image has no log to write through', { structure: 'log' });
-  const space = await spaceOf(core, file, examination, signal);
+  const space = await spaceOf(core, examination, signal);
   const reads = new RunningReads();
   const session = new WriteSession({
     file,
@@ -146,19 +155,14 @@ export async function makeWritable(
 }
 
 /** Which space of a file is in use. Rejects if the BAT is in a state that must not be written into. */
-async function spaceOf(
-  core: Core,
-  file: RandomAccessFile,
-  examination: CompleteExamination,
-  signal: AbortSignal | undefined,
-): Promise<Space> {
+async function spaceOf(core: Core, examination: CompleteExamination, signal: AbortSignal | undefined): Promise<Space> {
   const layout = translatorImage(examination);
-  const pages = new BatPages(core, file, layout.geometry, layout.batOffset);
+  const pages = new BatPages(core, layout.source, layout.geometry, layout.batOffset);
   try {
     const { findings } = await scanBat(core, layout, pages, { signal });
     const refusal = [...examination.findings, ...findings].find(refusesWriting);
     if (refusal) throw VhdxError.from(refusal);
-    return await readSpace(file, layout, { signal });
+    return await readSpace(layout.source, layout, { signal });
   } finally {
     await pages.close();
   }

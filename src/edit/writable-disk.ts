@@ -1,13 +1,15 @@
 import { checkRange } from '../base/byte-range.js';
 import { InFlight } from '../base/concurrency.js';
 import { Kind, type RawExtent } from '../core/bat-calls.js';
+import { type CheckOptions, type CheckReport, checkImage, withParent } from '../disk/check.js';
 import { VhdxDisk } from '../disk/disk.js';
 import { Member } from '../disk/member.js';
 import { VhdxError } from '../errors.js';
 import { BlockGuard, type Claim } from '../image/block-guard.js';
-import type { OpenImage } from '../image/open-image.js';
+import { OpenImage } from '../image/open-image.js';
 import type { WriteSession } from '../image/session.js';
 import type { ReadOptions } from '../io/random-access.js';
+import { slice } from '../io/slice.js';
 import type { Finding } from '../rules.js';
 import { BlockWriter } from './block-writer.js';
 
@@ -72,6 +74,7 @@ class WrittenMember extends Member {
  */
 export class WritableVhdxDisk extends VhdxDisk {
   readonly #session: WriteSession;
+  readonly #chainFindings: readonly Finding[];
   readonly #blocks: BlockWriter;
   readonly #guard: BlockGuard;
   readonly #release: () => Promise<void>;
@@ -85,6 +88,7 @@ export class WritableVhdxDisk extends VhdxDisk {
     const member = new WrittenMember(image, parent?.member, reads);
     super({ image, source, parent, parentError: undefined, chainFindings, member });
     this.#session = session;
+    this.#chainFindings = chainFindings;
     this.#guard = new BlockGuard(geometry.blockSize);
     this.#release = release;
     this.#blocks = new BlockWriter({
@@ -138,6 +142,21 @@ export class WritableVhdxDisk extends VhdxDisk {
   async flush(): Promise<void> {
     this.#checkOpen();
     await this.#session.flush();
+  }
+
+  /** Makes everything durable, and checks what can be checked without reading payload, as the image is now. */
+  override async check(options: CheckOptions = {}): Promise<CheckReport> {
+    await this.flush();
+    const { core, examination } = this.member.image;
+    // The file as it will be: until it is closed it is longer than it needs to be.
+    const source = slice(this.#session.source, 0, this.#session.end);
+    const image = new OpenImage(core, { ...examination, source });
+    try {
+      const report = await checkImage(image, this.#session.end, this.#chainFindings, options);
+      return this.parent ? withParent(report, await this.parent.check(options)) : report;
+    } finally {
+      await image.close();
+    }
   }
 
   /**

@@ -96,9 +96,9 @@ export class WriteSession {
     };
   }
 
-  /** Whether anything was written. */
-  get isBegun(): boolean {
-    return this.#begun !== undefined;
+  /** End of the last structure in bytes: how long the file will be when the session has ended. */
+  get end(): number {
+    return this.#space.end;
   }
 
   /**

@@ -1,7 +1,7 @@
 import type { FileRange } from '../base/byte-range.js';
 import { MiB } from '../base/units.js';
 import type { Crc } from '../format/checksum.js';
-import { ZERO_GUID } from '../format/guid.js';
+import { randomGuid, ZERO_GUID } from '../format/guid.js';
 import { encodeLogEntry, LOG_SECTOR_SIZE, logEntryLength } from '../format/log.js';
 import type { HeaderSlots } from './header-slots.js';
 import type { SessionFile } from './session-file.js';
@@ -21,6 +21,12 @@ export interface WriterIdentity {
   /** The sequence number of the first log entry; from 1 on. */
   firstSequenceNumber(): bigint;
 }
+
+/** Random GUIDs and a random first sequence number. */
+export const randomIdentity: WriterIdentity = {
+  guid: () => randomGuid(),
+  firstSequenceNumber: () => BigInt(crypto.getRandomValues(new Uint32Array(1))[0] as number) + 1n,
+};
 
 /** Pages in an entry at most: all of their descriptors fit into one sector, which is what QEMU replays. */
 export const MAX_PAGES = 126;

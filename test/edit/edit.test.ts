@@ -45,6 +45,32 @@ describe('an image that is opened for writing', () => {
     expect([...(await read.read(3 * MiB - 2, 5))]).toEqual([0, 1, 2, 3, 0]);
   });
 
+  test('that is dirty gets its log replayed in place, and what was flushed is there', async () => {
+    const file = await fileOf({ virtualSize: 4 * MiB, blocks: {} });
+    const disk = await editVhdx(file);
+    await disk.write(new Uint8Array([1, 2, 3]), 1000);
+    await disk.flush();
+    const copy = memoryFile(); // as if the process had ended here
+    await copy.write(await bytesOf(file), 0);
+    await disk.close();
+    expect((await openVhdx(copy)).info.log.dirty).toBe(true);
+    const again = await editVhdx(copy);
+    expect((await openVhdx(copy)).info.log.dirty).toBe(false);
+    expect([...(await again.read(999, 5))]).toEqual([0, 1, 2, 3, 0]);
+    await again.write(new Uint8Array([4]), 1003);
+    await again.close();
+    expect([...(await (await openVhdx(copy)).read(999, 6))]).toEqual([0, 1, 2, 3, 4, 0]);
+  });
+
+  test('checks what it holds now', async () => {
+    const file = await fileOf({ virtualSize: 4 * MiB, blocks: {} });
+    const disk = await editVhdx(file);
+    expect((await disk.check()).blocks?.fullyPresent).toBe(0);
+    await disk.write(new Uint8Array(2 * MiB), 0);
+    expect(await disk.check()).toMatchObject({ status: 'sound', blocks: { fullyPresent: 2, damaged: 0 } });
+    await disk.close();
+  });
+
   test('of a child keeps the parent as it is and reads what that holds', async () => {
     const parentFile = await fileOf({ virtualSize: 2 * MiB, blocks: { 0: stored(0xaa), 1: stored(0xbb) } });
     const before = await bytesOf(parentFile);
