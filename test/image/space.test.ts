@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { MiB } from '../../src/base/units.js';
 import { Space } from '../../src/image/space.js';
+import { propertyRuns } from '../support/property-runs.js';
 
 /** A space of which these MiB are in use. */
 function spaceOf(...used: readonly number[]): Space {
@@ -82,6 +83,7 @@ describe('space in a file', () => {
           expect(space.end).toBe(endOf(used) * MiB);
         }
       }),
+      propertyRuns(100),
     );
   });
 });
