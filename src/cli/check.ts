@@ -1,5 +1,5 @@
-import type { Command } from 'commander';
-import { type BlockCounts, type CheckReport, type CheckStatus, checkVhdx } from '../index.js';
+import { type Command, Option } from 'commander';
+import { type BlockCounts, type CheckReport, type CheckStatus, checkVhdx, repairVhdx } from '../index.js';
 import { fullSize } from './byte-size.js';
 import { complain, Failure, failureOf } from './failure.js';
 import { findingsText } from './findings-text.js';
@@ -11,6 +11,7 @@ import { columns, displayName, printable } from './terminal.js';
 
 interface Flags extends ImageFlags {
   readonly output: 'human' | 'json';
+  readonly repair?: 'leaks' | 'all';
 }
 
 /** The exit codes of `qemu-img check`. */
@@ -37,11 +38,13 @@ const VERDICTS: Readonly<Record<CheckStatus, string>> = {
 const LISTED = 20;
 
 const EXAMPLES = `
-Reads the metadata, never the payload. Nothing is repaired.
+Reads the metadata, never the payload. Nothing is repaired without -r: see vhdx repair. With it each repair is a line on
+standard error, and the exit code is that of the check afterwards.
 Exit codes: 0 sound, 1 does not open, 2 corrupt or without a parent that it needs, 3 only leaks or warnings worth repairing.
 Of several images the worst decides: 1, then 2, then 3.
 
   vhdx check disk.vhdx
+  vhdx check -r all disk.vhdx
   vhdx check --output json disk.vhdx | jq '.findings[] | select(.severity == "block")'`;
 
 /** Defines `vhdx check`. */
@@ -49,6 +52,7 @@ export function define(command: Command): void {
   command
     .description('Finds everything that is wrong with images and their parents, with the section of the specification.')
     .argument('<file...>', 'images')
+    .addOption(new Option('-r, --repair <what>', 'repair first, as far as that is certain').choices(['leaks', 'all']))
     .addOption(outputOption());
   addImageOptions(command, { strict: false }).addHelpText('after', EXAMPLES).action(check);
 }
@@ -58,6 +62,7 @@ async function check(files: readonly string[], flags: Flags): Promise<void> {
   const documents: object[] = [];
   const codes: number[] = [];
   for (const file of files) {
+    if (flags.repair) await repairFirst(file, flags);
     const result = await checkFile(file, flags);
     if (result instanceof Failure) {
       complain(result);
@@ -79,6 +84,18 @@ async function check(files: readonly string[], flags: Flags): Promise<void> {
 
 function worst(codes: readonly number[]): number {
   return WORST_FIRST.find((code) => codes.includes(code)) ?? 0;
+}
+
+/** Repairs what can be repaired; what cannot, the check reports. */
+async function repairFirst(file: string, { repair, quiet }: Flags): Promise<void> {
+  try {
+    const { repairs } = await repairVhdx(file, { only: repair === 'leaks' ? 'leaks' : undefined });
+    for (const { message } of quiet ? [] : repairs) complain(`${displayName(file)}: repaired: ${message}`);
+  } catch (error) {
+    const failure = failureOf(file, error);
+    if (!failure) throw error;
+    complain(failure);
+  }
 }
 
 async function checkFile(file: string, flags: Flags): Promise<CheckReport | Failure> {
