@@ -36,18 +36,18 @@ export async function openNewFile(target: VhdxTarget, overwrite: boolean): Promi
     };
     return { file: created, finish: async () => created.close?.(), abandon };
   }
-  const file = await openPath(target, { write: true });
-  const abandon = async () => {
-    await clear(file);
-    await file.close?.();
-  };
+  const { file, release } = await openTarget(target);
   try {
     await clear(file);
   } catch (error) {
-    await file.close?.();
+    await release();
     throw error;
   }
-  return { file, finish: async () => file.close?.(), abandon };
+  const abandon = async () => {
+    await clear(file);
+    await release();
+  };
+  return { file, finish: release, abandon };
 }
 
 /** A new file; undefined if there is one already and it may be overwritten. */

@@ -3,6 +3,7 @@ import { join, posix, win32 } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { locatorPaths } from '../../src/edit/child.js';
 import { type CreateOptions, createVhdx, openFile, openVhdx } from '../../src/index.js';
+import { lockFile } from '../../src/io/lock.js';
 import { buildImage } from '../support/build-image.js';
 import { GiB, MiB, TiB } from '../support/encode-primitives.js';
 import {
@@ -170,6 +171,17 @@ describe('a file', () => {
     await createVhdx(path, { size: MiB, overwrite: true });
     expect((await stat(path)).size).toBe(4 * MiB);
     await createVhdx(join(path, '../other.vhdx'), { size: MiB, overwrite: true });
+  });
+
+  test('that another writer has locked is not replaced', async () => {
+    const path = join(await tempDir(), 'disk.vhdx');
+    await writeFile(path, 'something else');
+    const lock = await lockFile(path);
+    await expect(createVhdx(path, { size: MiB, overwrite: true })).rejects.toMatchObject({ code: 'locked' });
+    expect(await readFile(path, 'utf8')).toBe('something else');
+    await lock.release();
+    await createVhdx(path, { size: MiB, overwrite: true });
+    await createVhdx(path, { size: MiB, overwrite: true }); // the lock of the first is gone
   });
 
   test('in a folder that does not exist, or that is a folder, is refused', async () => {
