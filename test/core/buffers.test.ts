@@ -5,6 +5,7 @@ import { BufferPool, type LeasedBuffer } from '../../src/core/buffers.js';
 import { type Core, instantiateCore } from '../../src/core/instance.js';
 import { CORE_KINDS, noise } from '../support/core-memory.js';
 import { crc32cReference } from '../support/crc32c-reference.js';
+import { propertyRuns } from '../support/property-runs.js';
 
 const ADDRESS = 64;
 const pool = (): BufferPool => new BufferPool(new Uint8Array(1024), ADDRESS, 4, 128);
@@ -94,7 +95,7 @@ describe.each(CORE_KINDS)('what the %s core finds in a buffer', (kind) => {
         const granules = Math.min(size, first - (first % 32768));
         expect(found(full, bytes, (a) => nonzeroBytes(core, a, 0, size, 32768))).toEqual([granules, granules]);
       }),
-      { numRuns: 20 },
+      propertyRuns(20),
     );
   });
 });

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type PickedFileHandle, pickedFile } from '../../src/io/picked-file.js';
+import { propertyRuns } from '../support/property-runs.js';
 import { rejection, sourceBytes } from '../support/scripted-source.js';
 
 const KiB = 1024;
@@ -107,7 +108,7 @@ describe('a picked file', () => {
           expect(bytes.findIndex((byte, index) => byte !== model[index])).toBe(-1);
         }
       }),
-      { numRuns: 40 },
+      propertyRuns(40),
     );
   });
 
