@@ -29,7 +29,8 @@ export function takeSharedCount(): u64 {
 /** Sets a bit of a map; true if it was set before. */
 function setBit(base: usize, bit: u64): bool {
   const at = base + <usize>(bit >> 3);
-  const mask = <u8>(1 << (<u8>(bit & 7)));
+  const shift = <u8>(bit & 7);
+  const mask = <u8>(1 << shift);
   const byte = load<u8>(at);
   store<u8>(at, byte | mask);
   return (byte & mask) != 0;

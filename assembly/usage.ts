@@ -64,7 +64,8 @@ export function addUsage(
   while (at < last && <u32>(index / PAGE_ENTRIES) == page) {
     const next = min((block + 1) << shift, last);
     const entry = load<u64>(address + ((<usize>(index & (PAGE_ENTRIES - 1))) << 3));
-    const place = classOf(entry, min(blockSize, next - (block << shift)), <u64>fileSize, <u64>storedSize, hasParent) << 3;
+    const place =
+      classOf(entry, min(blockSize, next - (block << shift)), <u64>fileSize, <u64>storedSize, hasParent) << 3;
     while (at < next) {
       const part = min(next, binEnd);
       const sum = bins + <usize>bin * (USAGE_CLASSES << 3) + place;
