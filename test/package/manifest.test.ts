@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { CREATOR } from '../../src/edit/create-image.js';
 import { reachableFrom, readModules, root } from './module-graph.js';
 
 interface Manifest {
@@ -54,6 +55,10 @@ describe('package.json', () => {
 
   test('says which licence the LICENSE file is', () => {
     expect(readText('LICENSE')).toMatch(new RegExp(`^${manifest.license} License`));
+  });
+
+  test('has the version that images name as their creator', () => {
+    expect(CREATOR).toBe(`vhdx ${manifest.version}`);
   });
 
   test('has a version that is in the changelog', () => {
