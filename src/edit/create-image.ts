@@ -13,7 +13,7 @@ import { type Identity, writeNewImage } from './new-image.js';
 import { isSameFile, openNewFile, type VhdxTarget } from './target.js';
 
 /** The program that creates images, as they name it. */
-const CREATOR = 'vhdx 0.1.0';
+export const CREATOR = 'vhdx 0.1.0';
 
 const DEFAULT_BLOCK_SIZE = 2 * MiB;
 const MAX_LOG_SIZE = 4096 * MiB - MiB;
