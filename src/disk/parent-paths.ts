@@ -1,5 +1,5 @@
 import { builtinModule } from '../base/builtin-module.js';
-import { fileSource, isInside, openInside } from '../io/file.js';
+import { isInside } from '../base/paths.js';
 import type { RandomAccessSource } from '../io/random-access.js';
 
 /** Where a path in a parent locator leads, or why it is not followed. */
@@ -89,7 +89,8 @@ export function whyRefused({ path, refused }: ParentPath, within: string | undef
 }
 
 /** Opens a file that must be inside a folder, if one is given. */
-export function openPlace(path: string, within: string | undefined): Promise<RandomAccessSource> {
+export async function openPlace(path: string, within: string | undefined): Promise<RandomAccessSource> {
+  const { fileSource, openInside } = await import('../io/file.js'); // a page never opens a path
   return within === undefined ? fileSource(path) : openInside(path, within);
 }
 

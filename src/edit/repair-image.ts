@@ -6,7 +6,7 @@ import { loadCore } from '../core/load.js';
 import type { Crc } from '../format/checksum.js';
 import { ZERO_GUID } from '../format/guid.js';
 import { LOG_SECTOR_SIZE } from '../format/log.js';
-import { openPath } from '../io/file.js';
+import { openSource } from '../io/open.js';
 import type { RandomAccessFile, RandomAccessSource } from '../io/random-access.js';
 import { HeaderSlots } from '../log/header-slots.js';
 import { Journal, randomIdentity, type WriterIdentity } from '../log/journal.js';
@@ -24,7 +24,7 @@ export async function repairTarget(
 ): Promise<RepairReport> {
   const core = await loadCore();
   if (options.dryRun && typeof target === 'string') {
-    const source = await openPath(target);
+    const source = await openSource(target);
     try {
       return reportOf(source, await planRepair(core, source, options));
     } finally {

@@ -1,11 +1,17 @@
 import { builtinModule } from '../base/builtin-module.js';
 import { VhdxError } from '../errors.js';
-import { openPath } from '../io/file.js';
+import type { OpenFileOptions } from '../io/file.js';
 import { lockFile } from '../io/lock.js';
 import type { RandomAccessFile } from '../io/random-access.js';
 
 /** What is written: a path (Node, Bun, Deno), or a file that was opened for it, which stays the caller's to close. */
 export type VhdxTarget = string | RandomAccessFile;
+
+/** Opens a path; a page never does. */
+async function openPath(path: string, options: OpenFileOptions): Promise<RandomAccessFile> {
+  const file = await import('../io/file.js');
+  return file.openPath(path, options);
+}
 
 /** A new file that is being written. */
 export interface NewFile {

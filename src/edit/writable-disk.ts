@@ -1,7 +1,7 @@
 import { checkRange } from '../base/byte-range.js';
 import { InFlight } from '../base/concurrency.js';
 import { Kind, type RawExtent } from '../core/bat-calls.js';
-import { type CheckOptions, type CheckReport, checkImage, withParent } from '../disk/check.js';
+import type { CheckOptions, CheckReport } from '../disk/check.js';
 import { VhdxDisk } from '../disk/disk.js';
 import { Member } from '../disk/member.js';
 import { VhdxError } from '../errors.js';
@@ -147,6 +147,7 @@ export class WritableVhdxDisk extends VhdxDisk {
   /** Makes everything durable, and checks what can be checked without reading payload, as the image is now. */
   override async check(options: CheckOptions = {}): Promise<CheckReport> {
     await this.flush();
+    const { checkImage, withParent } = await import('../disk/check.js');
     const { core, examination } = this.member.image;
     // The file as it will be: until it is closed it is longer than it needs to be.
     const source = slice(this.#session.source, 0, this.#session.end);

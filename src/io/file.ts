@@ -1,4 +1,5 @@
 import { builtinModule } from '../base/builtin-module.js';
+import { isInside } from '../base/paths.js';
 import { VhdxError } from '../errors.js';
 import { call, DescriptorFile, type FileSystem } from './descriptor-file.js';
 import type { RandomAccessFile, RandomAccessSource } from './random-access.js';
@@ -93,13 +94,6 @@ export async function openInside(input: string, folder: string): Promise<RandomA
     if (fd !== undefined) fs.close(fd, () => {});
     throw cause instanceof VhdxError ? cause : readFailed(path, cause);
   }
-}
-
-/** Whether a path is that of something inside a folder. Both are taken as they are: links are not followed. */
-export function isInside(path: string, folder: string): boolean {
-  const { paths } = fileSystem();
-  const way = paths.relative(folder, path);
-  return way !== '' && way !== '..' && !way.startsWith(`..${paths.sep}`) && !paths.isAbsolute(way);
 }
 
 const realPath = (fs: FileSystem, path: string): Promise<string> => call((done) => fs.realpath(path, done));

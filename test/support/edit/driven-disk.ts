@@ -1,6 +1,6 @@
 import { loadCore } from '../../../src/core/load.js';
 import type { VhdxDisk } from '../../../src/disk/disk.js';
-import { makeWritable } from '../../../src/edit/edit.js';
+import { makeWritable } from '../../../src/edit/edit-image.js';
 import type { WritableVhdxDisk } from '../../../src/edit/writable-disk.js';
 import { examine, isComplete } from '../../../src/image/examine.js';
 import type { RandomAccessFile } from '../../../src/io/random-access.js';
