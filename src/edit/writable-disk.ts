@@ -1,5 +1,5 @@
 import { checkRange } from '../base/byte-range.js';
-import { InFlight } from '../base/concurrency.js';
+import { eventLoopYielder, InFlight } from '../base/concurrency.js';
 import { Kind, type RawExtent } from '../core/bat-calls.js';
 import type { CheckOptions, CheckReport } from '../disk/check.js';
 import { VhdxDisk } from '../disk/disk.js';
@@ -242,7 +242,9 @@ export class WritableVhdxDisk extends VhdxDisk {
     change: (part: { block: number; start: number; end: number }, at: number) => Promise<void>,
   ): Promise<void> {
     const changes = new InFlight(BLOCKS_IN_FLIGHT);
+    const yieldToEventLoop = eventLoopYielder();
     for (let at = 0; at < length && !changes.failed; ) {
+      await yieldToEventLoop(); // a range may have millions of blocks that need no change
       if (signal?.aborted) {
         changes.fail(signal.reason);
         break;
