@@ -90,7 +90,7 @@ const MUTATIONS = [
     rule: 'W26',
     breaks: 'writes pages to their places as they are by then, not as they were logged',
     file: 'src/image/page-layer.ts',
-    by: 'allocated, freed',
+    by: 'leave as they were when the group was closed',
     from: '[offset, bytes.slice()]',
     to: '[offset, bytes]',
   },
