@@ -24,7 +24,7 @@ export interface LockOwner {
 
 /** This process as the owner of a new lock. */
 export async function thisOwner(fs: FileSystem): Promise<LockOwner> {
-  const { pid } = process;
+  const { pid } = globalThis.process; // not by its bare name, for which some bundlers want a polyfill
   return {
     ...(await thisMachine(fs)),
     pid,
@@ -64,7 +64,7 @@ export async function isGone(fs: FileSystem, owner: LockOwner): Promise<boolean>
   if (owner.boot !== here.boot) return here.machine !== '';
   if (owner.namespace !== here.namespace) return false;
   try {
-    process.kill(owner.pid, 0);
+    globalThis.process.kill(owner.pid, 0);
   } catch (cause) {
     return systemCode(cause) === 'ESRCH';
   }

@@ -19,7 +19,7 @@ export async function systemLockOn(fs: FileSystem, path: string): Promise<string
     if (kind === '' || kind === '->' || inode !== String(ino)) continue; // "->" waits for a lock
     if (!devices.has(`${Number.parseInt(major ?? '', 16)}:${Number.parseInt(minor ?? '', 16)}`)) continue;
     // Locks of an open file description belong to no process.
-    if (Number(pid) !== process.pid) return Number(pid) > 0 ? `process ${pid}` : 'another program';
+    if (Number(pid) !== globalThis.process.pid) return Number(pid) > 0 ? `process ${pid}` : 'another program';
   }
   return undefined;
 }

@@ -191,7 +191,7 @@ describe('a child without its parents', () => {
     );
     await expect.poll(() => legendOf(page)).toMatchObject({ 'In a missing parent': /^5\.75 MiB/ });
     await page.getByRole('button', { name: 'Compute' }).click();
-    await expectText(page.locator('#checksum-work'), 'lie in its parent, and the parent is not at hand');
+    await expectText(page.locator('#checksum-work'), 'are in its parent, and the parent is not available');
     expect(await page.locator('#checksum-hex').textContent()).toBe('–');
   });
 

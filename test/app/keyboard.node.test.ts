@@ -123,7 +123,7 @@ describe('with the keyboard alone', () => {
     const place = page.getByLabel('Go to');
     await place.fill('8M');
     await place.press('Enter');
-    await expectText(state, 'There are 8 MiB (16,384 sectors); 8M lies behind that.');
+    await expectText(state, 'There are 8 MiB (16,384 sectors); 8M is past the end.');
     expect(await place.getAttribute('aria-invalid')).toBe('true');
     await place.fill('16383');
     await place.press('Enter');
