@@ -45,9 +45,9 @@ export class RunningReads {
     return running;
   }
 
-  /** Resolves when all reads that run now have ended. */
-  async ended(): Promise<void> {
-    await Promise.allSettled(this.#running);
+  /** Resolves when all reads that run now have ended; undefined if there is none. */
+  ended(): Promise<unknown> | undefined {
+    return this.#running.size === 0 ? undefined : Promise.allSettled(this.#running);
   }
 }
 

@@ -38,8 +38,11 @@ export interface SessionFileParts {
   readonly space: Space;
   readonly crc: Crc;
   readonly identity: WriterIdentity;
-  /** Resolves when all reads of the file that run now have ended: until then they may read space that was freed. */
-  readonly readsEnded: () => Promise<void>;
+  /**
+   * Resolves when all reads of the file that run now have ended: until then they may read space that was freed.
+   * Undefined if there is none.
+   */
+  readonly readsEnded: () => Promise<unknown> | undefined;
 }
 
 /**
@@ -63,7 +66,7 @@ export class WriteSession {
   readonly #layer: PageLayer;
   readonly #space: Space;
   readonly #identity: WriterIdentity;
-  readonly #readsEnded: () => Promise<void>;
+  readonly #readsEnded: () => Promise<unknown> | undefined;
   #begun: Promise<void> | undefined;
   #begunVisibly: Promise<void> | undefined;
   /** End of the last structure that durable or waiting pages refer to. */
@@ -229,7 +232,9 @@ export class WriteSession {
     });
     if (freed.length === 0) return;
     this.#limbo.add(freed);
-    void this.#readsEnded().then(() => this.#reuse(freed));
+    const ended = this.#readsEnded();
+    if (ended === undefined) this.#reuse(freed);
+    else void ended.then(() => this.#reuse(freed));
   }
 
   /** Makes space available that was freed. */

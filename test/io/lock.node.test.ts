@@ -249,7 +249,8 @@ describe('a lock of the operating system', () => {
     }
     expect(filesIn(path)).toEqual(['disk.vhdx', 'disk.vhdx.link']);
     await end();
-    await (await lockFile(path)).release();
+    // Deno says that a process has ended a moment before it has.
+    await vi.waitFor(async () => (await lockFile(path)).release(), { timeout: 10_000 });
   });
 
   needs(tool('qemu-io')).test('of QEMU is respected', async () => {
@@ -260,6 +261,7 @@ describe('a lock of the operating system', () => {
       message: `${path}: is locked by another program`,
     });
     await end();
-    await (await lockFile(path)).release();
+    // Deno says that a process has ended a moment before it has.
+    await vi.waitFor(async () => (await lockFile(path)).release(), { timeout: 10_000 });
   });
 });
