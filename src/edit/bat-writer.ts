@@ -44,7 +44,7 @@ export async function writeInitialBat(
     }
     for (const { written } of buffers) await written;
   } finally {
-    // Whoever gets an error may close the file: nothing writes to it any more.
+    // A caller that gets an error may close the file: nothing writes to it any more.
     await Promise.allSettled(buffers.map(({ written }) => written));
   }
 }

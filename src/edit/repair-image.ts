@@ -39,7 +39,7 @@ export async function repairTarget(
   }
 }
 
-/** Repairs a file that is open; nobody else may change it. */
+/** Repairs a file that is open, and that no other program may change meanwhile. */
 export async function repairFile(
   core: Core,
   file: RandomAccessFile,

@@ -20,7 +20,7 @@ interface Page {
 
 /**
  * Pages of the BAT, of sector bitmaps and of the metadata that were changed and are not in their places in the file
- * yet, as a layer over the file: whoever reads through it sees the changes at once.
+ * yet, as a layer over the file: all that read through it see the changes at once.
  */
 export class PageLayer {
   readonly #file: RandomAccessSource;

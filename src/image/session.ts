@@ -31,7 +31,7 @@ export interface Freed {
 }
 
 /** What a session needs of a file that was examined. */
-export interface SessionFileParts {
+export interface SessionParts {
   readonly file: RandomAccessFile;
   readonly headers: Headers;
   readonly log: FileRange;
@@ -80,7 +80,7 @@ export class WriteSession {
   #next: Promise<void> | undefined;
   #running: Promise<void> = Promise.resolve();
 
-  constructor({ file, headers, log, space, crc, identity, readsEnded }: SessionFileParts) {
+  constructor({ file, headers, log, space, crc, identity, readsEnded }: SessionParts) {
     this.#file = new SessionFile(file);
     this.#headers = new HeaderSlots(this.#file, headers, crc);
     this.#journal = new Journal(this.#file, this.#headers, log, crc, identity);
