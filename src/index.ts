@@ -6,6 +6,7 @@ export { compareDisks } from './disk/compare.js';
 export { type DetectedFormat, detectFormat } from './disk/detect-format.js';
 export { VhdxDisk } from './disk/disk.js';
 export {
+  type ExportedDisk,
   type ExportFormat,
   type ExportOptions,
   exportDisk,

@@ -24,7 +24,7 @@ function readIntoCore(
 }
 
 /** Reads a piece into a buffer of the core. */
-export async function readPiece(
+async function readPiece(
   disk: Member,
   piece: Piece,
   buffer: LeasedBuffer | undefined,

@@ -21,6 +21,8 @@ export interface PieceOptions extends ReadOptions {
   readonly size: number;
   /** Makes holes of damaged extents; otherwise they are read with the others, and reading them rejects. */
   readonly skipDamage?: boolean | undefined;
+  /** What all pieces begin and end at a multiple of, in bytes, but for the end of the disk; a divisor of `size`. */
+  readonly align?: number | undefined;
 }
 
 /** Extents that are resolved at a time. */
@@ -50,7 +52,7 @@ export async function* extentsOf(disk: Member, options: RangeOptions): AsyncGene
 
 /** Cuts a range of a disk into pieces to read and holes between them. */
 export function piecesOf(disk: Member, offset: number, length: number, options: PieceOptions): AsyncGenerator<Piece> {
-  return cut(extentsOf(disk, { offset, length, signal: options.signal }), offset, options);
+  return cut(extentsOf(disk, { offset, length, signal: options.signal }), offset, options, offset + length);
 }
 
 /**
@@ -60,7 +62,8 @@ export function piecesOf(disk: Member, offset: number, length: number, options: 
  */
 export function piecesOfSource(source: RandomAccessSource, options: PieceOptions): AsyncGenerator<Piece> {
   const whole: Extent[] = source.size === 0 ? [] : [{ offset: 0, length: source.size, kind: 'data', depth: 0 }];
-  return cut(source.extents ? checked(source.extents({ signal: options.signal }), source.size) : whole, 0, options);
+  const extents = source.extents ? checked(source.extents({ signal: options.signal }), source.size) : whole;
+  return cut(extents, 0, options, source.size);
 }
 
 /** Extents of a source that the caller wrote, held to what they promise: what they leave out would never be read. */
@@ -84,7 +87,8 @@ const unsound = (at: number): VhdxError =>
 async function* cut(
   extents: AsyncIterable<Extent> | Iterable<Extent>,
   offset: number,
-  { size, skipDamage }: PieceOptions,
+  { size, skipDamage, align = 1 }: PieceOptions,
+  total: number,
 ): AsyncGenerator<Piece> {
   let start = offset;
   let end = offset;
@@ -96,15 +100,18 @@ async function* cut(
   for await (const extent of extents) {
     const skipped = skipDamage && extent.kind === 'damaged';
     const empty = extent.kind === 'zero' || extent.kind === 'unmapped';
-    if (skipped || (empty && extent.length >= SHORTEST_HOLE)) {
+    const extentEnd = extent.offset + extent.length;
+    const from = Math.ceil(extent.offset / align) * align;
+    const to = extentEnd === total ? extentEnd : Math.floor(extentEnd / align) * align;
+    if ((skipped && to > from) || (empty && to - from >= SHORTEST_HOLE)) {
+      end = from;
       yield* upTo(0);
-      const { offset: at, length: bytes, code } = extent;
-      yield { offset: at, length: bytes, hole: true, ...(code !== undefined && { damage: code }) };
-      start = end = extent.offset + extent.length;
-    } else {
-      end = extent.offset + extent.length;
-      yield* upTo(size - 1);
+      const { code } = extent;
+      yield { offset: from, length: to - from, hole: true, ...(code !== undefined && { damage: code }) };
+      start = to;
     }
+    end = extentEnd;
+    yield* upTo(size - 1);
   }
   yield* upTo(0);
 }

@@ -1,6 +1,6 @@
 import { VhdxError } from '../errors.js';
+import type { RandomAccessSource } from '../io/random-access.js';
 import { RULES, type RuleCode } from '../rules.js';
-import type { VhdxDisk } from './disk.js';
 import type { Piece } from './pieces.js';
 
 /** What is tried to read of a piece that cannot be read as a whole, in bytes. */
@@ -24,13 +24,13 @@ export function isLocal(error: unknown): error is VhdxError {
 
 /** Reads what can be read of pieces that cannot be read as a whole, and reports the rest in the order of the disk. */
 export class Salvager {
-  readonly #disk: VhdxDisk;
+  readonly #disk: RandomAccessSource;
   readonly #tell: (range: DamagedRange) => void;
   readonly #signal: AbortSignal | undefined;
   readonly #found = new Map<Piece, DamagedRange[]>();
   #held: DamagedRange | undefined;
 
-  constructor(disk: VhdxDisk, tell: (range: DamagedRange) => void, signal: AbortSignal | undefined) {
+  constructor(disk: RandomAccessSource, tell: (range: DamagedRange) => void, signal: AbortSignal | undefined) {
     this.#disk = disk;
     this.#tell = tell;
     this.#signal = signal;

@@ -1,20 +1,26 @@
-import type { Member } from './member.js';
-import { isHole, piecesOf } from './pieces.js';
+import type { RandomAccessSource } from '../io/random-access.js';
+import { isHole, type Piece } from './pieces.js';
 import { newBuffers, readAhead } from './read-ahead.js';
 
-/** Bytes of a chunk. */
-const CHUNK = 1024 * 1024;
+/** Most bytes of a chunk. */
+export const CHUNK = 1024 * 1024;
 /** Chunks that are being read while one is handed out. */
 const CHUNKS_IN_FLIGHT = 4;
 
-/** The bytes of a range in chunks of at most 1 MiB, which belong to the reader. Nothing is read before the first pull. */
+/**
+ * The bytes of pieces that follow one another, of at most {@link CHUNK} bytes each but for holes, in chunks that belong
+ * to the reader. Nothing is read before the first pull.
+ */
 export function streamOf(
-  disk: Member,
-  offset: number,
-  length: number,
+  source: Pick<RandomAccessSource, 'readInto'>,
+  pieces: AsyncGenerator<Piece>,
   signal: AbortSignal | undefined,
 ): ReadableStream<Uint8Array> {
-  const chunks = chunksOf(disk, offset, length, signal);
+  return streamOfChunks(chunksOf(source, pieces, signal));
+}
+
+/** A stream of chunks that are made when they are asked for. */
+export function streamOfChunks(chunks: AsyncGenerator<Uint8Array, undefined>): ReadableStream<Uint8Array> {
   const stream = new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
@@ -51,19 +57,18 @@ async function* iterate<T>(stream: ReadableStream<T>): AsyncGenerator<T, undefin
 }
 
 async function* chunksOf(
-  disk: Member,
-  offset: number,
-  length: number,
+  source: Pick<RandomAccessSource, 'readInto'>,
+  pieces: AsyncGenerator<Piece>,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Uint8Array, undefined> {
-  const pieces = readAhead(piecesOf(disk, offset, length, { size: CHUNK, signal }), {
+  const read = readAhead(pieces, {
     supply: newBuffers(CHUNK, CHUNKS_IN_FLIGHT),
     isHole,
-    read: (piece, buffer) => disk.readInto(buffer.subarray(0, piece.length), piece.offset, { signal }),
+    read: (piece, buffer) => source.readInto(buffer.subarray(0, piece.length), piece.offset, { signal }),
     signal,
     leaveReads: true,
   });
-  for await (const { piece, buffer } of pieces) {
+  for await (const { piece, buffer } of read) {
     if (buffer) {
       yield buffer.subarray(0, piece.length);
       continue;

@@ -178,6 +178,28 @@ describe('an export to raw', () => {
     const disk = await openVhdx(image.source());
     expectSameBytes(await bytesOf(exportStream(disk)), modelOf(image).expected(0, disk.size));
   });
+
+  test('takes any source, and reads no hole that it reports', async () => {
+    const holed = {
+      size: 3 * MiB,
+      async readInto(target: Uint8Array, offset: number) {
+        if (offset < MiB || offset + target.length > 2 * MiB) throw new Error(`read at ${offset}`);
+        target.fill(5);
+      },
+      async *extents() {
+        for (const kind of ['unmapped', 'data', 'zero'] as const) {
+          const offset = ['unmapped', 'data', 'zero'].indexOf(kind) * MiB;
+          yield { offset, length: MiB, kind, depth: 0 };
+        }
+      },
+    };
+    const expected = new Uint8Array(3 * MiB).fill(5, MiB, 2 * MiB);
+    const { sink, content } = memorySink();
+    await exportDisk(holed, sink);
+    expectSameBytes(content(), expected);
+    expectSameBytes(await bytesOf(exportStream(holed)), expected);
+    expectSameBytes((await bytesOf(exportStream(holed, { format: 'vhd' }))).subarray(0, 3 * MiB), expected);
+  });
 });
 
 describe('an export of a damaged disk', () => {

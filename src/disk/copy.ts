@@ -1,0 +1,87 @@
+import { InFlight } from '../base/concurrency.js';
+import type { ProgressOptions } from '../base/options.js';
+import { nonzeroBytes, zeroBytes } from '../core/buffer-bytes.js';
+import type { LeasedBuffer } from '../core/buffers.js';
+import type { Core } from '../core/instance.js';
+import type { RandomAccessSink, RandomAccessSource } from '../io/random-access.js';
+import { isHole, type Piece, piecesOfSource } from './pieces.js';
+import { coreBuffers, readAhead } from './read-ahead.js';
+import { type DamagedRange, isLocal, Salvager } from './salvage.js';
+
+/** How a source is copied. */
+export interface CopyOptions extends ProgressOptions {
+  /** Aborts the copy. */
+  readonly signal?: AbortSignal | undefined;
+  /** Takes the ranges that cannot be read, in order, which become zeros; without it the first of them rejects. */
+  readonly onDamage?: ((range: DamagedRange) => void) | undefined;
+}
+
+/** What is written to: the offsets are those of the disk, and grow from call to call. */
+export type SparseSink = Pick<RandomAccessSink, 'write'>;
+
+/** Zeros inside data are left out in units of this many bytes. */
+const GRANULE = 32 * 1024;
+
+/**
+ * Writes what a source holds and is not zero. Holes are not read. Several reads and writes are in flight, the writes
+ * begin in the order of the disk; when it rejects, none is in flight any more.
+ */
+export async function copySparsely(
+  core: Core,
+  source: RandomAccessSource,
+  sink: SparseSink,
+  { signal, onProgress, onDamage }: CopyOptions,
+): Promise<void> {
+  const salvager = onDamage && new Salvager(source, onDamage, signal);
+  const size = core.buffers.bufferBytes;
+  const pieces = piecesOfSource(source, { size, signal, skipDamage: salvager !== undefined });
+  const read = async (piece: Piece, buffer: LeasedBuffer): Promise<void> => {
+    try {
+      await source.readInto(buffer.bytes.subarray(0, piece.length), piece.offset, { signal });
+    } catch (error) {
+      if (!salvager || !isLocal(error)) throw error;
+      await salvager.read(piece, buffer.bytes);
+    }
+  };
+  // A piece is written as soon as it is read and the writing of the one before it has begun.
+  let begun: Promise<unknown> = Promise.resolve();
+  const copy = async (piece: Piece, [buffer]: readonly LeasedBuffer[]): Promise<void> => {
+    if (!buffer) throw new RangeError('no buffer was lent');
+    const before = begun;
+    const beginning = read(piece, buffer)
+      .then(() => before)
+      .then(() => ({ writing: writeSparsely(core, sink, piece, buffer) }));
+    begun = beginning;
+    await (await beginning).writing;
+  };
+  const supply = coreBuffers(core.buffers);
+  for await (const { piece } of readAhead(pieces, { supply, isHole, read: copy, signal })) {
+    salvager?.tell(piece);
+    onProgress?.({ done: piece.offset + piece.length, total: source.size });
+  }
+  salvager?.end();
+}
+
+/** Begins at once to write the parts of a piece that are not zeros; settles when none is being written any more. */
+export function writeSparsely(
+  core: Core,
+  sink: SparseSink,
+  { offset, length }: Pick<Piece, 'offset' | 'length'>,
+  buffer: LeasedBuffer,
+): Promise<void> {
+  const writes = new InFlight(Number.POSITIVE_INFINITY);
+  try {
+    for (let at = 0; at < length; ) {
+      const left = length - at;
+      const zeros = zeroBytes(core, buffer, at, left);
+      at += zeros === left ? zeros : zeros - (zeros % GRANULE);
+      const data = nonzeroBytes(core, buffer, at, length - at, GRANULE);
+      // A sink in plain JavaScript may return no promise.
+      if (data > 0) void writes.add(Promise.resolve(sink.write(buffer.bytes.subarray(at, at + data), offset + at)));
+      at += data;
+    }
+  } catch (error) {
+    writes.fail(error);
+  }
+  return writes.settle();
+}
