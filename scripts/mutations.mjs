@@ -39,7 +39,7 @@ const MUTATIONS = [
     breaks: 'keeps the DataWriteGuid',
     file: 'src/image/session.ts',
     by: 'allocated, freed',
-    from: 'const dataWriteGuid = visible ? { dataWriteGuid: this.#identity.guid() } : {};',
+    from: 'const dataWriteGuid = visible ? { dataWriteGuid: this.#newDataWriteGuid() } : {};',
     to: 'const dataWriteGuid = {};',
   },
   {

@@ -7,10 +7,10 @@ import { openMembers } from '../disk/open.js';
 import type { CompleteExamination } from '../image/examine.js';
 import { OpenImage } from '../image/open-image.js';
 import type { RandomAccessFile } from '../io/random-access.js';
-import { randomIdentity, type WriterIdentity } from '../log/journal.js';
+import { randomIdentity } from '../log/journal.js';
 import type { Finding } from '../rules.js';
 import type { EditOptions } from './edit-options.js';
-import { openSession, readOnly, settled, spaceOf } from './open-session.js';
+import { openSession, readOnly, type SessionOptions, settled, spaceOf } from './open-session.js';
 import { openTarget, type VhdxTarget } from './target.js';
 import { RunningReads, WritableVhdxDisk } from './writable-disk.js';
 
@@ -26,13 +26,20 @@ export async function editImage(target: VhdxTarget, options: EditOptions): Promi
   }
 }
 
+/** What a job that writes a disk wants beside what `editVhdx` does. */
+export interface JobEditing extends Partial<Pick<SessionOptions, 'identity' | 'dataWriteGuid'>> {
+  /** Keeps the bytes of the tables in the examination. */
+  readonly keepTables?: boolean;
+}
+
 /** The chain is opened as for reading, so that it is refused for the same reasons; then the top gets a writer. */
-async function editFile(
+export async function editFile(
   core: Core,
   file: RandomAccessFile,
   release: () => Promise<void>,
-  options: EditOptions,
+  options: EditOptions & JobEditing,
 ): Promise<WritableVhdxDisk> {
+  const { identity = randomIdentity, dataWriteGuid, signal } = options;
   const members = await walkChain(core, readOnly(file), options);
   const reading = await openMembers(core, members, options).catch(async (error: unknown) => {
     await closeMembers(members);
@@ -42,14 +49,9 @@ async function editFile(
   await member.image.close();
   try {
     const chainFindings = members[0]?.findings ?? [];
-    const examination = await settled(core, file, member.image.examination, options);
-    return await makeWritable(core, file, examination, {
-      parent,
-      chainFindings,
-      identity: randomIdentity,
-      release,
-      signal: options.signal,
-    });
+    const examination = await settled(core, file, member.image.examination, options, identity);
+    const parts = { parent, chainFindings, identity, dataWriteGuid, release, signal };
+    return await makeWritable(core, file, examination, parts);
   } catch (error) {
     await parent?.close();
     throw error;
@@ -57,11 +59,10 @@ async function editFile(
 }
 
 /** What a writable disk is made of, beside its file. */
-export interface WritableOptions {
+export interface WritableOptions extends Pick<SessionOptions, 'identity' | 'dataWriteGuid'> {
   readonly parent: VhdxDisk | undefined;
   /** What was found about the disk and its parent. */
   readonly chainFindings?: readonly Finding[];
-  readonly identity: WriterIdentity;
   /** Frees what was taken for writing, such as a lock and the file; called once, when the disk is closed. */
   readonly release: () => Promise<void>;
   readonly signal?: AbortSignal | undefined;
@@ -72,11 +73,12 @@ export async function makeWritable(
   core: Core,
   file: RandomAccessFile,
   examination: CompleteExamination,
-  { parent, chainFindings = [], identity, release, signal }: WritableOptions,
+  { parent, chainFindings = [], identity, dataWriteGuid, release, signal }: WritableOptions,
 ): Promise<WritableVhdxDisk> {
   const { space } = await spaceOf(core, examination, { signal });
   const reads = new RunningReads();
-  const session = openSession(core, file, examination, space, identity, () => reads.ended());
+  const readsEnded = () => reads.ended();
+  const session = openSession(core, file, examination, space, { identity, dataWriteGuid, readsEnded });
   const image = new OpenImage(core, { ...examination, source: session.source });
   return new WritableVhdxDisk({ image, session, reads, parent, chainFindings, release });
 }

@@ -11,7 +11,7 @@ import {
   isComplete,
   translatorImage,
 } from '../image/examine.js';
-import { WriteSession } from '../image/session.js';
+import { type SessionParts, WriteSession } from '../image/session.js';
 import { readSpace, type Space } from '../image/space.js';
 import type { RandomAccessFile, RandomAccessSource, ReadOptions } from '../io/random-access.js';
 import { randomIdentity, type WriterIdentity } from '../log/journal.js';
@@ -75,14 +75,17 @@ export async function spaceOf(core: Core, examination: CompleteExamination, opti
   }
 }
 
+/** How a session is to be: see `SessionParts`. Nothing reads the file meanwhile if `readsEnded` is not given. */
+export type SessionOptions = Pick<SessionParts, 'identity' | 'dataWriteGuid'> &
+  Partial<Pick<SessionParts, 'readsEnded'>>;
+
 /** Opens a write session over a clean file that was examined. Nothing is written yet. */
 export function openSession(
   core: Core,
   file: RandomAccessFile,
   { header, headers, log }: CompleteExamination,
   space: Space,
-  identity: WriterIdentity,
-  readsEnded: () => Promise<unknown> | undefined = () => undefined,
+  { identity, dataWriteGuid, readsEnded = () => undefined }: SessionOptions,
 ): WriteSession {
   if (isDirty(header)) throw new Error('the log was not replayed');
   if (!headers || !log)
@@ -95,6 +98,7 @@ export function openSession(
     crc: (bytes, initial = 0) => sumBytes(core, bytes, initial),
     identity,
     readsEnded,
+    dataWriteGuid,
   });
 }
 

@@ -73,7 +73,8 @@ class WrittenMember extends Member {
  * written to it afterwards. Concurrent calls are allowed; of two writes that overlap, the one called first goes first.
  */
 export class WritableVhdxDisk extends VhdxDisk {
-  readonly #session: WriteSession;
+  /** @internal */
+  readonly session: WriteSession;
   readonly #chainFindings: readonly Finding[];
   readonly #blocks: BlockWriter;
   readonly #guard: BlockGuard;
@@ -87,7 +88,7 @@ export class WritableVhdxDisk extends VhdxDisk {
     const { geometry, batOffset } = layout;
     const member = new WrittenMember(image, parent?.member, reads);
     super({ image, source, parent, parentError: undefined, chainFindings, member });
-    this.#session = session;
+    this.session = session;
     this.#chainFindings = chainFindings;
     this.#guard = new BlockGuard(geometry.blockSize);
     this.#release = release;
@@ -141,7 +142,7 @@ export class WritableVhdxDisk extends VhdxDisk {
   /** Makes everything durable that was written before the call. Callers at one time share the work. */
   async flush(): Promise<void> {
     this.#checkOpen();
-    await this.#session.flush();
+    await this.session.flush();
   }
 
   /** Makes everything durable, and checks what can be checked without reading payload, as the image is now. */
@@ -150,10 +151,10 @@ export class WritableVhdxDisk extends VhdxDisk {
     const { checkImage, withParent } = await import('../disk/check.js');
     const { core, examination } = this.member.image;
     // The file as it will be: until it is closed it is longer than it needs to be.
-    const source = slice(this.#session.source, 0, this.#session.end);
+    const source = slice(this.session.source, 0, this.session.end);
     const image = new OpenImage(core, { ...examination, source });
     try {
-      const report = await checkImage(image, this.#session.end, this.#chainFindings, options);
+      const report = await checkImage(image, this.session.end, this.#chainFindings, options);
       return this.parent ? withParent(report, await this.parent.check(options)) : report;
     } finally {
       await image.close();
@@ -172,7 +173,7 @@ export class WritableVhdxDisk extends VhdxDisk {
   async #close(): Promise<void> {
     await Promise.allSettled(this.#running);
     try {
-      await this.#session.close();
+      await this.session.close();
     } finally {
       try {
         await super.close();
@@ -224,11 +225,11 @@ export class WritableVhdxDisk extends VhdxDisk {
       if (reached < offset + bytes.length) return false;
     }
     if (!extents.every(({ kind }) => kind === Kind.Data)) return false;
-    await this.#session.begin(true);
+    await this.session.begin(true);
     const writes = new InFlight(BLOCKS_IN_FLIGHT);
     for (const extent of extents) {
       const at = extent.offset - offset;
-      await writes.add(this.#session.writePayload(bytes.subarray(at, at + extent.length), extent.fileOffset));
+      await writes.add(this.session.writePayload(bytes.subarray(at, at + extent.length), extent.fileOffset));
     }
     await writes.settle();
     return true;

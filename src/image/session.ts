@@ -43,6 +43,11 @@ export interface SessionParts {
    * Undefined if there is none.
    */
   readonly readsEnded: () => Promise<unknown> | undefined;
+  /**
+   * The DataWriteGuid of the file once a change shows: `keep` leaves it as it is, for changes after which every read
+   * gives what it gave before. A new one if it is not given.
+   */
+  readonly dataWriteGuid?: 'keep' | string | undefined;
 }
 
 /**
@@ -67,6 +72,7 @@ export class WriteSession {
   readonly #space: Space;
   readonly #identity: WriterIdentity;
   readonly #readsEnded: () => Promise<unknown> | undefined;
+  readonly #dataWriteGuid: string | undefined;
   #begun: Promise<void> | undefined;
   #begunVisibly: Promise<void> | undefined;
   /** End of the last structure that durable or waiting pages refer to. */
@@ -80,7 +86,7 @@ export class WriteSession {
   #next: Promise<void> | undefined;
   #running: Promise<void> = Promise.resolve();
 
-  constructor({ file, headers, log, space, crc, identity, readsEnded }: SessionParts) {
+  constructor({ file, headers, log, space, crc, identity, readsEnded, dataWriteGuid }: SessionParts) {
     this.#file = new SessionFile(file);
     this.#headers = new HeaderSlots(this.#file, headers, crc);
     this.#journal = new Journal(this.#file, this.#headers, log, crc, identity);
@@ -88,6 +94,7 @@ export class WriteSession {
     this.#space = space;
     this.#identity = identity;
     this.#readsEnded = readsEnded;
+    this.#dataWriteGuid = dataWriteGuid;
     this.#structuresEnd = space.end;
     this.source = {
       get size() {
@@ -109,17 +116,18 @@ export class WriteSession {
    * before anything else is written.
    *
    * @param visible whether a read of the disk, its size or its metadata will show the change, which a child of the disk
-   *   must notice: then DataWriteGuid is new ([MS-VHDX] 2.2.2)
+   *   must notice: then DataWriteGuid is new ([MS-VHDX] 2.2.2), unless the session keeps it
    */
   async begin(visible: boolean): Promise<void> {
     this.#file.check();
+    const shows = visible && this.#dataWriteGuid !== 'keep';
     if (this.#begun === undefined) {
-      this.#begun = this.#begin(visible);
-      if (visible) this.#begunVisibly = this.#begun;
-    } else if (visible) {
+      this.#begun = this.#begin(shows);
+      if (shows) this.#begunVisibly = this.#begun;
+    } else if (shows) {
       this.#begunVisibly ??= this.#begun.then(() => this.#showChange());
     }
-    await (visible ? this.#begunVisibly : this.#begun);
+    await (shows ? this.#begunVisibly : this.#begun);
   }
 
   /** A page of 4 KiB as it is now. Read it before the next wait. */
@@ -183,7 +191,7 @@ export class WriteSession {
 
   async #begin(visible: boolean): Promise<void> {
     await this.#headers.verify();
-    const dataWriteGuid = visible ? { dataWriteGuid: this.#identity.guid() } : {};
+    const dataWriteGuid = visible ? { dataWriteGuid: this.#newDataWriteGuid() } : {};
     await this.#headers.updateBoth({ fileWriteGuid: this.#identity.guid(), ...dataWriteGuid });
     // What the tail holds is unknown: payload of a session that was cut off, for instance.
     await this.#file.cut(this.#space.end);
@@ -191,7 +199,11 @@ export class WriteSession {
   }
 
   async #showChange(): Promise<void> {
-    await this.#headers.updateBoth({ dataWriteGuid: this.#identity.guid() });
+    await this.#headers.updateBoth({ dataWriteGuid: this.#newDataWriteGuid() });
+  }
+
+  #newDataWriteGuid(): string {
+    return this.#dataWriteGuid ?? this.#identity.guid();
   }
 
   /** Lengthens the file, one call after the other: a shorter length must not come after a longer one. */
