@@ -1,7 +1,7 @@
 // @ts-check
-/** The text of docs/rules.md, made from the table of rules. `npm run docs:rules` writes it; a spec fails when it is stale. */
-
-/** @typedef {{ severity: string, number: string, spec: string, meaning: string }} Rule */
+/** The text of docs/rules.md, made from the tables of rules. `npm run docs:rules` writes it; a spec fails when it is stale. */
+import { writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 
 /**
  * Rules that a reader follows without a finding: number, section of [MS-VHDX], what is done.
@@ -60,35 +60,48 @@ const WITHOUT_FINDING = [
 /**
  * The page, as Markdown.
  *
- * @param {Readonly<Record<string, Rule>>} rules by code
+ * @param {typeof import('../src/rules.js').RULES} rules
+ * @param {typeof import('../src/rule-meanings.js').MEANINGS} meanings
  */
-export function rulesPage(rules) {
-  const found = Object.entries(rules).map(
-    ([code, { number, severity, spec, meaning }]) => `| ${number} | \`${code}\` | ${severity} | ${spec} | ${meaning} |`,
-  );
-  const followed = WITHOUT_FINDING.map((row) => `| ${row.join(' | ')} |`);
+export function rulesPage(rules, meanings) {
+  const reported = Object.entries(rules).map(([code, { severity, spec }]) => {
+    const { number, meaning } = meanings[/** @type {keyof typeof rules} */ (code)];
+    return [number, `\`${code}\``, severity, spec, meaning];
+  });
   return `---
 title: All rules
 ---
 
 # All rules
 
-<!-- Made by \`npm run docs:rules\` from src/rules.ts and scripts/rules-page.mjs. -->
+<!-- Made by \`npm run docs:rules\` from src/rules.ts, src/rule-meanings.ts and scripts/rules-page.mjs. -->
 
 The rules that an image is read by, with the section of [MS-VHDX] that each comes from. Specs name them by number: "rule 64".
 
 ## Rules that findings and errors report
 
-| number | code | usual severity | section | what a violation means |
-|---|---|---|---|---|
-${found.join('\n')}
+${table(['number', 'code', 'usual severity', 'section', 'what a violation means'], reported)}
 
 ## Rules without a finding
 
 A log entry that violates one of the rules 72 to 87 is not valid and ends its sequence; old and torn entries are normal in a log.
 
-| number | section | rule |
-|---|---|---|
-${followed.join('\n')}
+${table(['number', 'section', 'rule'], WITHOUT_FINDING)}
 `;
+}
+
+/** @param {readonly string[]} head @param {ReadonlyArray<readonly string[]>} rows */
+const table = (head, rows) =>
+  [`| ${head.join(' | ')} |`, `|${'---|'.repeat(head.length)}`, ...rows.map((row) => `| ${row.join(' | ')} |`)].join(
+    '\n',
+  );
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const { runnerImport } = await import('vite');
+  const path = (/** @type {string} */ name) => fileURLToPath(new URL(`../${name}`, import.meta.url));
+  /** @type {{ module: typeof import('../src/rules.js') }} */
+  const { module: rules } = await runnerImport(path('src/rules.ts'));
+  /** @type {{ module: typeof import('../src/rule-meanings.js') }} */
+  const { module: meanings } = await runnerImport(path('src/rule-meanings.ts'));
+  await writeFile(path('docs/rules.md'), rulesPage(rules.RULES, meanings.MEANINGS));
 }

@@ -43,4 +43,4 @@ export type {
 } from './io/random-access.js';
 export { slice } from './io/slice.js';
 export type { ReplaySummary } from './log/plan.js';
-export type { Facts, Finding, Place, RuleCode, Severity } from './rules.js';
+export { type Facts, type Finding, meaningOf, type Place, type RuleCode, type Severity } from './rules.js';

@@ -1,4 +1,4 @@
-import type { CheckReport, Finding, RuleCode, Severity } from '../../src/index.js';
+import { type CheckReport, type Finding, meaningOf, type RuleCode, type Severity } from '../../src/index.js';
 import type { CheckSummary, FindingGroup } from '../protocol.js';
 
 const ORDER: readonly Severity[] = ['fatal', 'block', 'warning', 'info'];
@@ -9,7 +9,12 @@ export class GroupedFindings {
   readonly summary: CheckSummary;
   readonly #lists: readonly (readonly Finding[])[];
 
-  constructor(report: CheckReport) {
+  private constructor(summary: CheckSummary, lists: readonly (readonly Finding[])[]) {
+    this.summary = summary;
+    this.#lists = lists;
+  }
+
+  static async of(report: CheckReport): Promise<GroupedFindings> {
     const members: CheckReport[] = [];
     for (let member: CheckReport | undefined = report; member; member = member.parent) members.push(member);
     const lists: Finding[][] = [];
@@ -18,7 +23,8 @@ export class GroupedFindings {
       for (const [code, findings] of byCode(member.findings)) {
         const [first] = findings;
         if (!first) continue;
-        const { severity, spec, meaning } = first;
+        const { severity, spec } = first;
+        const meaning = await meaningOf(code);
         const count = findings.length + (member.unlisted[code] ?? 0);
         const file = members.length > 1 && member.name !== undefined ? { file: member.name } : {};
         groups.push({ key: lists.length, ...file, code, severity, spec, meaning, count, listed: findings.length });
@@ -28,8 +34,7 @@ export class GroupedFindings {
     groups.sort((a, b) => ORDER.indexOf(a.severity) - ORDER.indexOf(b.severity));
     const counts = { fatal: 0, block: 0, warning: 0, info: 0 };
     for (const { severity, count } of groups) counts[severity] += count;
-    this.summary = { status: report.status, counts, groups };
-    this.#lists = lists;
+    return new GroupedFindings({ status: report.status, counts, groups }, lists);
   }
 
   /** Some of the findings of a group. */

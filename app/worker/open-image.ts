@@ -129,7 +129,7 @@ export class OpenImage {
     const report = this.#disk
       ? await this.#disk.check(options)
       : await checkVhdx(this.#input, { ...options, parent: this.#candidates.length > 0 ? this.#candidates : false });
-    this.#found = new GroupedFindings(report);
+    this.#found = await GroupedFindings.of(report);
     return this.#found.summary;
   }
 

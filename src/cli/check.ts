@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander';
 import { type BlockCounts, type CheckReport, type CheckStatus, checkVhdx, repairVhdx } from '../index.js';
 import { fullSize } from './byte-size.js';
 import { complain, Failure, failureOf } from './failure.js';
-import { findingsText } from './findings-text.js';
+import { findingsJson, findingsText } from './findings-text.js';
 import { addImageOptions, type ImageFlags, openOptions, outputOption } from './image-options.js';
 import { failureJson, jsonHead, kebabKeys, writeJson } from './json.js';
 import { withProgress } from './progress.js';
@@ -73,9 +73,9 @@ async function check(files: readonly string[], flags: Flags): Promise<void> {
     codes.push(EXIT_CODES[result.status]);
     // Kept, so that a reader who closes the pipe does not change the verdict.
     process.exitCode = worst(codes);
-    if (isJson) documents.push({ ...jsonHead(), ...reportJson(result, displayName(file)) });
+    if (isJson) documents.push({ ...jsonHead(), ...(await reportJson(result, displayName(file))) });
     else if (!flags.quiet)
-      await writeOut(`${documents.length > 0 ? '\n' : ''}${reportText(result, displayName(file))}`);
+      await writeOut(`${documents.length > 0 ? '\n' : ''}${await reportText(result, displayName(file))}`);
     if (!isJson) documents.push(result);
   }
   process.exitCode = worst(codes);
@@ -108,13 +108,13 @@ async function checkFile(file: string, flags: Flags): Promise<CheckReport | Fail
   }
 }
 
-function reportText(report: CheckReport, name: string): string {
-  const findings = findingsText(report.findings, LISTED, report.unlisted);
+async function reportText(report: CheckReport, name: string): Promise<string> {
+  const findings = await findingsText(report.findings, LISTED, report.unlisted);
   const parts = [
     `${printable(name)}: ${VERDICTS[report.status]}\n`,
     findings,
     report.blocks ? columns(blockRows(report.blocks)) : '',
-    report.parent ? reportText(report.parent, `parent ${report.parent.name ?? ''}`.trim()) : '',
+    report.parent ? await reportText(report.parent, `parent ${report.parent.name ?? ''}`.trim()) : '',
   ];
   return parts.filter((part) => part !== '').join('\n');
 }
@@ -139,7 +139,7 @@ function blockRows(blocks: BlockCounts): [string, string][] {
 }
 
 /** A report in the keys of qemu-img, and ours beside them. */
-function reportJson(report: CheckReport, filename: string): object {
+async function reportJson(report: CheckReport, filename: string): Promise<object> {
   const { status, name: _, fileSize, findings, counts, unlisted, info, blocks, parent } = report;
   const corruptions = counts.fatal + counts.block;
   const leaks = info && blocks ? Math.ceil(blocks.leakedBytes / info.blockSize) : 0;
@@ -156,11 +156,11 @@ function reportJson(report: CheckReport, filename: string): object {
     status,
     'file-size': fileSize,
     counts,
-    findings: kebabKeys(findings),
+    findings: await findingsJson(findings),
     unlisted,
     ...(blocks && { blocks: kebabKeys(blocks) }),
     ...(info && { info: infoJson(info) }),
-    ...(parent && { parent: reportJson(parent, parent.name ?? '') }),
+    ...(parent && { parent: await reportJson(parent, parent.name ?? '') }),
   };
 }
 

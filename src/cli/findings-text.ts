@@ -1,5 +1,6 @@
-import type { Finding, RuleCode, Severity } from '../index.js';
+import { type Finding, meaningOf, type RuleCode, type Severity } from '../index.js';
 import { hex } from './byte-size.js';
+import { kebabKeys } from './json.js';
 import { printable } from './terminal.js';
 
 const TITLES: Readonly<Record<Severity, string>> = {
@@ -20,13 +21,25 @@ type Unlisted = Readonly<Partial<Record<RuleCode, number>>>;
  * @param listed how many of one rule are listed, the others are counted
  * @param unlisted how many more there are of a rule
  */
-export function findingsText(findings: readonly Finding[], listed: number, unlisted: Unlisted = {}): string {
-  const parts = SEVERITIES.map((severity) => {
+export async function findingsText(
+  findings: readonly Finding[],
+  listed: number,
+  unlisted: Unlisted = {},
+): Promise<string> {
+  const parts = SEVERITIES.map(async (severity) => {
     const rules = byCode(findings.filter((finding) => finding.severity === severity));
     if (rules.length === 0) return '';
-    return `${TITLES[severity]}\n${rules.map((rule) => ruleText(rule, listed, unlisted)).join('')}`;
+    const texts = await Promise.all(rules.map((rule) => ruleText(rule, listed, unlisted)));
+    return `${TITLES[severity]}\n${texts.join('')}`;
   });
-  return parts.filter((part) => part !== '').join('\n');
+  return (await Promise.all(parts)).filter((part) => part !== '').join('\n');
+}
+
+/** Findings for programs: in the manner of qemu-img, each with what it means for the data. */
+export function findingsJson(findings: readonly Finding[]): Promise<unknown[]> {
+  return Promise.all(
+    findings.map(async (finding) => kebabKeys({ ...finding, meaning: await meaningOf(finding.code) })),
+  );
 }
 
 function byCode(findings: readonly Finding[]): [Finding, ...Finding[]][] {
@@ -39,13 +52,13 @@ function byCode(findings: readonly Finding[]): [Finding, ...Finding[]][] {
   return [...groups.values()];
 }
 
-function ruleText(found: readonly [Finding, ...Finding[]], listed: number, unlisted: Unlisted): string {
-  const [{ code, meaning, spec }] = found;
+async function ruleText(found: readonly [Finding, ...Finding[]], listed: number, unlisted: Unlisted): Promise<string> {
+  const [{ code, spec }] = found;
   const more = Math.max(0, found.length - listed) + (unlisted[code] ?? 0);
   const places = found.slice(0, listed).map(({ structure, offset, message }) => {
     const place = offset === undefined ? '' : ` (at ${hex(offset)})`;
     return `    ${printable(`${structure}${place}: ${message}`)}\n`;
   });
   if (more > 0) places.push(`    and ${more} more\n`);
-  return `  ${code} [MS-VHDX ${spec}]: ${meaning}\n${places.join('')}`;
+  return `  ${code} [MS-VHDX ${spec}]: ${await meaningOf(code)}\n${places.join('')}`;
 }

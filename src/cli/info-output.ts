@@ -2,7 +2,7 @@ import { type Finding, type VhdxDisk, VhdxError } from '../index.js';
 import type { Partition, PartitionTable } from '../volumes/index.js';
 import { fullSize, hex, humanSize } from './byte-size.js';
 import type { Failure } from './failure.js';
-import { findingsText } from './findings-text.js';
+import { findingsJson, findingsText } from './findings-text.js';
 import type { InputFormat } from './image-options.js';
 import { jsonHead, kebabKeys } from './json.js';
 import { columns, displayName, printable } from './terminal.js';
@@ -38,7 +38,7 @@ const PATH_KEYS = ['relative_path', 'volume_path', 'absolute_win32_path'] as con
 const LISTED = 5;
 
 /** An image in words that users of Hyper-V know. */
-export function imageText(facts: ImageFacts): string {
+export async function imageText(facts: ImageFacts): Promise<string> {
   const { disk, filename, format, size, fileSize, allocated } = facts;
   const rows: [string, string][] = [
     ['image:', displayName(filename)],
@@ -49,7 +49,7 @@ export function imageText(facts: ImageFacts): string {
     ...parentRows(facts),
     ['partitions:', tableText(facts.partitions)],
   ];
-  const findings = findingsText(ownFindings(facts).filter(isNews), LISTED);
+  const findings = await findingsText(ownFindings(facts).filter(isNews), LISTED);
   return columns(rows) + partitionsText(facts.partitions) + (findings === '' ? '' : `\n${findings}`);
 }
 
@@ -147,7 +147,7 @@ function isNews({ severity, code }: Finding): boolean {
 }
 
 /** An image in the keys of qemu-img, and everything else under `format-specific`. */
-export function imageJson(facts: ImageFacts): object {
+export async function imageJson(facts: ImageFacts): Promise<object> {
   const { disk, filename, format, size, allocated, partitions } = facts;
   const table =
     partitions instanceof VhdxError
@@ -164,7 +164,7 @@ export function imageJson(facts: ImageFacts): object {
     'dirty-flag': disk?.info.log.dirty ?? false,
     'format-specific': {
       type: format,
-      data: disk ? { ...diskJson(disk, facts), ...table } : { 'file-size': facts.fileSize, ...table },
+      data: disk ? { ...(await diskJson(disk, facts)), ...table } : { 'file-size': facts.fileSize, ...table },
     },
   };
 }
@@ -179,7 +179,7 @@ function backingKeys(disk: VhdxDisk): object {
   };
 }
 
-function diskJson(disk: VhdxDisk, facts: ImageFacts): object {
+async function diskJson(disk: VhdxDisk, facts: ImageFacts): Promise<object> {
   const { type, virtualSize: _, blockSize, parentLocator, ...rest } = disk.info;
   const { withoutParent } = facts;
   return {
@@ -188,6 +188,6 @@ function diskJson(disk: VhdxDisk, facts: ImageFacts): object {
     ...(kebabKeys(rest) as object),
     ...(parentLocator && { 'parent-locator': parentLocator }),
     ...(withoutParent !== undefined && { 'parent-error': reasonOf(withoutParent, facts.filename) }),
-    findings: kebabKeys(ownFindings(facts)),
+    findings: await findingsJson(ownFindings(facts)),
   };
 }

@@ -58,9 +58,11 @@ async function info(files: readonly string[], flags: Flags): Promise<void> {
   }
   if (flags.output === 'human') {
     const texts = shown.flatMap((member) => (member instanceof Failure ? [] : [imageText(member)]));
-    return writeOut(texts.join('\n'));
+    return writeOut((await Promise.all(texts)).join('\n'));
   }
-  const all = shown.map((member) => (member instanceof Failure ? failureJson(member) : imageJson(member)));
+  const all = await Promise.all(
+    shown.map((member) => (member instanceof Failure ? failureJson(member) : imageJson(member))),
+  );
   await writeJson(flags.backingChain || files.length > 1 ? all : all[0]);
 }
 

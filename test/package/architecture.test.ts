@@ -108,6 +108,7 @@ describe('the door of volumes', () => {
       'src/base',
       'src/errors.ts',
       'src/io',
+      'src/rule-meanings.ts',
       'src/rules.ts',
       'src/volumes',
       'src/volumes/index.ts',

@@ -37,7 +37,8 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   'src/volumes': ['src/io', 'src/errors.ts', 'src/base'],
   'src/io': ['src/errors.ts', 'src/rules.ts', 'src/base'],
   'src/errors.ts': ['src/rules.ts', 'src/base'],
-  'src/rules.ts': ['src/base'],
+  'src/rules.ts': ['src/rule-meanings.ts', 'src/base'],
+  'src/rule-meanings.ts': [],
   'src/base': [],
   assembly: [],
 };
