@@ -21,3 +21,9 @@ export interface ProgressOptions {
   /** Called from time to time; what it throws ends the work. */
   readonly onProgress?: ((progress: Progress) => void) | undefined;
 }
+
+/** An option of work that changes a file. */
+export interface WarningOptions {
+  /** Called with a sentence about what the work goes on in spite of: the file could not be locked, for instance. */
+  readonly onWarning?: ((message: string) => void) | undefined;
+}

@@ -1,6 +1,6 @@
 import { MiB } from '../base/units.js';
 import { BAT_ENTRY_SIZE, type Geometry, PayloadState } from '../format/bat.js';
-import type { RandomAccessSink } from '../io/random-access.js';
+import type { WrittenFile } from './new-file.js';
 
 /** Bytes of the BAT that are made and written at a time. */
 const CHUNK = 1 * MiB;
@@ -21,7 +21,7 @@ export type InitialBlocks = 'zero' | { readonly from: number };
  * @param onChunk called after each chunk with the entries that are on their way; what it throws ends the work
  */
 export async function writeInitialBat(
-  file: RandomAccessSink,
+  file: Pick<WrittenFile, 'write'>,
   batOffset: number,
   geometry: Geometry,
   blocks: InitialBlocks,

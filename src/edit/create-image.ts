@@ -9,8 +9,9 @@ import type { DiskMetadata } from '../format/metadata.js';
 import { checkParent, inheritedItems, locatorOf } from './child.js';
 import type { CreateOptions } from './create-options.js';
 import { layOut, type NewImage } from './layout.js';
+import { openNewFile } from './new-file.js';
 import { type Identity, writeNewImage } from './new-image.js';
-import { isSameFile, openNewFile, type VhdxTarget } from './target.js';
+import { isSameFile, type VhdxTarget } from './target.js';
 
 /** The program that creates images, as they name it. */
 export const CREATOR = 'vhdx 0.1.0';
@@ -25,13 +26,13 @@ export async function createImage(
   options: CreateOptions,
   known: Partial<Identity> = {},
 ): Promise<void> {
-  const { signal, onProgress, overwrite = false } = options;
+  const { signal, onProgress, onWarning, overwrite = false } = options;
   signal?.throwIfAborted();
   const core = await loadCore();
   const parent = await openParent(options);
   try {
     const image = await planImage(target, options, parent);
-    if (parent) refuseOwnParent(target, parent);
+    if (parent) refuseOwnParent(target, options.parent, parent);
     const layout = layOut(image);
     const identity: Identity = {
       fileWriteGuid: randomGuid(),
@@ -40,7 +41,7 @@ export async function createImage(
       sequenceNumber: 1n,
       ...known,
     };
-    const { file, finish, abandon } = await openNewFile(target, overwrite);
+    const { file, finish, abandon } = await openNewFile(target, { overwrite, onWarning });
     const total = layout.geometry.batEntries;
     try {
       await writeNewImage(core, file, image, layout, identity, (done) => {
@@ -73,11 +74,11 @@ async function planImage(target: VhdxTarget, options: CreateOptions, parent: Vhd
   checkMultiple(logSize, MiB, MiB, MAX_LOG_SIZE, 'logSize');
   if (!parent) return { metadata, logLength: logSize };
   await checkParent(parent, signal);
-  const path = typeof target === 'string' ? builtinModule('path')?.resolve(target) : target.path;
+  const path = pathOf(target);
   return {
     metadata,
     logLength: logSize,
-    locator: locatorOf(parent, path, parentPath),
+    locator: locatorOf(parent, path && builtinModule('path')?.resolve(path), parentPath),
     items: await inheritedItems(parent, signal),
   };
 }
@@ -131,10 +132,17 @@ function checkMultiple(value: number, unit: number, least: number, most: number,
 }
 
 /** A child must not be written over an image that it needs. */
-function refuseOwnParent(target: VhdxTarget, parent: VhdxDisk): void {
-  const path = typeof target === 'string' ? target : target.path;
+function refuseOwnParent(target: VhdxTarget, input: unknown, parent: VhdxDisk): void {
+  const path = pathOf(target);
+  const message = 'is the parent of the new image, or one of its parents';
+  if (input === target) throw new VhdxError('parent-cycle', message, { file: path ?? parent.name ?? 'the file' });
   for (let member: VhdxDisk | undefined = parent; member; member = member.parent) {
     if (path === undefined || member.path === undefined || !isSameFile(path, member.path)) continue;
-    throw new VhdxError('parent-cycle', 'is the parent of the new image, or one of its parents', { file: path });
+    throw new VhdxError('parent-cycle', message, { file: path });
   }
+}
+
+function pathOf(target: VhdxTarget): string | undefined {
+  if (typeof target === 'string') return target;
+  return 'path' in target ? target.path : undefined;
 }

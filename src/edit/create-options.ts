@@ -1,10 +1,10 @@
-import type { ProgressOptions } from '../base/options.js';
+import type { ProgressOptions, WarningOptions } from '../base/options.js';
 import type { OpenOptions } from '../disk/open-options.js';
 import type { DiskType } from '../image/info.js';
 import type { VhdxInput } from '../io/open.js';
 
 /** What a new image is to be. Sizes in bytes. */
-export interface CreateOptions extends ProgressOptions {
+export interface CreateOptions extends ProgressOptions, WarningOptions {
   /** What a guest sees: more than 0, at most 64 TiB, a multiple of the logical sector size. That of the parent if there is one. */
   readonly size?: number | undefined;
   /** `'differencing'` if there is a parent, else `'dynamic'`. A fixed image is as long as its disk, and sparse where the file system can. */

@@ -17,11 +17,12 @@ import { RunningReads, WritableVhdxDisk } from './writable-disk.js';
 /** What `editVhdx` does. */
 export async function editImage(target: VhdxTarget, options: EditOptions): Promise<WritableVhdxDisk> {
   const core = await loadCore();
-  const { file, release } = await openTarget(target);
+  const { onWarning } = options;
+  const { file, finish, abandon } = await openTarget(target, { durable: true, onWarning });
   try {
-    return await editFile(core, file, release, options);
+    return await editFile(core, file, finish, options);
   } catch (error) {
-    await release();
+    await abandon();
     throw error;
   }
 }

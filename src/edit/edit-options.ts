@@ -1,7 +1,7 @@
+import type { WarningOptions } from '../base/options.js';
 import type { OpenOptions } from '../disk/open-options.js';
 
 /** Options of `editVhdx`. */
-export type EditOptions = Pick<
-  OpenOptions,
-  'parent' | 'followParents' | 'ignoreParentMismatch' | 'untrusted' | 'signal' | 'http'
->;
+export interface EditOptions
+  extends Pick<OpenOptions, 'parent' | 'followParents' | 'ignoreParentMismatch' | 'untrusted' | 'signal' | 'http'>,
+    WarningOptions {}

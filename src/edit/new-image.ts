@@ -6,9 +6,9 @@ import { encodeFileIdentifier } from '../format/file-identifier.js';
 import { ZERO_GUID } from '../format/guid.js';
 import { encodeHeader, HEADER_OFFSETS, type Header } from '../format/header.js';
 import { BAT_GUID, encodeRegionTable, METADATA_GUID, REGION_TABLE_OFFSETS } from '../format/region-table.js';
-import type { RandomAccessFile } from '../io/random-access.js';
 import { writeInitialBat } from './bat-writer.js';
 import type { NewImage, NewLayout } from './layout.js';
+import type { WrittenFile } from './new-file.js';
 
 /** What a new image is known by. Random, and for specs whatever they want. */
 export interface Identity {
@@ -34,7 +34,7 @@ const SIGNATURE_LENGTH = 8;
  */
 export async function writeNewImage(
   core: Core,
-  file: RandomAccessFile,
+  file: WrittenFile,
   image: NewImage,
   layout: NewLayout,
   identity: Identity,
@@ -81,7 +81,7 @@ export async function writeNewImage(
 }
 
 /** Writes the log's zeros and leaves no hole: a full device must not be found out when an entry is to be written. */
-async function writeZeros(file: RandomAccessFile, offset: number, length: number): Promise<void> {
+async function writeZeros(file: WrittenFile, offset: number, length: number): Promise<void> {
   const zeros = new Uint8Array(1 * MiB);
   for (let done = 0; done < length; done += MiB) await file.write(zeros, offset + done);
 }

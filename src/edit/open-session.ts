@@ -43,7 +43,7 @@ export async function settled(
 }
 
 /** The examination if it found everything that reading needs; throws its first fatal finding otherwise. */
-function complete(examination: Awaited<ReturnType<typeof examine>>): CompleteExamination {
+export function complete(examination: Awaited<ReturnType<typeof examine>>): CompleteExamination {
   if (isComplete(examination)) return examination;
   throw VhdxError.from(examination.findings.find(({ severity }) => severity === 'fatal') as Finding);
 }

@@ -14,7 +14,7 @@ import { SessionFile } from '../log/session-file.js';
 import { planRepair, type RepairPlan } from './repair-plan.js';
 import type { RepairOptions, RepairReport } from './repair-report.js';
 import { replayInPlace } from './replay-in-place.js';
-import { openTarget, type VhdxTarget } from './target.js';
+import { openTarget, targetKind, type VhdxTarget } from './target.js';
 
 /** What `repairVhdx` does; specs say besides where new GUIDs come from. */
 export async function repairTarget(
@@ -23,20 +23,31 @@ export async function repairTarget(
   identity: WriterIdentity = randomIdentity,
 ): Promise<RepairReport> {
   const core = await loadCore();
-  if (options.dryRun && typeof target === 'string') {
-    const source = await openSource(target);
+  const source = options.dryRun ? await readableTarget(target) : undefined;
+  if (source) {
     try {
       return reportOf(source, await planRepair(core, source, options));
     } finally {
       await source.close?.();
     }
   }
-  const { file, release } = await openTarget(target);
+  const { file, finish, abandon } = await openTarget(target, { onWarning: options.onWarning });
+  let report: RepairReport;
   try {
-    return await repairFile(core, file, options, identity);
-  } finally {
-    await release();
+    report = await repairFile(core, file, options, identity);
+  } catch (error) {
+    await abandon();
+    throw error;
   }
+  await finish();
+  return report;
+}
+
+/** A target that is only read: then it may be one that cannot be written, or that another program writes. */
+async function readableTarget(target: VhdxTarget): Promise<RandomAccessSource> {
+  const found = await targetKind(target);
+  if (found.kind === 'path') return openSource(found.path);
+  return openSource(found.kind === 'handle' ? await found.handle.getFile() : found.file);
 }
 
 /** Repairs a file that is open, and that no other program may change meanwhile. */

@@ -1,3 +1,4 @@
+import type { WarningOptions } from '../base/options.js';
 import type { ReplaySummary } from '../log/plan.js';
 import type { Finding } from '../rules.js';
 
@@ -36,7 +37,7 @@ export interface RepairReport {
 }
 
 /** Options of `repairVhdx`. */
-export interface RepairOptions {
+export interface RepairOptions extends WarningOptions {
   /** Clears a log that cannot be replayed. What it would have changed is lost, and metadata may be half written. */
   readonly discardLog?: boolean | undefined;
   /** Whether nothing is written: the report says what would be. */

@@ -9,7 +9,8 @@ import type { VhdxTarget } from './target.js';
  * A file that has other faults is refused and not changed: nothing is guessed, and a damaged log is cleared only with
  * `discardLog`.
  *
- * @param target a path (Node, Bun, Deno), or a `RandomAccessFile`, which stays open
+ * @param target a path (Node, Bun, Deno), a file handle of a browser, or a `RandomAccessFile`, which stays open; a picked
+ *   file is swapped in as a whole when everything is repaired
  * @throws VhdxError with the code of the first fault that cannot be repaired, or the code of the file's failure
  */
 export async function repairVhdx(target: VhdxTarget, options: RepairOptions = {}): Promise<RepairReport> {

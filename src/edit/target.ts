@@ -1,87 +1,73 @@
 import { builtinModule } from '../base/builtin-module.js';
 import { VhdxError } from '../errors.js';
 import type { OpenFileOptions } from '../io/file.js';
-import { lockFile } from '../io/lock.js';
+import { lockFile, type WriteLock } from '../io/lock.js';
+import type { OpfsFileHandle, SyncAccessHandleLike } from '../io/opfs.js';
 import type { RandomAccessFile } from '../io/random-access.js';
+import type { PickedFileHandle } from '../io/swap-file.js';
 
-/** What is written: a path (Node, Bun, Deno), or a file that was opened for it, which stays the caller's to close. */
-export type VhdxTarget = string | RandomAccessFile;
+/** What is needed of a `FileSystemFileHandle`. */
+export type BrowserFileHandle = PickedFileHandle & OpfsFileHandle;
+
+/**
+ * What is written:
+ *
+ * - a path (Node, Bun, Deno);
+ * - a `FileSystemFileHandle` of the origin private file system, in a dedicated worker: it is changed in place;
+ * - a `FileSystemFileHandle` that a person picked, or any in a page: its changes are swapped in as a whole at the end,
+ *   and nothing is durable before;
+ * - an open `FileSystemSyncAccessHandle` or `RandomAccessFile`, which stays the caller's to close.
+ */
+export type VhdxTarget = string | RandomAccessFile | SyncAccessHandleLike | BrowserFileHandle;
+
+/** A target by what it is. */
+export type TargetKind =
+  | { readonly kind: 'path'; readonly path: string }
+  | { readonly kind: 'handle'; readonly handle: BrowserFileHandle }
+  | { readonly kind: 'file'; readonly file: RandomAccessFile };
+
+/**
+ * Says what a target is.
+ *
+ * @throws VhdxError `unsupported-input` for what cannot be written
+ */
+export async function targetKind(target: VhdxTarget): Promise<TargetKind> {
+  if (typeof target === 'string') return { kind: 'path', path: target };
+  // By their members and not by their class: what comes from another frame is an instance of that one's classes.
+  const has = (...names: string[]) =>
+    typeof target === 'object' &&
+    target !== null &&
+    names.every((name) => typeof Reflect.get(target, name) === 'function');
+  if (has('readInto', 'write', 'truncate', 'flush')) return { kind: 'file', file: target as RandomAccessFile };
+  if (has('read', 'write', 'truncate', 'getSize', 'flush')) {
+    const { syncHandleFile } = await import('../io/opfs.js');
+    return { kind: 'file', file: syncHandleFile(target as SyncAccessHandleLike) };
+  }
+  if (has('getFile')) return { kind: 'handle', handle: target as BrowserFileHandle };
+  const what = Object.prototype.toString.call(target).slice(8, -1);
+  const message = `${what} cannot be written: hand over a path, a file handle or an object with readInto, write, truncate and flush`;
+  throw new VhdxError('unsupported-input', message);
+}
 
 /** Opens a path; a page never does. */
-async function openPath(path: string, options: OpenFileOptions): Promise<RandomAccessFile> {
+export async function openPath(path: string, options: OpenFileOptions): Promise<RandomAccessFile> {
   const file = await import('../io/file.js');
   return file.openPath(path, options);
 }
 
-/** A new file that is being written. */
-export interface NewFile {
-  readonly file: RandomAccessFile;
-  /** Ends the work on it. */
-  finish(): Promise<void>;
-  /** Leaves nothing behind that looks like an image. */
-  abandon(): Promise<void>;
-}
-
-/**
- * Opens an empty file to be written: a new one, or with `overwrite` an old one, whose bytes are gone when the promise
- * settles. Made durable before anything else is written, so that a crash cannot mix the old image with the new one.
- *
- * @throws VhdxError `exists` if there is a file, or bytes in it; or the code of the file's failure
- */
-export async function openNewFile(target: VhdxTarget, overwrite: boolean): Promise<NewFile> {
-  if (typeof target !== 'string') {
-    if (target.size > 0 && !overwrite) throw new VhdxError('exists', 'the file is not empty', nameOf(target));
-    await clear(target);
-    return { file: target, finish: async () => {}, abandon: () => clear(target) };
-  }
-  const created = await createFile(target, overwrite);
-  if (created) {
-    const abandon = async () => {
-      await created.close?.();
-      await remove(target);
-    };
-    return { file: created, finish: async () => created.close?.(), abandon };
-  }
-  const { file, release } = await openTarget(target);
-  try {
-    await clear(file);
-  } catch (error) {
-    await release();
+/** Opens a file of the origin private file system in a dedicated worker; undefined for another file, or in a page. */
+export async function openInOrigin(handle: BrowserFileHandle): Promise<RandomAccessFile | undefined> {
+  const { openOpfsFile } = await import('../io/opfs.js');
+  return openOpfsFile(handle).catch((error: unknown) => {
+    if (error instanceof VhdxError && error.code === 'unsupported-input') return undefined;
     throw error;
-  }
-  const abandon = async () => {
-    await clear(file);
-    await release();
-  };
-  return { file, finish: release, abandon };
-}
-
-/** A new file; undefined if there is one already and it may be overwritten. */
-async function createFile(path: string, overwrite: boolean): Promise<RandomAccessFile | undefined> {
-  try {
-    return await openPath(path, { create: true });
-  } catch (error) {
-    if (overwrite && error instanceof VhdxError && error.code === 'exists') return undefined;
-    throw error;
-  }
-}
-
-async function clear(file: RandomAccessFile): Promise<void> {
-  if (file.size === 0) return;
-  await file.truncate(0);
-  await file.flush();
-}
-
-async function remove(path: string): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const fs = builtinModule('fs');
-    if (fs) fs.unlink(path, () => resolve());
-    else resolve();
   });
 }
 
-function nameOf({ name }: RandomAccessFile): { readonly file?: string } {
-  return name === undefined ? {} : { file: name };
+/** Keeps other pages of this origin from writing to a picked file; a file is known there by its name alone. */
+export async function lockPicked({ name }: PickedFileHandle): Promise<WriteLock> {
+  const { lockInPage } = await import('../io/page-lock.js');
+  return lockInPage(name);
 }
 
 /** Whether two paths lead to one file, through links too. Paths that lead to nothing are not the same. */
@@ -97,25 +83,74 @@ export interface OpenTarget {
   readonly file: RandomAccessFile;
   /** Why other programs are not kept from writing to it, if they are not. */
   readonly warning?: string;
-  /** Frees what was opened here; a file that was handed over stays open. */
-  release(): Promise<void>;
+  /** Ends the work: swaps the changes in, if that is how the file is written, and frees what was opened here. */
+  finish(): Promise<void>;
+  /** Ends work that failed: frees what was opened here. A file that is swapped in stays as it was. */
+  abandon(): Promise<void>;
+}
+
+/** How a target is to be opened. */
+export interface OpenTargetOptions {
+  /** Whether a flush must make durable what was written: then a file that is swapped in as a whole will not do. */
+  readonly durable?: boolean;
+  /** Called with the warning of the {@link OpenTarget}, if it has one. */
+  readonly onWarning?: ((message: string) => void) | undefined;
 }
 
 /**
- * Opens a file to be changed in place, and keeps other programs that respect `FILE.lock` from writing to it.
+ * Opens a file to be changed in place, and keeps others from writing to it: by `FILE.lock` other programs that respect
+ * it, by the browser's own lock other pages of the origin.
  *
- * @throws VhdxError `locked` if another program writes to it; `read-failed` if there is none, `read-only`; or the code of the file's failure
+ * @throws VhdxError `locked` if another program writes to it; `read-failed` if there is none, `read-only`,
+ *   `unsupported-input`; or the code of the file's failure
  */
-export async function openTarget(target: VhdxTarget): Promise<OpenTarget> {
-  if (typeof target !== 'string') return { file: target, release: async () => {} };
-  const lock = await lockFile(target);
+export async function openTarget(
+  target: VhdxTarget,
+  { durable = false, onWarning }: OpenTargetOptions = {},
+): Promise<OpenTarget> {
+  const found = await targetKind(target);
+  if (found.kind === 'file') return { file: found.file, finish: async () => {}, abandon: async () => {} };
+  if (found.kind === 'path') {
+    const opened = await whileLocked(await lockFile(found.path), () => openPath(found.path, { write: true }));
+    if (opened.warning !== undefined) onWarning?.(opened.warning);
+    return opened;
+  }
+  const inOrigin = await openInOrigin(found.handle);
+  if (inOrigin) {
+    const close = async () => inOrigin.close?.();
+    return { file: inOrigin, finish: close, abandon: close };
+  }
+  if (durable) {
+    const message =
+      'a file that was picked is swapped in as a whole, so that nothing is durable while it is open: copy it to the origin private file system and open it in a dedicated worker, or save a changed copy';
+    throw new VhdxError('unsupported-input', message, { file: found.handle.name });
+  }
+  const { pickedFile } = await import('../io/picked-file.js');
+  const opened = await whileLocked(await lockPicked(found.handle), () => pickedFile(found.handle));
+  if (opened.warning !== undefined) onWarning?.(opened.warning);
+  return opened;
+}
+
+/** A file that is opened while a lock is held, which is released when the file is closed. */
+async function whileLocked(
+  lock: WriteLock,
+  open: () => Promise<RandomAccessFile & { discard?(): Promise<void> }>,
+): Promise<OpenTarget> {
   try {
-    const file = await openPath(target, { write: true });
-    const release = async () => {
-      await file.close?.();
-      await lock.release();
+    const file = await open();
+    const ending = (close: () => Promise<void> | undefined) => async () => {
+      try {
+        await close();
+      } finally {
+        await lock.release();
+      }
     };
-    return { file, release, ...(lock.warning !== undefined && { warning: lock.warning }) };
+    return {
+      file,
+      ...(lock.warning !== undefined && { warning: lock.warning }),
+      finish: ending(() => file.close?.()),
+      abandon: ending(() => (file.discard ? file.discard() : file.close?.())),
+    };
   } catch (error) {
     await lock.release();
     throw error;

@@ -16,17 +16,25 @@ const REASONS: Readonly<Record<string, readonly [code: OperationCode, reason: st
 
 /** What is needed of a `FileSystemSyncAccessHandle`, which only dedicated workers have. */
 export interface SyncAccessHandleLike {
+  /** Reads into a target from an offset on, and returns how many bytes there were. */
   read(target: Uint8Array, options: { at: number }): number;
+  /** Writes bytes at an offset, and returns how many of them. */
   write(bytes: Uint8Array, options: { at: number }): number;
+  /** Sets the length in bytes. */
   truncate(size: number): void;
+  /** Length in bytes. */
   getSize(): number;
+  /** Makes durable what was written. */
   flush(): void;
+  /** Frees the file for others. */
   close(): void;
 }
 
 /** What is needed of a `FileSystemFileHandle`. */
 export interface OpfsFileHandle {
+  /** Name of the file, without its folder. */
   readonly name: string;
+  /** Opens the file for this worker alone; pages do not have the method. */
   createSyncAccessHandle?(): Promise<SyncAccessHandleLike>;
 }
 
@@ -164,7 +172,15 @@ export async function openOpfsFile(file: OpfsFileHandle): Promise<RandomAccessFi
   try {
     handle = await file.createSyncAccessHandle();
   } catch (cause) {
-    throw failureOf('read-failed', cause, details);
+    throw openFailure(cause, details);
   }
   return new SyncHandleFile(handle, file.name, true);
+}
+
+/** Of the opening `InvalidStateError` means a file of another file system than the private one. */
+function openFailure(cause: unknown, details: { file: string }): VhdxError {
+  if (!(cause instanceof DOMException && cause.name === 'InvalidStateError')) {
+    return failureOf('read-failed', cause, details);
+  }
+  return new VhdxError('unsupported-input', 'is not in the origin private file system', { ...details, cause });
 }

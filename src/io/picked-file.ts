@@ -3,27 +3,13 @@ import { KiB, MiB } from '../base/units.js';
 import { VhdxError } from '../errors.js';
 import { blobSource } from './blob.js';
 import type { RandomAccessFile, RandomAccessSource, ReadOptions } from './random-access.js';
+import { cannotWritePicked, openSwapFile, type PickedFileHandle, type SwapFile, swapFailure } from './swap-file.js';
 
 /** Unit in which changes are kept, in bytes. */
 const PAGE = 64 * KiB;
 
 /** Most memory that the changes of one file take, in bytes. */
 const MOST_CHANGED = 64 * MiB;
-
-/** What is needed of a `FileSystemFileHandle` that a person picked, with permission to write. */
-export interface PickedFileHandle {
-  readonly name: string;
-  getFile(): Promise<File>;
-  createWritable?(options: { keepExistingData: boolean }): Promise<SwapFile>;
-}
-
-/** What is needed of a `FileSystemWritableFileStream`: it becomes the file when it is closed. */
-interface SwapFile {
-  write(chunk: { type: 'write'; position: number; data: Uint8Array<ArrayBuffer> }): Promise<void>;
-  truncate(size: number): Promise<void>;
-  close(): Promise<void>;
-  abort(reason?: unknown): Promise<void>;
-}
 
 /** A file whose changes wait in memory until all of them are swapped in at once. */
 export interface PickedFile extends RandomAccessFile {
@@ -147,8 +133,7 @@ class ChangedBlob implements PickedFile {
     if (this.#pages.size === 0 && this.#size === this.#base.size) return;
     let swap: SwapFile | undefined;
     try {
-      swap = await this.#handle.createWritable?.({ keepExistingData: true });
-      if (swap === undefined) throw new TypeError('the browser cannot write files that were picked');
+      swap = await openSwapFile(this.#handle, true);
       // The new file is a copy of what is there now. Changes go into the file that they were made for.
       const { size, lastModified } = await this.#handle.getFile();
       if (size !== this.#base.size || lastModified !== this.#lastModified) {
@@ -163,18 +148,8 @@ class ChangedBlob implements PickedFile {
       await swap.close();
     } catch (cause) {
       await swap?.abort(cause).catch(() => {});
-      throw cause instanceof VhdxError ? cause : this.#failure(cause);
+      throw swapFailure(this.name, cause);
     }
-  }
-
-  #failure(cause: unknown): VhdxError {
-    const name = cause instanceof Error || cause instanceof DOMException ? cause.name : '';
-    const details = { file: this.name, cause };
-    if (name === 'QuotaExceededError') return new VhdxError('no-space', 'there is no room for the new file', details);
-    if (name === 'NotAllowedError')
-      return new VhdxError('read-only', 'the browser was not permitted to write', details);
-    if (name === 'NoModificationAllowedError') return new VhdxError('locked', 'is open for writing elsewhere', details);
-    return new VhdxError('write-failed', String(cause), details);
   }
 
   /** The end of the pages from `at` on that were not changed; at most `end`. */
@@ -212,11 +187,12 @@ class ChangedBlob implements PickedFile {
  * Makes a file of a `FileSystemFileHandle` that a person picked. Its changes are kept in memory, 64 MiB at most, and
  * swapped in as a whole when it is closed: nothing is durable before, and nothing is half written ever.
  *
- * @throws VhdxError `unsupported-input` if the browser cannot write such files
+ * @throws VhdxError `unsupported-input` if the browser cannot write such files; `read-failed`
  */
 export async function pickedFile(handle: PickedFileHandle): Promise<PickedFile> {
-  if (typeof handle.createWritable === 'function') return new ChangedBlob(handle, await handle.getFile());
-  const message =
-    'this browser cannot write files that were picked: save a copy, or use the origin private file system';
-  throw new VhdxError('unsupported-input', message, { file: handle.name });
+  if (typeof handle.createWritable !== 'function') throw cannotWritePicked(handle);
+  const file = await handle.getFile().catch((cause: unknown) => {
+    throw new VhdxError('read-failed', String(cause), { file: handle.name, cause });
+  });
+  return new ChangedBlob(handle, file);
 }

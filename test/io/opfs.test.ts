@@ -1,54 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { openOpfsFile, type SyncAccessHandleLike, syncHandleFile } from '../../src/io/opfs.js';
+import { openOpfsFile, syncHandleFile } from '../../src/io/opfs.js';
 import { lockInPage } from '../../src/io/page-lock.js';
+import { FakeSyncHandle } from '../support/fake-handles.js';
 import { rejection } from '../support/scripted-source.js';
-
-/** A `FileSystemSyncAccessHandle` in memory, with a quota. */
-class FakeHandle implements SyncAccessHandleLike {
-  bytes: Uint8Array<ArrayBuffer> = new Uint8Array(0);
-  quota = Number.POSITIVE_INFINITY;
-  /** Most bytes of one call. */
-  most = Number.POSITIVE_INFINITY;
-  flushes = 0;
-  closed = 0;
-  failure: Error | undefined;
-
-  read(target: Uint8Array, { at }: { at: number }): number {
-    const part = this.bytes.subarray(at, at + Math.min(target.length, this.most));
-    target.set(part);
-    return part.length;
-  }
-
-  write(bytes: Uint8Array, { at }: { at: number }): number {
-    const count = Math.max(0, Math.min(bytes.length, this.most, this.quota - at));
-    if (at + count > this.bytes.length) this.truncate(at + count);
-    this.bytes.set(bytes.subarray(0, count), at);
-    return count;
-  }
-
-  truncate(size: number): void {
-    const next = new Uint8Array(size);
-    next.set(this.bytes.subarray(0, size));
-    this.bytes = next;
-  }
-
-  getSize(): number {
-    return this.bytes.length;
-  }
-
-  flush(): void {
-    if (this.failure) throw this.failure;
-    this.flushes++;
-  }
-
-  close(): void {
-    this.closed++;
-  }
-}
 
 describe('a sync access handle', () => {
   test('of which each call moves only some bytes', async () => {
-    const handle = new FakeHandle();
+    const handle = new FakeSyncHandle();
     handle.most = 3;
     const file = syncHandleFile(handle);
     await file.write(Uint8Array.of(1, 2, 3, 4, 5, 6, 7), 2);
@@ -59,7 +17,7 @@ describe('a sync access handle', () => {
   });
 
   test('whose quota is used up', async () => {
-    const handle = new FakeHandle();
+    const handle = new FakeSyncHandle();
     handle.quota = 5;
     const file = syncHandleFile(handle);
     expect(await rejection(file.write(new Uint8Array(10), 0))).toMatchObject({ code: 'no-space', offset: 5 });
@@ -71,7 +29,7 @@ describe('a sync access handle', () => {
   });
 
   test('that fails to flush never succeeds after it', async () => {
-    const handle = new FakeHandle();
+    const handle = new FakeSyncHandle();
     const file = syncHandleFile(handle);
     await file.flush();
     handle.failure = new DOMException('no', 'UnknownError');
@@ -83,7 +41,7 @@ describe('a sync access handle', () => {
   });
 
   test('that was truncated elsewhere', async () => {
-    const handle = new FakeHandle();
+    const handle = new FakeSyncHandle();
     const file = syncHandleFile(handle);
     await file.truncate(100);
     handle.truncate(10);
@@ -91,7 +49,7 @@ describe('a sync access handle', () => {
   });
 
   test('stays open when it was handed over, and is closed when it was opened here', async () => {
-    const handle = new FakeHandle();
+    const handle = new FakeSyncHandle();
     await syncHandleFile(handle).close?.();
     expect(handle.closed).toBe(0);
     const file = await openOpfsFile({ name: 'disk', createSyncAccessHandle: async () => handle });
@@ -104,7 +62,7 @@ describe('a sync access handle', () => {
   });
 
   test('refuses odd values', async () => {
-    const file = syncHandleFile(new FakeHandle());
+    const file = syncHandleFile(new FakeSyncHandle());
     expect(await rejection(file.write([1] as unknown as Uint8Array, 0))).toBeInstanceOf(TypeError);
     expect(await rejection(file.write(new Uint8Array(1), -1))).toBeInstanceOf(RangeError);
     expect(await rejection(file.truncate(0.5))).toBeInstanceOf(RangeError);

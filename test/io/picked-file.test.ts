@@ -1,59 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type PickedFileHandle, pickedFile } from '../../src/io/picked-file.js';
+import { pickedFile } from '../../src/io/picked-file.js';
+import { FakePickedFile } from '../support/fake-handles.js';
 import { propertyRuns } from '../support/property-runs.js';
 import { rejection, sourceBytes } from '../support/scripted-source.js';
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
 
-/** A file that was picked, in memory: what is written shows when the swap file is closed (File System Standard, 2.7). */
-class FakeFile implements PickedFileHandle {
-  readonly name = 'disk.vhdx';
-  bytes: Uint8Array<ArrayBuffer>;
-  lastModified = 1000;
-  /** Swap files that were made, and what became of them. */
-  readonly swaps: string[] = [];
-  failure: Error | undefined;
-
-  constructor(size: number) {
-    this.bytes = sourceBytes(0, size).slice();
-  }
-
-  async getFile(): Promise<File> {
-    return new File([this.bytes], this.name, { lastModified: this.lastModified });
-  }
-
-  async createWritable({ keepExistingData }: { keepExistingData: boolean }) {
-    const at = this.swaps.push('open') - 1;
-    let swap = keepExistingData ? this.bytes.slice() : new Uint8Array(0);
-    const truncate = async (size: number): Promise<void> => {
-      const next = new Uint8Array(size);
-      next.set(swap.subarray(0, size));
-      swap = next;
-    };
-    return {
-      truncate,
-      write: async ({ position, data }: { position: number; data: Uint8Array }): Promise<void> => {
-        if (this.failure) throw this.failure;
-        if (position + data.length > swap.length) await truncate(position + data.length);
-        swap.set(data, position);
-      },
-      close: async (): Promise<void> => {
-        this.bytes = swap;
-        this.lastModified++;
-        this.swaps[at] = 'closed';
-      },
-      abort: async (): Promise<void> => {
-        this.swaps[at] = 'aborted';
-      },
-    };
-  }
-}
-
 describe('a picked file', () => {
   test('keeps its changes to itself, and has them all at once when it is closed', async () => {
-    const handle = new FakeFile(MiB);
+    const handle = new FakePickedFile(MiB);
     const file = await pickedFile(handle);
     expect(file).toMatchObject({ size: MiB, name: 'disk.vhdx' });
     await file.write(new Uint8Array(10).fill(1), 64 * KiB - 5);
@@ -80,7 +37,7 @@ describe('a picked file', () => {
     });
     await fc.assert(
       fc.asyncProperty(place, fc.array(change, { maxLength: 8 }), async (size, changes) => {
-        const handle = new FakeFile(size);
+        const handle = new FakePickedFile(size);
         const file = await pickedFile(handle);
         let model = handle.bytes.slice();
         const resize = (to: number): void => {
@@ -113,7 +70,7 @@ describe('a picked file', () => {
   });
 
   test('stays as it was when the changes are dropped, and is not touched when there are none', async () => {
-    const handle = new FakeFile(1000);
+    const handle = new FakePickedFile(1000);
     const file = await pickedFile(handle);
     await file.write(new Uint8Array(10), 0);
     await file.discard();
@@ -124,7 +81,7 @@ describe('a picked file', () => {
   });
 
   test('keeps changes of 64 MiB at most, and none of the write that is too much', async () => {
-    const handle = new FakeFile(1000);
+    const handle = new FakePickedFile(1000);
     const file = await pickedFile(handle);
     await file.write(new Uint8Array(64 * MiB), 0);
     await file.write(new Uint8Array(64 * MiB).fill(2), 0);
@@ -145,7 +102,7 @@ describe('a picked file', () => {
     ['NoModificationAllowedError', 'locked'],
     ['UnknownError', 'write-failed'],
   ])('that meets a %s when it is swapped in stays as it was', async (name, code) => {
-    const handle = new FakeFile(1000);
+    const handle = new FakePickedFile(1000);
     const file = await pickedFile(handle);
     await file.write(new Uint8Array(10), 0);
     handle.failure = new DOMException('no', name);
@@ -155,7 +112,7 @@ describe('a picked file', () => {
   });
 
   test('that another program changed meanwhile is not overwritten', async () => {
-    const handle = new FakeFile(1000);
+    const handle = new FakePickedFile(1000);
     const file = await pickedFile(handle);
     await file.write(new Uint8Array(10), 0);
     handle.lastModified++;
@@ -164,7 +121,7 @@ describe('a picked file', () => {
   });
 
   test('refuses odd values, and everything once it is closed', async () => {
-    const file = await pickedFile(new FakeFile(1000));
+    const file = await pickedFile(new FakePickedFile(1000));
     expect(await rejection(file.write([1] as unknown as Uint8Array, 0))).toBeInstanceOf(TypeError);
     expect(await rejection(file.write(new Uint8Array(1), -1))).toBeInstanceOf(RangeError);
     expect(await rejection(file.truncate(0.5))).toBeInstanceOf(RangeError);
