@@ -1,4 +1,4 @@
-export type { Progress, ProgressOptions, RangeOptions } from './base/options.js';
+export type { Progress, ProgressOptions, RangeOptions, WarningOptions } from './base/options.js';
 export { type Bytes, Crc32c, crc32c, crc32cCombine } from './core/crc32c.js';
 export { initCore } from './core/load.js';
 export type { CheckOptions, CheckReport, CheckStatus } from './disk/check.js';
@@ -23,7 +23,9 @@ export { editVhdx } from './edit/edit.js';
 export type { EditOptions } from './edit/edit-options.js';
 export { repairVhdx } from './edit/repair.js';
 export type { Repair, RepairKind, RepairOptions, RepairReport } from './edit/repair-report.js';
-export type { VhdxTarget } from './edit/target.js';
+export { setVhdx } from './edit/set.js';
+export type { SetOptions } from './edit/set-options.js';
+export type { BrowserFileHandle, VhdxTarget } from './edit/target.js';
 export type { WritableVhdxDisk, WriteOptions } from './edit/writable-disk.js';
 export { type Hint, type OperationCode, VhdxError, type VhdxErrorCode, type VhdxErrorDetails } from './errors.js';
 export type { BlockCounts } from './image/bat-scan.js';
@@ -34,6 +36,7 @@ export type { AllowRedirect } from './io/http/redirect.js';
 export type { HttpOptions } from './io/http/source.js';
 export { memoryFile } from './io/memory.js';
 export { openFile, openSource, type SourceOptions, type VhdxInput } from './io/open.js';
+export type { OpfsFileHandle, SyncAccessHandleLike } from './io/opfs.js';
 export type {
   Extent,
   RandomAccessFile,
@@ -42,5 +45,6 @@ export type {
   ReadOptions,
 } from './io/random-access.js';
 export { slice } from './io/slice.js';
+export type { PickedFileHandle, SwapFile } from './io/swap-file.js';
 export type { ReplaySummary } from './log/plan.js';
 export { type Facts, type Finding, meaningOf, type Place, type RuleCode, type Severity } from './rules.js';

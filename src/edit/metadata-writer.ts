@@ -1,0 +1,108 @@
+import { VhdxError } from '../errors.js';
+import {
+  encodeMetadataTable,
+  type ItemName,
+  knownItem,
+  METADATA_TABLE_SIZE,
+  type MetadataTableEntry,
+  readMetadataTableEntries,
+} from '../format/metadata-table.js';
+import type { CompleteExamination } from '../image/examine.js';
+import { PAGE_SIZE } from '../image/page-layer.js';
+import type { WriteSession } from '../image/session.js';
+
+/** Bytes that go to a place in the file. */
+interface MetadataWrite {
+  readonly offset: number;
+  readonly bytes: Uint8Array;
+}
+
+/**
+ * Gives metadata items new bytes, all at once: through the log, because an item and its entry in the table must fit. An
+ * item of the same length stays where it is; one that is new or longer goes to free space of the region. Everything else
+ * of the table stays as it is, unknown entries too ([MS-VHDX] 2.6.1).
+ *
+ * @param examination of the file as it is, with its tables kept
+ * @throws VhdxError if two items overlap, so that writing one would damage the other; `no-space` if the metadata region is full
+ */
+export async function changeItems(
+  session: WriteSession,
+  examination: CompleteExamination,
+  items: ReadonlyMap<ItemName, Uint8Array>,
+): Promise<void> {
+  const overlap = examination.findings.find(({ code }) => code === 'metadata-item-overlap');
+  if (overlap) throw VhdxError.from(overlap);
+  const writes = planWrites(examination, items);
+  await session.begin(true);
+  const pageOf = (offset: number) => offset - (offset % PAGE_SIZE);
+  const pieces = writes.flatMap((write) => inPages(write));
+  await session.change({
+    pages: [...new Set(pieces.map(({ offset }) => pageOf(offset)))],
+    change: (bytesOf) => {
+      for (const { offset, bytes } of pieces) bytesOf(pageOf(offset)).set(bytes, offset % PAGE_SIZE);
+    },
+  });
+}
+
+/** A write, cut where pages meet. */
+function inPages({ offset, bytes }: MetadataWrite): MetadataWrite[] {
+  const pieces: MetadataWrite[] = [];
+  for (let done = 0; done < bytes.length; ) {
+    const length = Math.min(PAGE_SIZE - ((offset + done) % PAGE_SIZE), bytes.length - done);
+    pieces.push({ offset: offset + done, bytes: bytes.subarray(done, done + length) });
+    done += length;
+  }
+  return pieces;
+}
+
+function planWrites(
+  { metadataTable, regions }: CompleteExamination,
+  items: ReadonlyMap<ItemName, Uint8Array>,
+): MetadataWrite[] {
+  if (!metadataTable) throw new Error('the metadata table was not kept');
+  const { metadata: region } = regions;
+  const entries = readMetadataTableEntries(metadataTable);
+  const writes: MetadataWrite[] = [];
+  for (const [name, bytes] of items) {
+    const { itemId, flags } = knownItem(name);
+    const index = entries.findIndex((entry) => entry.itemId === itemId && (entry.flags & 1) === 0);
+    const present = entries[index];
+    const stays = present?.length === bytes.length;
+    const offset = stays ? present.offset : freePlace(entries, region.length, bytes.length);
+    writes.push({ offset: region.offset + offset, bytes });
+    if (stays) continue;
+    const entry = {
+      itemId,
+      offset,
+      length: bytes.length,
+      flags: present?.flags ?? flags,
+      reserved: present?.reserved ?? 0,
+    };
+    if (present) entries[index] = entry;
+    else entries.push(entry);
+  }
+  const table = encodeMetadataTable(entries, metadataTable);
+  return [...changedPages(metadataTable, table, region.offset), ...writes];
+}
+
+/** The first gap after the table that is long enough, in bytes from the start of the region. */
+function freePlace(entries: readonly MetadataTableEntry[], regionLength: number, length: number): number {
+  let place = METADATA_TABLE_SIZE;
+  for (const entry of [...entries].sort((a, b) => a.offset - b.offset)) {
+    if (entry.length === 0) continue;
+    if (entry.offset - place >= length) break;
+    place = Math.max(place, entry.offset + entry.length);
+  }
+  if (place + length <= regionLength) return place;
+  const message = `metadata region: has no ${length} bytes left for another item`;
+  throw new VhdxError('no-space', message, { structure: 'metadata region' });
+}
+
+function changedPages(before: Uint8Array, after: Uint8Array, at: number): MetadataWrite[] {
+  const writes: MetadataWrite[] = [];
+  for (let offset = 0; offset < after.length; offset += PAGE_SIZE) {
+    const bytes = after.subarray(offset, offset + PAGE_SIZE);
+    if (bytes.some((byte, i) => byte !== before[offset + i])) writes.push({ offset: at + offset, bytes });
+  }
+  return writes;
+}
