@@ -13,6 +13,7 @@ const OPERATION_CODES = [
   'write-failed', // the output did not take the bytes
   'session-failed', // a write or a flush failed: what was flushed is safe, nothing more is written
   'locked', // another process has the file open for writing
+  'has-children', // other images have the file as their parent and would not fit it any more
   'limit-exceeded', // the work is more than the caller allows
   'unsupported-input', // what was handed over cannot be read here
   'wasm-unavailable', // the core could not be started
@@ -30,6 +31,7 @@ export type Hint =
   | 'follow-parents' // follow the paths in the image to wherever they lead
   | 'ignore-parent-mismatch' // read a parent that is not known to be the right one
   | 'discard-log' // repair without replaying the log
+  | 'force' // merge although other children of the parent will not fit it any more
   | 'salvage'; // read what the structures still say, as unverified
 
 /** Longest reason, in UTF-16 units; longer ones are cut. */
@@ -45,6 +47,7 @@ const ADVICE: Readonly<Record<Hint, string>> = {
   'follow-parents': "followParents: 'anywhere' opens files outside the image's folder",
   'ignore-parent-mismatch': 'ignoreParentMismatch reads it all the same, and may give garbage',
   'discard-log': 'the option discardLog clears it without replay, and what it would have changed is lost',
+  force: 'the option force merges all the same, and they will not fit any more',
   salvage: "salvage: 'unverified' reads what the structures still say, which may be stale or wrong",
 };
 

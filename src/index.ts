@@ -21,6 +21,8 @@ export { createVhdx } from './edit/create.js';
 export type { CreateOptions } from './edit/create-options.js';
 export { editVhdx } from './edit/edit.js';
 export type { EditOptions } from './edit/edit-options.js';
+export { mergeVhdx } from './edit/merge.js';
+export type { MergeOptions, MergeReport } from './edit/merge-options.js';
 export { repairVhdx } from './edit/repair.js';
 export type { Repair, RepairKind, RepairOptions, RepairReport } from './edit/repair-report.js';
 export { setVhdx } from './edit/set.js';

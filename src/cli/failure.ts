@@ -89,6 +89,7 @@ const ADVICE: Readonly<Record<Hint, string>> = {
   'follow-parents': "--follow-parents opens files outside the image's folder",
   'ignore-parent-mismatch': '--ignore-parent-mismatch reads it all the same, and may give garbage',
   'discard-log': 'repair --discard-log clears it without replay, and what it would have changed is lost',
+  force: '--force merges all the same, and they will not fit any more',
   salvage: 'convert --salvage writes what the structures still say, which may be stale or wrong',
 };
 

@@ -17,23 +17,35 @@ interface MetadataWrite {
   readonly bytes: Uint8Array;
 }
 
+/** A metadata item that gets new bytes, or with `undefined` is taken out of the table. */
+export interface ItemChange extends Pick<MetadataTableEntry, 'itemId' | 'flags'> {
+  readonly bytes: Uint8Array | undefined;
+}
+
+/** The change of an item that the specification names. */
+export function itemChange(name: ItemName, bytes: Uint8Array | undefined): ItemChange {
+  return { ...knownItem(name), bytes };
+}
+
 /**
  * Gives metadata items new bytes, all at once: through the log, because an item and its entry in the table must fit. An
  * item of the same length stays where it is; one that is new or longer goes to free space of the region. Everything else
  * of the table stays as it is, unknown entries too ([MS-VHDX] 2.6.1).
  *
  * @param examination of the file as it is, with its tables kept
+ * @param visible whether a child of the disk must notice the change
  * @throws VhdxError if two items overlap, so that writing one would damage the other; `no-space` if the metadata region is full
  */
 export async function changeItems(
   session: WriteSession,
   examination: CompleteExamination,
-  items: ReadonlyMap<ItemName, Uint8Array>,
+  changes: readonly ItemChange[],
+  visible: boolean,
 ): Promise<void> {
   const overlap = examination.findings.find(({ code }) => code === 'metadata-item-overlap');
   if (overlap) throw VhdxError.from(overlap);
-  const writes = planWrites(examination, items);
-  await session.begin(true);
+  const writes = planWrites(examination, changes);
+  await session.begin(visible);
   const pageOf = (offset: number) => offset - (offset % PAGE_SIZE);
   const pieces = writes.flatMap((write) => inPages(write));
   await session.change({
@@ -55,20 +67,26 @@ function inPages({ offset, bytes }: MetadataWrite): MetadataWrite[] {
   return pieces;
 }
 
-function planWrites(
-  { metadataTable, regions }: CompleteExamination,
-  items: ReadonlyMap<ItemName, Uint8Array>,
-): MetadataWrite[] {
+const IS_USER = 1;
+
+function planWrites({ metadataTable, regions }: CompleteExamination, changes: readonly ItemChange[]): MetadataWrite[] {
   if (!metadataTable) throw new Error('the metadata table was not kept');
   const { metadata: region } = regions;
-  const entries = readMetadataTableEntries(metadataTable);
+  const before = readMetadataTableEntries(metadataTable);
+  const entries = [...before];
   const writes: MetadataWrite[] = [];
-  for (const [name, bytes] of items) {
-    const { itemId, flags } = knownItem(name);
-    const index = entries.findIndex((entry) => entry.itemId === itemId && (entry.flags & 1) === 0);
+  for (const { itemId, flags, bytes } of changes) {
+    const index = entries.findIndex(
+      (entry) => entry.itemId === itemId && (entry.flags & IS_USER) === (flags & IS_USER),
+    );
     const present = entries[index];
+    if (bytes === undefined) {
+      if (present) entries.splice(index, 1);
+      continue;
+    }
     const stays = present?.length === bytes.length;
-    const offset = stays ? present.offset : freePlace(entries, region.length, bytes.length);
+    // The old place of an item that moves stays untouched until the table leads to the new one.
+    const offset = stays ? present.offset : freePlace([...before, ...entries], region.length, bytes.length);
     writes.push({ offset: region.offset + offset, bytes });
     if (stays) continue;
     const entry = {

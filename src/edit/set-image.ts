@@ -2,11 +2,10 @@ import type { Core } from '../core/instance.js';
 import { loadCore } from '../core/load.js';
 import { parseGuid, randomGuid, ZERO_GUID } from '../format/guid.js';
 import { encodeSectorSize, encodeVirtualDiskId } from '../format/metadata.js';
-import type { ItemName } from '../format/metadata-table.js';
 import { type CompleteExamination, examine } from '../image/examine.js';
 import type { RandomAccessFile } from '../io/random-access.js';
 import { randomIdentity, type WriterIdentity } from '../log/journal.js';
-import { changeItems } from './metadata-writer.js';
+import { changeItems, type ItemChange, itemChange } from './metadata-writer.js';
 import { complete, openSession, readOnly, settled, spaceOf } from './open-session.js';
 import type { SetOptions } from './set-options.js';
 import { openTarget, type VhdxTarget } from './target.js';
@@ -56,24 +55,23 @@ async function setFile(
 ): Promise<void> {
   const options = { keepTables: true, signal };
   const examination = complete(await examine(core, readOnly(file), 'memory', options));
-  const items = changedItems(examination, wanted);
-  if (items.size === 0) return;
+  const changes = itemChanges(examination, wanted);
+  if (changes.length === 0) return;
   const clean = await settled(core, file, examination, options, identity);
   const { space } = await spaceOf(core, clean, { signal });
   const session = openSession(core, file, clean, space, { identity });
-  await changeItems(session, clean, items);
+  await changeItems(session, clean, changes, true);
   await session.close();
 }
 
-/** The items that do not have the wanted value. */
-function changedItems(
-  { metadata }: CompleteExamination,
-  { id, physicalSectorSize }: Wanted,
-): Map<ItemName, Uint8Array> {
-  const items = new Map<ItemName, Uint8Array>();
-  if (id !== undefined && id !== metadata.virtualDiskId) items.set('Virtual Disk ID', encodeVirtualDiskId(id));
-  if (physicalSectorSize !== undefined && physicalSectorSize !== metadata.physicalSectorSize) {
-    items.set('Physical Sector Size', encodeSectorSize(physicalSectorSize));
+/** The changes of the items that do not have the wanted value. */
+function itemChanges({ metadata }: CompleteExamination, { id, physicalSectorSize }: Wanted): ItemChange[] {
+  const changes: ItemChange[] = [];
+  if (id !== undefined && id !== metadata.virtualDiskId) {
+    changes.push(itemChange('Virtual Disk ID', encodeVirtualDiskId(id)));
   }
-  return items;
+  if (physicalSectorSize !== undefined && physicalSectorSize !== metadata.physicalSectorSize) {
+    changes.push(itemChange('Physical Sector Size', encodeSectorSize(physicalSectorSize)));
+  }
+  return changes;
 }

@@ -131,6 +131,22 @@ export async function openTarget(
   return opened;
 }
 
+/** Does work on an opened target, and ends it: as work that failed if it rejects. */
+export async function workOn<T>(
+  { file, finish, abandon }: OpenTarget,
+  work: (file: RandomAccessFile) => Promise<T>,
+): Promise<T> {
+  let result: T;
+  try {
+    result = await work(file);
+  } catch (error) {
+    await abandon();
+    throw error;
+  }
+  await finish();
+  return result;
+}
+
 /** A file that is opened while a lock is held, which is released when the file is closed. */
 async function whileLocked(
   lock: WriteLock,

@@ -110,7 +110,8 @@ export function readMetadataTableEntries(bytes: Uint8Array): MetadataTableEntry[
 
 /**
  * A metadata table with these entries as bytes ([MS-VHDX] 2.6.1); it has no checksum. A present table is changed by
- * encoding its own entries, changed, over its own bytes: everything else stays as it is.
+ * encoding its own entries, changed, over its own bytes: everything else stays as it is, and slots of entries that it
+ * has no more become zeros.
  *
  * @param base the present table, from which all other bytes are taken; zeros if it is not given
  */
@@ -121,6 +122,8 @@ export function encodeMetadataTable(
   const bytes = new Uint8Array(METADATA_TABLE_SIZE);
   if (base) bytes.set(base);
   const view = viewOf(bytes);
+  const before = Math.min(view.getUint16(10, true), MAX_ENTRIES);
+  bytes.fill(0, HEADER_LENGTH + ENTRY_LENGTH * entries.length, HEADER_LENGTH + ENTRY_LENGTH * before);
   view.setUint32(0, META, true);
   view.setUint32(4, DATA, true);
   view.setUint16(10, entries.length, true);
