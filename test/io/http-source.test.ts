@@ -227,6 +227,15 @@ describe('a redirect', () => {
     'http://[64:ff9b::192.168.1.1]/',
     'http://metadata.google.internal/',
     'http://printer.local/',
+    'http://redis:6379/',
+    'http://router.lan/',
+    'http://nas.home.arpa/',
+    'http://192.0.0.8/',
+    'http://198.19.0.1/',
+    'http://239.255.255.250/',
+    'http://255.255.255.255/',
+    'http://[fec0::1]/',
+    'http://[ff02::1]/',
   ])('from the Internet to %s is not followed, unless that is allowed', async (location) => {
     const server = new FakeServer(MiB);
     server.plan.push(redirect(location));
@@ -246,6 +255,9 @@ describe('a redirect', () => {
     'http://100.128.0.1/',
     'http://11.0.0.1/',
     'https://internal.example/',
+    'https://lan.example/',
+    'http://192.0.2.1/',
+    'http://198.51.100.1/',
     'http://[2001:db8::1]/',
   ])('to %s is followed', async (location) => {
     const server = new FakeServer(MiB);

@@ -65,7 +65,9 @@ function refusal(file: string, what: string): VhdxError {
  */
 function isPrivate(hostname: string): boolean {
   const host = hostname.toLowerCase().replace(/\.$/, '');
-  if (host === 'localhost' || /\.(localhost|local|internal)$/.test(host)) return true;
+  // A name without a dot is one of the local network, and so are these (RFC 6761, 6762, 8375, and by habit).
+  if (/^[^.:[]+$/.test(host) || /\.(localhost|local|internal|home\.arpa|lan|home|corp|intranet)$/.test(host))
+    return true;
   if (host.startsWith('[')) {
     const address = host.slice(1, -1);
     // An IPv4 address in it: mapped, compatible (RFC 4291), or by way of NAT64 (RFC 6052).
@@ -74,14 +76,18 @@ function isPrivate(hostname: string): boolean {
       const high = Number.parseInt(mapped[1] ?? '', 16);
       return isPrivateV4(high >>> 8, high & 0xff);
     }
-    // Loopback and unspecified (RFC 4291), unique local (RFC 4193), link local.
-    return address === '::1' || address === '::' || /^(f[cd]|fe[89ab])/.test(address);
+    // Loopback and unspecified (RFC 4291), unique local (RFC 4193), link and site local, multicast.
+    return address === '::1' || address === '::' || /^(f[cdf]|fe[89a-f])/.test(address);
   }
-  const [, first, second] = /^(\d+)\.(\d+)\.\d+\.\d+$/.exec(host) ?? [];
-  return first !== undefined && isPrivateV4(Number(first), Number(second));
+  const [, first, second, third] = /^(\d+)\.(\d+)\.(\d+)\.\d+$/.exec(host) ?? [];
+  if (first === undefined) return false;
+  return isPrivateV4(Number(first), Number(second)) || (first === '192' && second === '0' && third === '0');
 }
 
-/** By the first two numbers of an address: this host, private (RFC 1918), shared (RFC 6598), loopback, link local. */
+/**
+ * By the first two numbers of an address: this host, private (RFC 1918), shared (RFC 6598), loopback, link local,
+ * for benchmarks (RFC 2544), multicast and reserved.
+ */
 function isPrivateV4(first: number, second: number): boolean {
   return (
     first === 0 ||
@@ -90,6 +96,8 @@ function isPrivateV4(first: number, second: number): boolean {
     (first === 100 && second >= 64 && second < 128) ||
     (first === 169 && second === 254) ||
     (first === 172 && second >= 16 && second < 32) ||
-    (first === 192 && second === 168)
+    (first === 192 && second === 168) ||
+    (first === 198 && (second === 18 || second === 19)) ||
+    first >= 224
   );
 }
