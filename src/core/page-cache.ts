@@ -49,11 +49,14 @@ export class PageCache {
     return this.#disks;
   }
 
-  /** Drops the pages of a disk, once its loads in flight have ended. */
-  async removeDisk(disk: number): Promise<void> {
+  /**
+   * Drops the pages of a disk. Does not wait for its loads in flight, because a source may never answer: what they bring
+   * is dropped when they end.
+   */
+  removeDisk(disk: number): void {
     const own = [...this.#loads].filter(([key]) => key.startsWith(`${disk}/`)).map(([, { done }]) => done);
-    await Promise.allSettled(own);
     this.#core.exports.dropPages(disk);
+    if (own.length > 0) void Promise.allSettled(own).then(() => this.#core.exports.dropPages(disk));
   }
 
   /** Whether a page is in the core's memory. */

@@ -65,9 +65,9 @@ export class BatPages {
     this.#cache.replace(this.calls.disk, bitmapPage(page), offset, bytes);
   }
 
-  /** Frees the pages. */
-  close(): Promise<void> {
-    return this.#cache.removeDisk(this.calls.disk);
+  /** Frees the pages; does not wait for those that are on their way. */
+  async close(): Promise<void> {
+    this.#cache.removeDisk(this.calls.disk);
   }
 
   #readBat(page: number): Promise<void> {

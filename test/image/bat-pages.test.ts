@@ -5,7 +5,7 @@ import { loadCore } from '../../src/core/load.js';
 import { openVhdx } from '../../src/index.js';
 import { pattern, sectorBits } from '../support/block-content.js';
 import { type BuiltImage, buildImage } from '../support/build-image.js';
-import { GiB, MiB } from '../support/encode-primitives.js';
+import { GiB, MiB, TiB } from '../support/encode-primitives.js';
 import { type BlockSpec, STATE } from '../support/image-spec.js';
 
 const present = (seed: number): BlockSpec => ({ state: STATE.fullyPresent, data: pattern(seed) });
@@ -50,6 +50,32 @@ describe('the pages of a BAT', () => {
     await expect(openVhdx(damaged.source(), { strict: true })).rejects.toMatchObject({ code: 'bat-reserved-state' });
     expect(drop).toHaveBeenCalledTimes(2);
     drop.mockRestore();
+  });
+
+  test('are not waited for when the disk is closed: a source may never answer', async () => {
+    const source = buildImage({ virtualSize: 4 * TiB, blocks: {} }).source();
+    let answer = () => {};
+    let stalled = false;
+    const never = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    const disk = await openVhdx({
+      size: source.size,
+      readInto: async (target, offset, options) => {
+        if (stalled) await never;
+        await source.readInto(target, offset, options);
+      },
+    });
+    stalled = true;
+    const reading = disk.read(0, 512);
+    await disk.close();
+    answer();
+    expect(
+      await reading.then(
+        () => 'read',
+        ({ code }) => code,
+      ),
+    ).toMatch(/^(read|closed)$/);
   });
 });
 
