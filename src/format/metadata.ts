@@ -1,7 +1,7 @@
 import { hex, readU64, viewOf } from '../base/bytes.js';
 import { MiB, TiB } from '../base/units.js';
 import { finding, type Report } from '../rules.js';
-import { readGuid, writeGuid } from './guid.js';
+import { givenGuid, readGuid, writeGuid } from './guid.js';
 import {
   encodeMetadataTable,
   type ItemName,
@@ -24,7 +24,7 @@ export interface DiskMetadata {
   readonly hasParent: boolean;
   /** In bytes. */
   readonly virtualSize: number;
-  /** Undefined if the image does not have one. */
+  /** Undefined if the image does not have one, or has one of zeros. */
   readonly virtualDiskId?: string;
   /** In bytes: 512 or 4096. */
   readonly logicalSectorSize: number;
@@ -72,6 +72,7 @@ export function parseMetadata(
   const logicalSectorSize = parseLogicalSectorSize(find('Logical Sector Size', 'metadata-item-missing'), report);
   const virtualSize = parseVirtualSize(find('Virtual Disk Size', 'metadata-item-missing'), logicalSectorSize, report);
   const id = find('Virtual Disk ID', 'metadata-item-absent');
+  const virtualDiskId = id && givenGuid(readGuid(id.view, 0));
   const physical = find('Physical Sector Size', 'metadata-item-absent');
   const locator = entries.find(({ name }) => name === 'Parent Locator');
   if (!file || logicalSectorSize === undefined || virtualSize === undefined) return undefined;
@@ -87,7 +88,7 @@ export function parseMetadata(
   return {
     ...file,
     virtualSize,
-    ...(id && { virtualDiskId: readGuid(id.view, 0) }),
+    ...(virtualDiskId !== undefined && { virtualDiskId }),
     logicalSectorSize,
     physicalSectorSize: parsePhysicalSectorSize(physical, logicalSectorSize, report),
   };

@@ -18,7 +18,7 @@ export interface DiskInfo {
   readonly logicalSectorSize: number;
   /** The unit in which a guest should write: 512 or 4096. */
   readonly physicalSectorSize: number;
-  /** VirtualDiskId; undefined in the few images that have none. */
+  /** VirtualDiskId; undefined in the few images that have none, or one of zeros. */
   readonly virtualDiskId?: string;
   /** The program that created the image, as the image names it. */
   readonly creator: string;

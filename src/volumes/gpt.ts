@@ -13,7 +13,8 @@ interface Header {
   readonly entryCount: number;
   readonly entrySize: number;
   readonly entriesCrc: number;
-  readonly diskId: string;
+  /** Undefined if it is the zero GUID, which means none. */
+  readonly diskId: string | undefined;
   readonly sectorSize: number;
 }
 
@@ -65,7 +66,13 @@ async function readAt(read: ReadBytes, size: number, sectorSize: number, lba: nu
   if (header.entryCount <= MAX_ENTRIES && crc32(entries) !== header.entriesCrc)
     return { hasSignature: true, damage: 'the checksum of its entries is wrong', alternateLba };
   return {
-    table: { scheme: 'GPT', sectorSize, diskId: header.diskId, notes: [], partitions: parseEntries(entries, header) },
+    table: {
+      scheme: 'GPT',
+      sectorSize,
+      ...(header.diskId !== undefined && { diskId: header.diskId }),
+      notes: [],
+      partitions: parseEntries(entries, header),
+    },
   };
 }
 
@@ -84,7 +91,7 @@ function parseHeader(sector: Uint8Array, sectorSize: number): Header | string {
     entryCount: view.getUint32(80, true),
     entrySize,
     entriesCrc: view.getUint32(88, true),
-    diskId: guidAt(sector, 56),
+    diskId: isZero(sector.subarray(56, 72)) ? undefined : guidAt(sector, 56),
     sectorSize,
   };
 }
@@ -93,7 +100,7 @@ function parseEntries(bytes: Uint8Array, { entrySize, sectorSize }: Header): Par
   const partitions: ParsedTable['partitions'][number][] = [];
   for (let at = 0; at + entrySize <= bytes.length; at += entrySize) {
     const entry = bytes.subarray(at, at + entrySize);
-    if (entry.subarray(0, 16).every((byte) => byte === 0)) continue;
+    if (isZero(entry.subarray(0, 16))) continue;
     const view = new DataView(entry.buffer, entry.byteOffset, entry.byteLength);
     const typeId = guidAt(entry, 0);
     const first = Number(view.getBigUint64(32, true));
@@ -123,6 +130,8 @@ function marksOf(low: number, high: number): string[] {
   ];
   return marks.filter(([set]) => set).map(([, mark]) => mark);
 }
+
+const isZero = (bytes: Uint8Array): boolean => bytes.every((byte) => byte === 0);
 
 /** A GUID in the byte order of Microsoft and UEFI, as text. */
 function guidAt(bytes: Uint8Array, offset: number): string {

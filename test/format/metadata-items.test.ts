@@ -4,7 +4,7 @@ import { openVhdx } from '../../src/index.js';
 import { contentBytes, pattern, sectorBits } from '../support/block-content.js';
 import { buildImage } from '../support/build-image.js';
 import { type DiskModel, modelOf } from '../support/disk-model.js';
-import { concatBytes, GiB, KiB, MiB, TiB, u32Bytes } from '../support/encode-primitives.js';
+import { concatBytes, GiB, KiB, MiB, TiB, u32Bytes, ZERO_GUID } from '../support/encode-primitives.js';
 import { GUID, IS_REQUIRED, IS_VIRTUAL_DISK } from '../support/encode-structures.js';
 import { expectContent, expectRefused, expectSound, expectWarned } from '../support/expect-opening.js';
 import { STATE } from '../support/image-spec.js';
@@ -49,6 +49,12 @@ describe('the known items', () => {
   test('rule 46: an image without a virtual disk id has none', async () => {
     const disk = await expectWarned(withoutItem(GUID.virtualDiskId), 'metadata-item-absent');
     expect(disk.id).toBeUndefined();
+  });
+
+  test('rule 46: a virtual disk id of zeros is none', async () => {
+    const disk = await expectSound(buildImage({ virtualDiskId: ZERO_GUID }));
+    expect(disk.id).toBeUndefined();
+    expect(disk.info).not.toHaveProperty('virtualDiskId');
   });
 
   test('the items are told as they are', async () => {

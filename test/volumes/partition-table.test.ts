@@ -21,6 +21,16 @@ function tableOf(
   return readPartitionTable(source, { sectorSize });
 }
 
+/** The CRC-32 of a GPT, bit by bit. */
+function crc32(bytes: Uint8Array): number {
+  let crc = 0xffffffff;
+  for (const byte of bytes) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0);
+  }
+  return ~crc >>> 0;
+}
+
 const brief = ({ partitions }: PartitionTable) =>
   partitions.map(({ number, offset, length, type }) => [number, offset / 512, length / 512, type]);
 
@@ -84,6 +94,22 @@ describe('a GPT', () => {
     expect(table.notes).toEqual([
       'The partition table at the start of the disk is damaged (the checksum of its header is wrong); its backup at the end is shown.',
     ]);
+  });
+
+  test('with a disk GUID of zeros has none', async () => {
+    const disk = partitionedDisk('gpt of 512');
+    for (const lba of [1, disk.size / 512 - 1]) {
+      const header = disk.read(lba * 512, 92);
+      header.fill(0, 56, 72);
+      header.fill(0, 16, 20);
+      const sum = new DataView(new ArrayBuffer(4));
+      sum.setUint32(0, crc32(header), true);
+      header.set(new Uint8Array(sum.buffer), 16);
+      disk.write(lba * 512, header);
+    }
+    const table = await tableOf(disk);
+    expect(table).toMatchObject({ scheme: 'GPT', notes: [] });
+    expect(table).not.toHaveProperty('diskId');
   });
 
   test('whose entries do not fit their checksum is not believed', async () => {
