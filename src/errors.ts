@@ -27,6 +27,7 @@ export type VhdxErrorCode = RuleCode | OperationCode;
 
 /** A way on that the caller may choose, for programs that name it in words of their own. */
 export type Hint =
+  | 'input' // hand over something that can be read
   | 'parent' // say where the parent is
   | 'follow-parents' // follow the paths in the image to wherever they lead
   | 'ignore-parent-mismatch' // read a parent that is not known to be the right one
@@ -43,6 +44,8 @@ const MAX_ATTEMPTS = 20;
 
 /** What each hint is called in this library. */
 const ADVICE: Readonly<Record<Hint, string>> = {
+  input:
+    'hand over a File, an http(s) URL, the bytes, a path (if there is a file system) or an object with size and readInto',
   parent: 'name its file or its folder with the option parent',
   'follow-parents': "followParents: 'anywhere' opens files outside the image's folder",
   'ignore-parent-mismatch': 'ignoreParentMismatch reads it all the same, and may give garbage',

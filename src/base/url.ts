@@ -11,3 +11,8 @@ export function parseUrl(text: string, base?: URL): URL | undefined {
 export function describeUrl(url: URL): string {
   return `${url.protocol}//${url.host}${url.pathname}`;
 }
+
+/** Whether a text is meant as a URL and not as a path. A drive of Windows has one letter, and no scheme has. */
+export function isUrlText(text: string): boolean {
+  return /^(https?|file):|^[a-z][a-z\d+.-]+:\/\//i.test(text);
+}

@@ -85,6 +85,7 @@ export function failureOf(file: string, error: unknown): Failure | undefined {
 
 /** What the hints of the library are called in the command. */
 const ADVICE: Readonly<Record<Hint, string>> = {
+  input: 'name a file or an http(s) URL',
   parent: 'name its file or its folder with --parent',
   'follow-parents': "--follow-parents opens files outside the image's folder",
   'ignore-parent-mismatch': '--ignore-parent-mismatch reads it all the same, and may give garbage',

@@ -1,13 +1,17 @@
-/** A name as people want to see it: of a URL neither the password nor the query, which may hold a key. */
+/**
+ * A name as people want to see it: of a URL neither the password nor the query, which may hold a key. One that is
+ * malformed may have a secret in any place, so only its scheme is shown.
+ */
 export function displayName(file: string): string {
-  if (!isUrl(file) || !URL.canParse(file)) return file;
-  const { origin, pathname } = new URL(file);
-  return `${origin}${pathname}`;
+  if (!isUrl(file)) return file;
+  if (!URL.canParse(file)) return `${file.slice(0, file.indexOf(':'))}:…`;
+  const { protocol, host, pathname } = new URL(file);
+  return `${protocol}//${host}${pathname}`;
 }
 
-/** Whether an argument is a URL and not a path. */
+/** Whether an argument is a URL and not a path; a drive of Windows has one letter. */
 export function isUrl(file: string): boolean {
-  return /^https?:/i.test(file);
+  return /^(https?|file):|^[a-z][a-z\d+.-]+:\/\//i.test(file);
 }
 
 /** Longest text out of an image that is shown in one place, in UTF-16 units. */
@@ -15,7 +19,7 @@ const LONGEST = 1000;
 
 // Controls, which move the cursor of a terminal, and characters that turn the direction of writing.
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
 /**
  * The border to the terminal: text from an image, a server or a file system, safe to be shown. On one line, with every

@@ -3,6 +3,7 @@ import { VhdxError } from '../errors.js';
 import type { OpenFileOptions } from '../io/file.js';
 import { lockFile, type WriteLock } from '../io/lock.js';
 import type { OpfsFileHandle, SyncAccessHandleLike } from '../io/opfs.js';
+import { refuseUrl } from '../io/open.js';
 import type { RandomAccessFile } from '../io/random-access.js';
 import type { PickedFileHandle } from '../io/swap-file.js';
 
@@ -32,7 +33,10 @@ export type TargetKind =
  * @throws VhdxError `unsupported-input` for what cannot be written
  */
 export async function targetKind(target: VhdxTarget): Promise<TargetKind> {
-  if (typeof target === 'string') return { kind: 'path', path: target };
+  if (typeof target === 'string') {
+    refuseUrl(target);
+    return { kind: 'path', path: target };
+  }
   // By their members and not by their class: what comes from another frame is an instance of that one's classes.
   const has = (...names: string[]) =>
     typeof target === 'object' &&

@@ -128,7 +128,7 @@ function fileSystem() {
   const fs = builtinModule('fs');
   const paths = builtinModule('path');
   if (fs !== undefined && paths !== undefined) return { fs, paths };
-  throw new VhdxError('unsupported-input', 'there is no file system here: hand over a File, a URL or the bytes');
+  throw new VhdxError('unsupported-input', 'there is no file system here', { hints: ['input'] });
 }
 
 async function openExisting(fs: FileSystem, path: string, writable: boolean): Promise<number> {

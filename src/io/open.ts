@@ -1,6 +1,6 @@
 import { untilAborted } from '../base/abort.js';
 import { builtinModule } from '../base/builtin-module.js';
-import { describeUrl, parseUrl } from '../base/url.js';
+import { describeUrl, isUrlText, parseUrl } from '../base/url.js';
 import { VhdxError } from '../errors.js';
 import { blobSource } from './blob.js';
 import { bufferSource } from './buffer.js';
@@ -62,12 +62,20 @@ export async function openSource(input: VhdxInput, options: SourceOptions = {}):
  *   `read-only`, `no-space`, `write-failed`; `unsupported-input` in a page
  */
 export async function openFile(path: string, options: OpenFileOptions = {}): Promise<RandomAccessFile> {
+  refuseUrl(path);
   const { openPath } = await import('./file.js');
   return openPath(path, options);
 }
 
+/** Refuses a URL where only a path will do: as a path it would be a strange one, and messages would repeat its secrets. */
+export function refuseUrl(path: string): void {
+  if (!isUrlText(path)) return;
+  const url = parseUrl(path);
+  throw new VhdxError('unsupported-input', `${url ? describeUrl(url) : 'a URL'} is no path of a file`);
+}
+
 async function fromString(input: string, options: SourceOptions): Promise<RandomAccessSource> {
-  if (/^(https?|file):/i.test(input)) return fromUrl(parse(input), options);
+  if (isUrlText(input)) return fromUrl(parse(input), options);
   if (input === '') throw unsupported('the path is empty');
   if (builtinModule('fs') === undefined) {
     throw unsupported(`"${input}" is a path, and there is no file system here`);
@@ -111,9 +119,5 @@ function parse(text: string): URL {
 }
 
 function unsupported(what: string, cause?: unknown): VhdxError {
-  return new VhdxError(
-    'unsupported-input',
-    `${what}: hand over a File, an http(s) URL, the bytes, a path (if there is a file system) or an object with size and readInto`,
-    { cause },
-  );
+  return new VhdxError('unsupported-input', what, { cause, hints: ['input'] });
 }

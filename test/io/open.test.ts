@@ -1,5 +1,6 @@
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { openSource, type VhdxInput } from '../../src/io/open.js';
+import { createVhdx, editVhdx, repairVhdx } from '../../src/index.js';
+import { openFile, openSource, type VhdxInput } from '../../src/io/open.js';
 import type { RandomAccessSource } from '../../src/io/random-access.js';
 import { hasSettled, rejection, ScriptedSource, sourceBytes, wrongAt } from '../support/scripted-source.js';
 
@@ -56,7 +57,7 @@ describe('what can be handed over', () => {
     expect(await rejection(openSource(input as unknown as VhdxInput))).toMatchObject({
       name: 'VhdxError',
       code: 'unsupported-input',
-      message: expect.stringMatching(new RegExp(`^${kind} cannot be read: hand over a File`)),
+      message: expect.stringMatching(new RegExp(`^${kind} cannot be read; hand over a File`)),
     });
   });
 
@@ -66,6 +67,27 @@ describe('what can be handed over', () => {
       message: expect.stringContaining('a URL that begins with'),
     });
   });
+
+  test.each(['ftp://user:secret@host/disk', 's3://bucket/disk', 'blob://x', 'git+ssh://host/x'])(
+    'not %s, which is a URL and no path',
+    async (url) => {
+      const error = await rejection(openSource(url));
+      expect(error).toMatchObject({
+        code: 'unsupported-input',
+        message: expect.stringContaining('a URL that begins with'),
+        hints: ['input'],
+      });
+      expect(String(error)).not.toContain('secret');
+      for (const work of [openFile, editVhdx, repairVhdx, (path: string) => createVhdx(path, { size: 512 })]) {
+        const refused = await rejection(work(url));
+        expect(refused).toMatchObject({
+          code: 'unsupported-input',
+          message: expect.stringContaining('is no path of a file'),
+        });
+        expect(String(refused)).not.toContain('secret');
+      }
+    },
+  );
 
   test.each(['http://', 'https://[', 'HTTP://:1'])('not %s, which is no valid URL', async (url) => {
     expect(await rejection(openSource(url))).toMatchObject({
@@ -88,7 +110,7 @@ describe('what can be handed over', () => {
       }
       expect(await rejection(openSource(path))).toMatchObject({
         code: 'unsupported-input',
-        message: expect.stringMatching(/is a path, and there is no file system here: hand over a File, an http/),
+        message: expect.stringMatching(/is a path, and there is no file system here; hand over a File, an http/),
       });
       expect(await rejection(openSource(new URL('file:///disk.vhdx')))).toMatchObject({ code: 'unsupported-input' });
     },
