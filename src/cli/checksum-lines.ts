@@ -42,7 +42,7 @@ function namedLine(start: string, name: string): string {
 export function parsePartLines(text: string, from: string): ChecksumPart[] {
   const lines = text.split(/\r?\n/).filter((line) => line.trim() !== '');
   return lines.map((line) => {
-    const parts = /^(\\?)([0-9a-f]{8}) {2}(\d+)\+(\d+)\/(\d+) {2}(.+)$/i.exec(line);
+    const parts = /^(\\?)([0-9a-f]{8}) {2}(\d+)\+(\d+)\/(\d+) {2}(.+)$/is.exec(line);
     const [, backslash, checksum, offset, length, size, name] = parts ?? [];
     if (checksum === undefined || name === undefined) {
       const shown = JSON.stringify(line.slice(0, 100));

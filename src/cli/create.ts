@@ -4,7 +4,7 @@ import { fullSize, parseByteSize } from './byte-size.js';
 import { about, Failure, interruptible } from './failure.js';
 import { type ProgressFlags, withProgress } from './progress.js';
 import { writeOut } from './standard-output.js';
-import { displayName } from './terminal.js';
+import { displayName, printable } from './terminal.js';
 
 interface Flags extends ProgressFlags {
   readonly backing?: string;
@@ -68,7 +68,7 @@ async function create(file: string, size: number | undefined, flags: Flags): Pro
   );
   if (quiet) return;
   const kind = backing === undefined ? (options.type ?? 'dynamic') : `child of ${displayName(backing)}`;
-  await writeOut(`${displayName(file)}: ${kind}${size === undefined ? '' : `, ${fullSize(size)}`}\n`);
+  await writeOut(`${printable(`${displayName(file)}: ${kind}${size === undefined ? '' : `, ${fullSize(size)}`}`)}\n`);
 }
 
 type Key = keyof typeof PARSERS;

@@ -23,7 +23,7 @@ export function writeJson(data: unknown): Promise<void> {
 }
 
 // JSON.stringify escapes the other controls itself.
-const UNPRINTABLE = /[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+const UNPRINTABLE = /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
 /**
  * The border to JSON: plain data as text without a control character, so that text out of an image cannot move the

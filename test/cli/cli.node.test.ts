@@ -1,8 +1,8 @@
-import { readFile, truncate, writeFile } from 'node:fs/promises';
+import { readdir, readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { buildImage } from '../support/build-image.js';
-import { ending, expectFailure, saved, startVhdx, vhdx } from '../support/command.js';
+import { ending, expectFailure, saved, startVhdx, vhdx, vhdxWith } from '../support/command.js';
 import { GiB, KiB, MiB, TiB } from '../support/encode-primitives.js';
 import { GUID } from '../support/encode-structures.js';
 import type { ImageSpec } from '../support/image-spec.js';
@@ -164,6 +164,66 @@ describe('bad input', () => {
     const path = await saved(buildImage({ creator: 'evil \u001b[2J\u009b31m\u202e' }), join(folder, 'disk.vhdx'));
     const { stdout } = await vhdx('info', path);
     expect(stdout).toContain('evil \\u001b[2J\\u009b31m\\u202e');
+  });
+
+  test('a name cannot either, whichever command shows it', SLOW.programs, async () => {
+    const folder = await tempDir();
+    const odd = (name: string) => join(folder, `${name}\u001b[2J\nvhdx: forged\u061c\u2028`);
+    const path = await saved(buildImage({ placement: 'gaps', fileSize: (end) => end + 3 * MiB }), odd('disk'));
+    for (const args of [
+      ['info', path],
+      ['check', path],
+      ['map', path],
+      ['repair', '--dry-run', path],
+      ['check', '-r', 'all', path],
+      ['create', odd('new'), '1M'],
+      ['create', odd('new'), '1M'],
+      ['create', '-b', path, odd('child')],
+      ['info', '--backing-chain', odd('child')],
+      ['compare', path, odd('new')],
+      ['convert', path, odd('copy')],
+      ['read', '--offset', '1T', path],
+    ]) {
+      const { stdout, stderr } = await vhdx(...args);
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+      expect(stdout + stderr, args.join(' ')).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u061c\u2028]|^vhdx: forged/m);
+    }
+  });
+
+  test('an address keeps its secrets, also one that is malformed or of another kind', SLOW.programs, async () => {
+    const folder = await tempDir();
+    const image = await saved(buildImage(), join(folder, 'disk.vhdx'));
+    const at = (name: string) => join(folder, name);
+    for (const url of [
+      'http://user:secret@ho st/x',
+      'https://user:secret@[::1/x?secret',
+      'HTTP://user:secret@127.0.0.1:99999999/x',
+      's3://user:secret@bucket/x?secret',
+      'file://user:secret@host/x',
+    ]) {
+      for (const args of [
+        ['info', url],
+        ['check', '--output', 'json', url],
+        ['compare', url, image],
+        ['info', '--parent', url, image],
+        ['convert', url, at('out.img')],
+        ['create', '-b', url, at('child.vhdx')],
+        ['create', url, '1M'],
+        ['repair', url],
+        ['check', '-r', 'all', url],
+        ['convert', image, url],
+      ]) {
+        const { status, stdout, stderr } = await vhdxWith({ cwd: folder }, ...args);
+        expect(stdout + stderr, args.join(' ')).not.toContain('secret');
+        if (args[1] !== '--parent') expect(status, args.join(' ')).not.toBe(0); // an image without a parent looks for none
+      }
+    }
+    expectFailure(
+      await vhdx('info', 's3://bucket/x'),
+      1,
+      's3://bucket/x: a URL that begins with s3: cannot be read; name',
+    );
+    expect((await readdir(folder)).sort()).toEqual(['disk.vhdx']);
   });
 });
 

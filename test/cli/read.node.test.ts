@@ -150,6 +150,16 @@ describe('names in lines of checksums', () => {
     });
   });
 
+  test('may hold any other character, and parts of them add up', async () => {
+    const folder = await tempDir();
+    const name = 'a \u2028\u2029\u0085\u001b\v\f b';
+    await saved(image, join(folder, name));
+    const sums = (...args: string[]) => vhdxWith({ cwd: folder }, 'checksum', ...args, name);
+    const parts = [await sums('--length', '2M'), await sums('--offset', '2M')].map(({ stdout }) => stdout).join('');
+    const whole = await vhdxWith({ input: parts }, 'checksum', '--combine');
+    expect(whole).toMatchObject({ status: 0, stdout: `${sum(0, size)}  ${name}\n` });
+  });
+
   test('are those of sha256sum', async () => {
     const folder = await tempDir();
     for (const name of ['plain', 'a\\b', 'line\nbreak', 'carriage\rreturn', 'tab\tand \u001b[1m']) {
