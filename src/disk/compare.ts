@@ -5,6 +5,7 @@ import type { Core } from '../core/instance.js';
 import { loadCore } from '../core/load.js';
 import { VhdxError } from '../errors.js';
 import type { RandomAccessSource } from '../io/random-access.js';
+import { VhdxDisk } from './disk.js';
 import { type Piece, piecesOfSource } from './pieces.js';
 import { coreBuffers, readAhead } from './read-ahead.js';
 
@@ -41,7 +42,8 @@ export async function compareDisks(
       try {
         await source.readInto(bytes, offset, { signal });
       } catch (error) {
-        throw error instanceof VhdxError ? error.inFile({ file: source.name, path: source.path }) : error;
+        const { path } = source instanceof VhdxDisk ? source.member.place : source;
+        throw error instanceof VhdxError ? error.inFile({ file: source.name, path }) : error;
       }
     });
     // Both have ended before one of them is told to have failed.

@@ -22,6 +22,8 @@ interface DiskParts {
   readonly source: RandomAccessSource;
   /** Extents that one call may go through. */
   readonly maxExtents?: number | undefined;
+  /** Whether errors must not hold the path of the file. */
+  readonly hidesPath?: boolean | undefined;
   readonly parent: VhdxDisk | undefined;
   readonly parentError: VhdxError | undefined;
   /** What was found about it and its parent. */
@@ -47,7 +49,7 @@ export class VhdxDisk implements RandomAccessSource {
   readonly logicalSectorSize: number;
   /** In bytes: 512 or 4096. */
   readonly physicalSectorSize: number;
-  /** VirtualDiskId, lower case, without braces; undefined in the few images that have none. */
+  /** VirtualDiskId, lower case, without braces; undefined in the few images that have none, or one of zeros. */
   readonly id: string | undefined;
   /** What the file is called, where it has a name. */
   readonly name?: string;
@@ -69,7 +71,7 @@ export class VhdxDisk implements RandomAccessSource {
   readonly member: Member;
 
   /** @internal */
-  constructor({ image, source, maxExtents, parent, parentError, chainFindings, member }: DiskParts) {
+  constructor({ image, source, maxExtents, hidesPath, parent, parentError, chainFindings, member }: DiskParts) {
     const { examination } = image;
     const { name, path, size: fileSize } = source;
     const { metadata } = examination;
@@ -88,7 +90,8 @@ export class VhdxDisk implements RandomAccessSource {
     if (parentError !== undefined) this.parentError = parentError;
     this.core = image.core;
     this.#fileSize = fileSize;
-    this.member = member ?? new Member(image, parent?.member, maxExtents);
+    const place = hidesPath ? { ...(name !== undefined && { name }) } : source;
+    this.member = member ?? new Member(image, parent?.member, maxExtents, place);
     // Here and not in a static block, because of which bundlers would keep the class where it is not used.
     if (Symbol.asyncDispose) Object.defineProperty(this, Symbol.asyncDispose, { value: () => this.close() });
   }

@@ -34,16 +34,24 @@ export class Member {
   readonly #source: RandomAccessSource;
   /** Extents that one call may go through. */
   readonly maxExtents: number;
+  /** What errors call its file. */
+  readonly place: Pick<RandomAccessSource, 'name' | 'path'>;
   /** The end of the file before its log was replayed. */
   readonly #storedEnd: number;
   #closed = false;
 
-  constructor(image: OpenImage, parent: Member | undefined, maxExtents = Number.POSITIVE_INFINITY) {
+  constructor(
+    image: OpenImage,
+    parent: Member | undefined,
+    maxExtents = Number.POSITIVE_INFINITY,
+    place: Pick<RandomAccessSource, 'name' | 'path'> = image.source,
+  ) {
     const { geometry } = image.layout;
     this.size = geometry.virtualSize;
     this.parent = parent;
     this.image = image;
     this.maxExtents = maxExtents;
+    this.place = place;
     this.#hasParent = geometry.hasParent;
     this.#source = image.source;
     this.#translator = image.translator;
@@ -159,7 +167,7 @@ export class Member {
     try {
       await parent.readInto(part, offset, options);
     } catch (error) {
-      throw error instanceof VhdxError ? error.inParent(parent.#source) : error;
+      throw error instanceof VhdxError ? error.inParent(parent.place) : error;
     }
   }
 

@@ -4,10 +4,18 @@ import type { RandomAccessSource, ReadOptions } from '../io/random-access.js';
 import type { OpenOptions } from './open-options.js';
 
 /** Makes a source of an input; of an untrusted one, a source whose errors give away nothing of this machine. */
-export async function openInput(input: VhdxInput, options: OpenOptions): Promise<RandomAccessSource> {
-  if (!options.untrusted) return openSource(input, options);
+export function openInput(input: VhdxInput, options: OpenOptions): Promise<RandomAccessSource> {
+  return openDiscreetly(() => openSource(input, options), options);
+}
+
+/** Opens a source in some way; if the image is untrusted, its errors give away nothing of this machine. */
+export async function openDiscreetly(
+  open: () => Promise<RandomAccessSource>,
+  options: OpenOptions,
+): Promise<RandomAccessSource> {
+  if (!options.untrusted) return open();
   try {
-    return new DiscreetSource(await openSource(input, options));
+    return new DiscreetSource(await open());
   } catch (error) {
     throw discreet(error, undefined);
   }
@@ -40,6 +48,7 @@ class DiscreetSource implements RandomAccessSource {
   }
 }
 
-function discreet(error: unknown, name: string | undefined): unknown {
+/** An error about a file of an untrusted image, without the file's path; `name` is what it is called instead. */
+export function discreet(error: unknown, name: string | undefined): unknown {
   return error instanceof VhdxError ? error.asFile(name) : error;
 }

@@ -84,8 +84,8 @@ export async function openMembers(core: Core, members: ChainMember[], options: O
   }
   return readable.reduceRight<VhdxDisk | undefined>((parent, { source, depth, findings, parentError }) => {
     const image = images[depth] as OpenImage;
-    const { maxExtents } = options;
-    return new VhdxDisk({ image, source, maxExtents, parent, parentError, chainFindings: findings });
+    const { maxExtents, untrusted: hidesPath } = options;
+    return new VhdxDisk({ image, source, maxExtents, hidesPath, parent, parentError, chainFindings: findings });
   }, undefined) as VhdxDisk;
 }
 

@@ -4,11 +4,13 @@ import { walkChain } from '../disk/chain.js';
 import { closeMembers } from '../disk/chain-member.js';
 import type { VhdxDisk } from '../disk/disk.js';
 import { openMembers } from '../disk/open.js';
+import { discreet } from '../disk/open-input.js';
 import type { CompleteExamination } from '../image/examine.js';
 import { OpenImage } from '../image/open-image.js';
 import type { RandomAccessFile } from '../io/random-access.js';
 import { randomIdentity } from '../log/journal.js';
 import type { Finding } from '../rules.js';
+import { DiscreetFile } from './discreet-file.js';
 import type { EditOptions } from './edit-options.js';
 import { openSession, readOnly, type SessionOptions, settled, spaceOf } from './open-session.js';
 import { openTarget, type VhdxTarget } from './target.js';
@@ -17,10 +19,12 @@ import { RunningReads, WritableVhdxDisk } from './writable-disk.js';
 /** What `editVhdx` does. */
 export async function editImage(target: VhdxTarget, options: EditOptions): Promise<WritableVhdxDisk> {
   const core = await loadCore();
-  const { onWarning } = options;
-  const { file, finish, abandon } = await openTarget(target, { durable: true, onWarning });
+  const { onWarning, untrusted } = options;
+  const { file, finish, abandon } = await openTarget(target, { durable: true, onWarning }).catch((error: unknown) => {
+    throw untrusted ? discreet(error, undefined) : error;
+  });
   try {
-    return await editFile(core, file, finish, options);
+    return await editFile(core, untrusted ? new DiscreetFile(file) : file, finish, options);
   } catch (error) {
     await abandon();
     throw error;

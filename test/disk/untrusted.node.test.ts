@@ -2,7 +2,16 @@
 import { symlink, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { checkVhdx, type OpenOptions, openVhdx, VhdxError } from '../../src/index.js';
+import {
+  checkVhdx,
+  compareDisks,
+  editVhdx,
+  type OpenOptions,
+  openSource,
+  openVhdx,
+  VhdxError,
+} from '../../src/index.js';
+import { buildImage } from '../support/build-image.js';
 import { guidAt } from '../support/chain-files.js';
 import { base, childWith, lay, other } from '../support/parent-folders.js';
 import { saveFile } from '../support/save-image.js';
@@ -100,6 +109,34 @@ describe('an untrusted image', () => {
       expect(text).not.toContain(dirname(root));
       expect(text).not.toContain(basename(root));
     }
+  });
+
+  test('has no path in errors of what is read, compared or written', async () => {
+    const root = await tempDir();
+    const [child, parent] = [join(root, 'child.avhdx'), join(root, 'damaged.vhdx')];
+    const damaged = buildImage({ blocks: { 0: { state: 4 } }, dataWriteGuid: guidAt(0) });
+    await saveFile(damaged, parent);
+    await saveFile(childWith({ relativePath: 'x' }), child);
+    const disk = await openVhdx(child, { ...untrusted, parent });
+    const zeros = await openSource(new Uint8Array(disk.size));
+    const gone = join(root, 'uploads/gone.vhdx');
+    const edited = await editVhdx(child, { ...untrusted, parent });
+    const works: Record<string, () => Promise<unknown>> = {
+      read: () => disk.read(0, 512),
+      checksum: () => disk.checksum(),
+      'compare, left': () => compareDisks(disk, zeros),
+      'compare, right': () => compareDisks(zeros, disk),
+      'edit, which opens nothing': () => editVhdx(gone, untrusted),
+      'edit, where the parent is damaged': () => edited.read(0, 512),
+    };
+    for (const [name, work] of Object.entries(works)) {
+      const { code, text } = await shown(work().then(() => disk));
+      expect(code, name).not.toBe('opened');
+      expect(text, name).not.toContain(root);
+    }
+    expect(edited.path).toBeUndefined();
+    await edited.close();
+    await disk.close();
   });
 
   test('leads nowhere by a link that lies beside it', async () => {
