@@ -1,4 +1,5 @@
 import { builtinModule } from '../base/builtin-module.js';
+import { isUrlText } from '../base/url.js';
 import { sumBytes } from '../core/crc32c.js';
 import type { Core } from '../core/instance.js';
 import { VhdxError } from '../errors.js';
@@ -7,8 +8,9 @@ import { givenGuid } from '../format/guid.js';
 import { HEADER_OFFSETS, HEADER_SIZE, parseHeaders } from '../format/header.js';
 import type { VhdxInput } from '../io/open.js';
 import type { RandomAccessSource } from '../io/random-access.js';
-import { openInput } from './open-input.js';
+import { openDiscreetly, openInput } from './open-input.js';
 import type { OpenOptions } from './open-options.js';
+import { openPlace, whyRefused } from './parent-paths.js';
 
 /** A file that may be the parent of a member. */
 export interface Candidate {
@@ -39,13 +41,14 @@ export async function identify(core: Core, source: RandomAccessSource, options: 
   }
 }
 
-/** Paths of the images in a folder, by their names' endings, sorted. */
-export async function imagesIn(folder: string): Promise<string[]> {
+/** Paths of the images in a folder, by their names' endings, sorted, and how many more there are. */
+export async function listImages(folder: string): Promise<{ images: string[]; unlisted: number }> {
   const [fs, paths] = [builtinModule('fs'), builtinModule('path')];
-  if (!fs || !paths) return [];
+  if (!fs || !paths) return { images: [], unlisted: 0 };
   const names = await fs.promises.readdir(folder);
   const images = names.filter((name) => /\.a?vhdx$/i.test(name)).sort();
-  return images.slice(0, MAX_IMAGES).map((name) => paths.join(folder, name));
+  const listed = images.slice(0, MAX_IMAGES).map((name) => paths.join(folder, name));
+  return { images: listed, unlisted: images.length - listed.length };
 }
 
 /** The files that the caller handed over as candidates for every member of a chain. Each is taken once. */
@@ -54,6 +57,10 @@ export class HandedOver {
   readonly #options: OpenOptions;
   readonly #inputs: readonly VhdxInput[];
   #free: Candidate[] | undefined;
+  /** What was not looked at in the folders, and why: a line each. */
+  readonly passedOver: string[] = [];
+  /** Whether a file was not looked at that `followParents` would allow. */
+  followable = false;
 
   constructor(core: Core, inputs: readonly VhdxInput[], options: OpenOptions) {
     this.#core = core;
@@ -92,24 +99,41 @@ export class HandedOver {
     this.#free = [];
     for (const input of this.#inputs) {
       const folder = await isFolder(input);
-      const files = folder === undefined ? [input] : await imagesIn(folder);
-      for (const file of files) {
-        try {
-          this.#free.push(await identify(this.#core, await openInput(file, this.#options), this.#options));
-        } catch (error) {
-          // One of many in a folder may be in use; a file that was named must be there.
-          if (folder === undefined || !(error instanceof VhdxError)) throw error;
-        }
-      }
+      if (folder === undefined) this.#free.push(await this.#identify(() => openInput(input, this.#options)));
+      else await this.#openFolder(folder, this.#free);
     }
     return this.#free;
+  }
+
+  /** Adds the images of a folder. A file that was named must be readable; one of many in a folder may be in use. */
+  async #openFolder(folder: string, found: Candidate[]): Promise<void> {
+    // A link must not lead out of the folder: who can put one there may not be who can read what it leads to.
+    const within = this.#options.followParents === 'anywhere' ? undefined : folder;
+    const { images, unlisted } = await listImages(folder);
+    if (unlisted > 0) this.passedOver.push(`${folder} has ${unlisted} more images, which were not looked at`);
+    for (const path of images) {
+      try {
+        const refusal = whyRefused({ key: 'folder', text: path, path }, within);
+        this.followable ||= refusal?.followable === true;
+        if (refusal) this.passedOver.push(`${path}: ${refusal.why}`);
+        else found.push(await this.#identify(() => openDiscreetly(() => openPlace(path, within), this.#options)));
+      } catch (error) {
+        this.#options.signal?.throwIfAborted();
+        if (!(error instanceof VhdxError)) throw error;
+        this.passedOver.push(`${path}: ${error.reason}`);
+      }
+    }
+  }
+
+  async #identify(open: () => Promise<RandomAccessSource>): Promise<Candidate> {
+    return identify(this.#core, await open(), this.#options);
   }
 }
 
 /** The path of a folder, if that is what an input names. */
 async function isFolder(input: VhdxInput): Promise<string | undefined> {
   const fs = builtinModule('fs');
-  if (typeof input !== 'string' || /^(https?|file):/i.test(input) || !fs) return undefined;
+  if (typeof input !== 'string' || isUrlText(input) || !fs) return undefined;
   const stats = await fs.promises.stat(input).catch(() => undefined);
   return stats?.isDirectory() ? input : undefined;
 }

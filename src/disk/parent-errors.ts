@@ -33,7 +33,7 @@ export function unverified(child: ChainMember, options: OpenOptions): VhdxError 
 /** The files that are meant have another DataWriteGuid. */
 export function mismatch(child: ChainMember, others: readonly Candidate[], options: OpenOptions): VhdxError {
   const message = `the parent must have DataWriteGuid ${linkagesOf(child).join(' or ')}`;
-  const attempts = options.untrusted ? [] : others.map(describeCandidate);
+  const attempts = options.untrusted ? [] : [...new Set(others.map(describeCandidate))];
   const sentence = options.untrusted ? `${message}, and the file that was given has another` : message;
   return refusal('parent-mismatch', child, sentence, attempts, ['ignore-parent-mismatch'], options);
 }

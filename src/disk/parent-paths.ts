@@ -1,5 +1,6 @@
 import { builtinModule } from '../base/builtin-module.js';
 import { isInside } from '../base/paths.js';
+import type { FileSystem } from '../io/descriptor-file.js';
 import type { RandomAccessSource } from '../io/random-access.js';
 
 /** Where a path in a parent locator leads, or why it is not followed. */
@@ -109,13 +110,23 @@ export async function likeNamed(path: string, within: string | undefined): Promi
   for (const part of paths.relative(root, path).split(paths.sep)) {
     const next: string[] = [];
     for (const folder of found) {
-      const entries = await fs.promises.readdir(folder).catch(() => []);
+      const entries = await folderEntries(fs, folder, folder === root);
       const alike = entries.filter((name) => folded(name) === folded(part));
       next.push(...alike.map((name) => paths.join(folder, name)));
     }
     found = next.slice(0, MAX_ALIKE);
   }
   return found.filter((other) => other !== path);
+}
+
+/** Names in a folder; none if it is a link, but for the root of the search, and if it cannot be listed. */
+async function folderEntries(fs: FileSystem, folder: string, isRoot: boolean): Promise<string[]> {
+  try {
+    if (!isRoot && !(await fs.promises.lstat(folder)).isDirectory()) return [];
+    return await fs.promises.readdir(folder);
+  } catch {
+    return [];
+  }
 }
 
 const folded = (name: string): string => name.normalize('NFC').toLowerCase().normalize('NFC');

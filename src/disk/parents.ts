@@ -9,7 +9,7 @@ import { finding } from '../rules.js';
 import { type ChainMember, LOCATOR } from './chain-member.js';
 import { openInput } from './open-input.js';
 import type { OpenOptions, ParentRequest } from './open-options.js';
-import { type Candidate, HandedOver, identify, imagesIn } from './parent-candidates.js';
+import { type Candidate, HandedOver, identify, listImages } from './parent-candidates.js';
 import {
   describeCandidate,
   linkagesOf,
@@ -117,8 +117,11 @@ export class ParentFinder {
     }
     if (image) throw mismatch(child, images, this.#options);
     if (search.meant[0]) return search.meant[0];
-    const tried = this.#options.untrusted ? [] : [...this.#handedOver.free.map(describeCandidate), ...attempts];
-    throw missing(child, tried, followable, this.#options);
+    const { passedOver } = this.#handedOver;
+    const tried = this.#options.untrusted
+      ? []
+      : [...this.#handedOver.free.map(describeCandidate), ...passedOver, ...attempts];
+    throw missing(child, tried, followable || this.#handedOver.followable, this.#options);
   }
 
   /** Looks where the image says that its parent is, and then for its DataWriteGuid in the same folders. */
@@ -182,7 +185,9 @@ export class ParentFinder {
   ): Promise<Candidate | undefined> {
     const seen = new Set([search.child.source.path, ...search.meant.map(({ source }) => source.path)]);
     for (const folder of folders) {
-      for (const path of await imagesIn(folder).catch(() => [])) {
+      const { images, unlisted } = await listImages(folder).catch(() => ({ images: [], unlisted: 0 }));
+      if (unlisted > 0) search.attempts.push(`${folder} has ${unlisted} more images, which were not looked at`);
+      for (const path of images) {
         if (seen.has(path)) continue;
         try {
           const candidate = await this.#identify(await openPlace(path, within));

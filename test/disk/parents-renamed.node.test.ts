@@ -1,5 +1,5 @@
 // Parents that were moved or renamed, and what one option parent does for a whole chain. The DataWriteGuid decides.
-import { mkdir, readdir, rename } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { checkVhdx, openVhdx } from '../../src/index.js';
@@ -156,5 +156,26 @@ describe('one option parent for a whole chain', () => {
     const disk = await openVhdx(child, { parent: [places[0], join(root, 'two')] });
     await disk.close();
     expect((await refusal(child, { parent: join(root, 'gone.vhdx') })).code).toBe('read-failed');
+    await rename(places[1], join(root, 'elsewhere.vhdx'));
+    const error = await refusal(child, { parent: [places[0], join(root, 'two')] });
+    expect(error.attempts).toContainEqual(`${join(root, 'two/0.vhdx')}: is a folder, not a file`);
+  });
+
+  test('a link in a folder that was handed over does not lead out of it, unless that is allowed', async () => {
+    const { root, child, places } = await scattered();
+    const [folder, link] = [join(root, 'handed'), join(root, 'handed/link.vhdx')];
+    await mkdir(folder);
+    await symlink(places[1], link);
+    const parent = [places[0], folder];
+    const error = await refusal(child, { parent });
+    expect(error).toMatchObject({ code: 'parent-missing', hints: ['parent', 'follow-parents'] });
+    expect(error.attempts).toContainEqual(`${link}: ${link} is outside the child's folder`);
+    const disk = await openVhdx(child, { parent, followParents: 'anywhere' });
+    await expectContent(disk, model);
+    await disk.close();
+    await rm(link);
+    await rename(places[1], join(folder, 'real.vhdx'));
+    await symlink('real.vhdx', join(folder, 'a.vhdx'));
+    await (await openVhdx(child, { parent })).close();
   });
 });
