@@ -1,4 +1,6 @@
 import { builtinModule } from '../base/builtin-module.js';
+import { MiB } from '../base/units.js';
+import type { CheckReport } from '../disk/check.js';
 import type { VhdxDisk } from '../disk/disk.js';
 import { VhdxError } from '../errors.js';
 import { ZERO_GUID } from '../format/guid.js';
@@ -10,12 +12,9 @@ export async function checkParent(parent: VhdxDisk, signal: AbortSignal | undefi
   const file = parent.name ?? 'the parent';
   const report = await parent.check({ signal });
   if (report.status !== 'sound' && report.status !== 'repairable') {
-    const members = [report, report.parent, report.parent?.parent];
-    const severe = members
-      .flatMap((member) => member?.findings ?? [])
-      .find(({ severity }) => severity === 'fatal' || severity === 'block');
-    const why = severe ? `${severe.structure}: ${severe.message}` : `it is ${report.status}`;
-    throw new VhdxError('parent-damaged', `is not sound, so no child can be made of it: ${why}`, { file });
+    throw new VhdxError('parent-damaged', `is not sound, so no child can be made of it: ${whyUnsound(report)}`, {
+      file,
+    });
   }
   if (parent.info.header.dataWriteGuid === ZERO_GUID) {
     const message = 'has a DataWriteGuid of zeros, which identifies nothing: a child could never be sure of its parent';
@@ -23,15 +22,36 @@ export async function checkParent(parent: VhdxDisk, signal: AbortSignal | undefi
   }
 }
 
+/** The first severe finding about a chain, with the name of the member that it is about if that is not the top. */
+function whyUnsound(top: CheckReport): string {
+  for (let report: CheckReport | undefined = top; report; report = report.parent) {
+    const severe = report.findings.find(({ severity }) => severity === 'fatal' || severity === 'block');
+    const whose = report === top ? '' : `its parent ${report.name ?? ''}: `;
+    if (severe) return `${whose}${severe.structure}: ${severe.message}`;
+  }
+  return `it is ${top.status}`;
+}
+
+/** Most bytes of user metadata that a child takes over: Hyper-V stores a few hundred. */
+const MAX_INHERITED = 40 * MiB;
+
 /**
  * The metadata items that a child takes over from its parent beside those that describe every disk: the user's items
  * that are marked as belonging to the virtual disk ([MS-VHDX] 2.6.1.2).
  */
 export async function inheritedItems(parent: VhdxDisk, signal: AbortSignal | undefined): Promise<MetadataItem[]> {
-  const { source, metadataEntries = [] } = parent.member.image.examination;
+  const { source, metadataEntries = [], findings } = parent.member.image.examination;
+  const inherited = metadataEntries.filter(({ isUser, isVirtualDisk }) => isUser && isVirtualDisk);
+  // Items that overlap can make many times of the bytes that the parent has.
+  const overlap = findings.find(({ code }) => code === 'metadata-item-overlap');
+  if (overlap && inherited.length > 0) throw VhdxError.from(overlap, { file: parent.name ?? 'the parent' });
+  const total = inherited.reduce((sum, { length }) => sum + length, 0);
+  if (total > MAX_INHERITED) {
+    const message = `has ${total} bytes of user metadata, and a child takes over at most ${MAX_INHERITED}`;
+    throw new VhdxError('limit-exceeded', message, { file: parent.name ?? 'the parent' });
+  }
   const items: MetadataItem[] = [];
-  for (const { itemId, isUser, isVirtualDisk, offset, length } of metadataEntries) {
-    if (!isUser || !isVirtualDisk) continue;
+  for (const { itemId, offset, length } of inherited) {
     const bytes = new Uint8Array(length);
     await source.readInto(bytes, offset, { signal });
     items.push({ itemId, flags: 3, bytes }); // IsUser, IsVirtualDisk

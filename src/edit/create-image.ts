@@ -1,11 +1,13 @@
 import { builtinModule } from '../base/builtin-module.js';
 import { MiB, TiB } from '../base/units.js';
+import { describeUrl, isUrlText, parseUrl } from '../base/url.js';
 import { loadCore } from '../core/load.js';
 import type { VhdxDisk } from '../disk/disk.js';
 import { openVhdx } from '../disk/open.js';
 import { VhdxError } from '../errors.js';
 import { parseGuid, randomGuid, ZERO_GUID } from '../format/guid.js';
 import type { DiskMetadata } from '../format/metadata.js';
+import type { VhdxInput } from '../io/open.js';
 import { checkParent, inheritedItems, locatorOf } from './child.js';
 import type { CreateOptions } from './create-options.js';
 import { layOut, type NewImage } from './layout.js';
@@ -64,7 +66,28 @@ async function openParent({ parent, parentOptions, type, signal }: CreateOptions
     return undefined;
   }
   if (type !== undefined && type !== 'differencing') throw new RangeError(`a ${type} image has no parent`);
-  return openVhdx(parent, { ...parentOptions, signal });
+  try {
+    return await openVhdx(parent, { ...parentOptions, signal });
+  } catch (error) {
+    throw error instanceof VhdxError
+      ? ofParent(error, parentOptions?.untrusted ? 'the parent' : nameOf(parent))
+      : error;
+  }
+}
+
+/** The same error as one about the parent. A parent that can be opened only in doubt is refused, so that is no way on. */
+function ofParent(error: VhdxError, name: string): VhdxError {
+  const hints = error.hints?.filter((hint) => hint !== 'ignore-parent-mismatch' && hint !== 'salvage');
+  const file = error.file ?? name;
+  return new VhdxError(error.code, error.reason, { ...error, file, hints, cause: error.cause ?? error });
+}
+
+/** What an input is called in messages: of a URL only what holds no secret. */
+function nameOf(input: VhdxInput): string {
+  if (typeof input === 'string' && !isUrlText(input)) return input;
+  const url = typeof input === 'string' ? parseUrl(input) : input;
+  if (url instanceof URL) return describeUrl(url);
+  return typeof input === 'object' && 'name' in input && typeof input.name === 'string' ? input.name : 'the parent';
 }
 
 /** What the options, and the parent, say about the new image. */

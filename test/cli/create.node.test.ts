@@ -1,8 +1,10 @@
+import { existsSync } from 'node:fs';
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { openVhdx } from '../../src/index.js';
-import { expectFailure, vhdx } from '../support/command.js';
+import { buildImage } from '../support/build-image.js';
+import { expectFailure, saved, vhdx } from '../support/command.js';
 import { MiB } from '../support/encode-primitives.js';
 import { needs, tempDir, tool } from '../support/tools.js';
 
@@ -30,6 +32,23 @@ describe('vhdx create', () => {
     const disk = await openVhdx(child, { strict: true });
     expect([disk.type, disk.size, disk.parent?.path]).toEqual(['differencing', 6 * MiB, base]);
     await disk.close();
+  });
+
+  test('names the parent if that is what is wrong, and no option that it does not have', async () => {
+    const folder = await tempDir();
+    const [orphan, text, child] = [join(folder, 'orphan.avhdx'), join(folder, 'text'), join(folder, 'child.avhdx')];
+    await saved(buildImage({ type: 'differencing', parentLocator: { entries: [] } }), orphan);
+    await writeFile(text, 'not an image');
+    const refused = await vhdx('create', '-b', orphan, child);
+    expectFailure(refused, 1, `vhdx: ${orphan}: Parent Locator: there is no readable parent_linkage`);
+    expect(refused.stderr).not.toContain('--ignore-parent-mismatch');
+    expectFailure(await vhdx('create', '-b', text, child), 1, `vhdx: ${text}: file identifier: not a VHDX file`);
+    expectFailure(
+      await vhdx('create', '-b', join(folder, 'no'), child),
+      1,
+      `vhdx: ${join(folder, 'no')}: no such file`,
+    );
+    expect(existsSync(child)).toBe(false);
   });
 
   test('keeps a file that exists, unless --force replaces it', async () => {

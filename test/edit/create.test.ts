@@ -4,6 +4,7 @@ import {
   type CreateOptions,
   createVhdx,
   memoryFile,
+  openSource,
   openVhdx,
   type RandomAccessFile,
   VhdxError,
@@ -206,6 +207,44 @@ describe('a new child', () => {
     const { items: own } = readState(PageImage.of(await created({ parent, parentPath: '.\\base.vhdx' })));
     expect(own.get(`user ${items[0]?.id}`)).toMatchObject({ flags: 3, bytes: Uint8Array.of(1, 2, 3) });
     expect(own.size).toBe(7);
+  });
+
+  test('does not multiply what its parent has: items that overlap, or are far too many, are refused', async () => {
+    const user = (i: number, length: number) => ({
+      id: `76c39310-d201-4e90-92ec-${String(i).padStart(12, '0')}`,
+      flags: IS_USER | IS_VIRTUAL_DISK,
+      data: new Uint8Array(length),
+    });
+    const items =
+      (count: number, length: number, change = {}) =>
+      (plain: object[]) => [...plain, ...Array.from({ length: count }, (_, i) => ({ ...user(i, length), ...change }))];
+    const places = (length: number) => ({ metadata: { length } });
+    const overlapping = base({ places: places(2 * MiB), items: items(60, 16, { offset: 66 * KiB, length: MiB }) });
+    const file = memoryFile();
+    await expect(createVhdx(file, { parent: overlapping, parentPath: 'x' })).rejects.toMatchObject({
+      code: 'metadata-item-overlap',
+    });
+    const many = base({ places: places(43 * MiB), items: items(41, MiB) });
+    await expect(createVhdx(file, { parent: many, parentPath: 'x' })).rejects.toMatchObject({ code: 'limit-exceeded' });
+    expect(file.size).toBe(0);
+    const allowed = base({ places: places(43 * MiB), items: items(40, MiB) });
+    expect((await created({ parent: allowed, parentPath: 'x' })).length).toBe(44 * MiB);
+  });
+
+  test('names the member at fault, wherever it is in the chain of its parent', async () => {
+    const damaged = base({ bat: { 0: 4n } });
+    const child = await created({ parent: base(), parentPath: '.\\base.vhdx' });
+    const grandchild = createVhdx(memoryFile(), {
+      parent: child,
+      parentPath: 'x',
+      parentOptions: { parent: Object.assign(await openSource(damaged), { name: 'damaged.vhdx' }) },
+    });
+    await expect(grandchild).rejects.toMatchObject({
+      code: 'parent-damaged',
+      message: expect.stringContaining('its parent damaged.vhdx: BAT entry 0'),
+    });
+    const lost = createVhdx(memoryFile(), { parent: new Blob([Uint8Array.from(child)]), parentPath: 'x' });
+    await expect(lost).rejects.toMatchObject({ code: 'parent-missing', file: 'the parent' });
   });
 
   test('may be larger, with another physical sector size and block size, and may have a child itself', async () => {
