@@ -2,8 +2,8 @@ import { builtinModule } from '../base/builtin-module.js';
 import { VhdxError } from '../errors.js';
 import type { OpenFileOptions } from '../io/file.js';
 import { lockFile, type WriteLock } from '../io/lock.js';
-import type { OpfsFileHandle, SyncAccessHandleLike } from '../io/opfs.js';
 import { refuseUrl } from '../io/open.js';
+import type { OpfsFileHandle, SyncAccessHandleLike } from '../io/opfs.js';
 import type { RandomAccessFile } from '../io/random-access.js';
 import type { PickedFileHandle } from '../io/swap-file.js';
 
