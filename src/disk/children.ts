@@ -4,7 +4,7 @@ import { VhdxError } from '../errors.js';
 import { givenGuid } from '../format/guid.js';
 import { examine, isComplete } from '../image/examine.js';
 import type { ReadOptions } from '../io/random-access.js';
-import { imagesIn } from './parent-candidates.js';
+import { listImages } from './parent-candidates.js';
 import { openPlace } from './parent-paths.js';
 
 /** An image whose parent is another one. */
@@ -31,7 +31,8 @@ export async function childrenOf(
   const paths = builtinModule('path');
   if (!paths || !givenGuid(dataWriteGuid)) return [];
   const children: ChildImage[] = [];
-  for (const image of await imagesIn(paths.dirname(path)).catch(() => [])) {
+  const { images } = await listImages(paths.dirname(path)).catch(() => ({ images: [] }));
+  for (const image of images) {
     if (image === path) continue;
     const child = await linkOf(core, image, options);
     if (child?.linkages.includes(dataWriteGuid)) children.push({ path: image, dataWriteGuid: child.dataWriteGuid });
