@@ -33,7 +33,9 @@ export type Hint =
   | 'ignore-parent-mismatch' // read a parent that is not known to be the right one
   | 'discard-log' // repair without replaying the log
   | 'force' // merge although other children of the parent will not fit it any more
-  | 'salvage'; // read what the structures still say, as unverified
+  | 'salvage' // read what the structures still say, as unverified
+  | 'raw' // take the bytes of the file for those of the disk
+  | 'pad'; // add zeros up to the next sector
 
 /** Longest reason, in UTF-16 units; longer ones are cut. */
 const MAX_REASON = 2000;
@@ -51,6 +53,8 @@ const ADVICE: Readonly<Record<Hint, string>> = {
   'ignore-parent-mismatch': 'ignoreParentMismatch reads it all the same, and may give garbage',
   'discard-log': 'the option discardLog clears it without replay, and what it would have changed is lost',
   force: 'the option force merges all the same, and they will not fit any more',
+  raw: "format: 'raw' takes its bytes as they are",
+  pad: 'the option pad adds zeros up to the next sector',
   salvage: "salvage: 'unverified' reads what the structures still say, which may be stale or wrong",
 };
 

@@ -91,6 +91,8 @@ const ADVICE: Readonly<Record<Hint, string>> = {
   'ignore-parent-mismatch': '--ignore-parent-mismatch reads it all the same, and may give garbage',
   'discard-log': 'repair --discard-log clears it without replay, and what it would have changed is lost',
   force: '--force merges all the same, and they will not fit any more',
+  raw: '-f raw reads its bytes as they are',
+  pad: '--pad adds zeros up to the next sector',
   salvage: 'convert --salvage writes what the structures still say, which may be stale or wrong',
 };
 

@@ -5,15 +5,18 @@ import type { Core } from '../core/instance.js';
 import { loadCore } from '../core/load.js';
 import { VhdxError } from '../errors.js';
 import type { RandomAccessSource } from '../io/random-access.js';
+import type { RuleCode } from '../rules.js';
 import { VhdxDisk } from './disk.js';
-import { type Piece, piecesOfSource } from './pieces.js';
+import { type Piece, type PieceOptions, piecesOfSource } from './pieces.js';
 import { coreBuffers, readAhead } from './read-ahead.js';
 
 /** A range, and which of the two sides hold something there. */
-interface Segment {
+export interface Segment {
   readonly offset: number;
   readonly length: number;
   readonly holes: readonly [boolean, boolean];
+  /** Of a damaged range of the first side that is left out like a hole: the broken rule. */
+  readonly damage?: RuleCode;
 }
 
 /**
@@ -34,7 +37,7 @@ export async function compareDisks(
   const { signal, onProgress } = options;
   const size = core.buffers.bufferBytes;
   const total = Math.max(a.size, b.size);
-  const segments = segmentsOf(sidePieces(a, total, size, signal), sidePieces(b, total, size, signal));
+  const segments = segmentsOf(a, b, { size, signal });
   const read = async ({ offset, length, holes }: Segment, buffers: readonly LeasedBuffer[]): Promise<void> => {
     const reads = [a, b].map(async (source, i) => {
       const bytes = buffers[i]?.bytes.subarray(0, length) as Uint8Array;
@@ -49,7 +52,6 @@ export async function compareDisks(
     // Both have ended before one of them is told to have failed.
     for (const result of await Promise.allSettled(reads)) if (result.status === 'rejected') throw result.reason;
   };
-  const isHole = ({ holes }: Segment) => holes[0] && holes[1];
   for await (const { piece, buffer } of readAhead(segments, {
     supply: coreBuffers(core.buffers, 2),
     isHole,
@@ -74,26 +76,37 @@ function sameBytes(core: Core, { length, holes }: Segment, buffers: readonly Lea
   return zeros + data.bytes.subarray(zeros, length).findIndex((byte) => byte !== 0);
 }
 
-async function* sidePieces(
-  source: RandomAccessSource,
-  total: number,
-  size: number,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<Piece> {
-  yield* piecesOfSource(source, { size, signal });
-  if (source.size < total) yield { offset: source.size, length: total - source.size, hole: true };
+/** Whether neither side holds anything. */
+export function isHole({ holes }: Segment): boolean {
+  return holes[0] && holes[1];
 }
 
-/** Cuts two sequences of pieces of the same range where either of them has a border. */
-async function* segmentsOf(...sides: [AsyncGenerator<Piece>, AsyncGenerator<Piece>]): AsyncGenerator<Segment> {
+/**
+ * Cuts two sources into the same segments, and between them the longer one to its end. Damage is left out, if that is
+ * asked for, of the first alone.
+ */
+export async function* segmentsOf(
+  a: RandomAccessSource,
+  b: RandomAccessSource,
+  { skipDamage, ...options }: PieceOptions,
+): AsyncGenerator<Segment> {
+  const total = Math.max(a.size, b.size);
+  const sides = [sidePieces(a, total, { ...options, skipDamage }), sidePieces(b, total, options)] as const;
   const pieces = [await sides[0].next(), await sides[1].next()] as [IteratorResult<Piece>, IteratorResult<Piece>];
   let at = 0;
   while (!pieces[0].done && !pieces[1].done) {
     const [a, b] = [pieces[0].value as Piece, pieces[1].value as Piece];
     const end = Math.min(a.offset + a.length, b.offset + b.length);
-    yield { offset: at, length: end - at, holes: [a.hole, b.hole] };
+    const { damage } = a;
+    yield { offset: at, length: end - at, holes: [a.hole, b.hole], ...(damage !== undefined && { damage }) };
     at = end;
     if (a.offset + a.length === end) pieces[0] = await sides[0].next();
     if (b.offset + b.length === end) pieces[1] = await sides[1].next();
   }
+}
+
+/** The pieces of a source, and a hole from its end to that of the other one. */
+async function* sidePieces(source: RandomAccessSource, total: number, options: PieceOptions): AsyncGenerator<Piece> {
+  yield* piecesOfSource(source, options);
+  if (source.size < total) yield { offset: source.size, length: total - source.size, hole: true };
 }

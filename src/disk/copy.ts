@@ -5,8 +5,8 @@ import type { LeasedBuffer } from '../core/buffers.js';
 import type { Core } from '../core/instance.js';
 import type { RandomAccessSink, RandomAccessSource } from '../io/random-access.js';
 import { isHole, type Piece, piecesOfSource } from './pieces.js';
-import { coreBuffers, readAhead } from './read-ahead.js';
-import { type DamagedRange, isLocal, Salvager } from './salvage.js';
+import { coreBuffers, readAhead, readThenWrite } from './read-ahead.js';
+import { type DamagedRange, Salvager } from './salvage.js';
 
 /** How a source is copied. */
 export interface CopyOptions extends ProgressOptions {
@@ -32,34 +32,25 @@ export async function copySparsely(
   sink: SparseSink,
   { signal, onProgress, onDamage }: CopyOptions,
 ): Promise<void> {
-  const salvager = onDamage && new Salvager(source, onDamage, signal);
+  const salvager = new Salvager(source, onDamage, signal);
   const size = core.buffers.bufferBytes;
-  const pieces = piecesOfSource(source, { size, signal, skipDamage: salvager !== undefined });
-  const read = async (piece: Piece, buffer: LeasedBuffer): Promise<void> => {
-    try {
-      await source.readInto(buffer.bytes.subarray(0, piece.length), piece.offset, { signal });
-    } catch (error) {
-      if (!salvager || !isLocal(error)) throw error;
-      await salvager.read(piece, buffer.bytes);
-    }
-  };
-  // A piece is written as soon as it is read and the writing of the one before it has begun.
-  let begun: Promise<unknown> = Promise.resolve();
-  const copy = async (piece: Piece, [buffer]: readonly LeasedBuffer[]): Promise<void> => {
-    if (!buffer) throw new RangeError('no buffer was lent');
-    const before = begun;
-    const beginning = read(piece, buffer)
-      .then(() => before)
-      .then(() => ({ writing: writeSparsely(core, sink, piece, buffer) }));
-    begun = beginning;
-    await (await beginning).writing;
-  };
+  const pieces = piecesOfSource(source, { size, signal, skipDamage: onDamage !== undefined });
+  const copy = readThenWrite<Piece, readonly LeasedBuffer[]>(
+    (piece, [buffer]) => salvager.read(piece, lent(buffer).bytes),
+    (piece, [buffer]) => writeSparsely(core, sink, piece, lent(buffer)),
+  );
   const supply = coreBuffers(core.buffers);
   for await (const { piece } of readAhead(pieces, { supply, isHole, read: copy, signal })) {
-    salvager?.tell(piece);
+    salvager.tell(piece);
     onProgress?.({ done: piece.offset + piece.length, total: source.size });
   }
-  salvager?.end();
+  salvager.end();
+}
+
+/** A buffer of those that were lent. */
+export function lent(buffer: LeasedBuffer | undefined): LeasedBuffer {
+  if (!buffer) throw new RangeError('no buffer was lent');
+  return buffer;
 }
 
 /** Begins at once to write the parts of a piece that are not zeros; settles when none is being written any more. */

@@ -2,7 +2,7 @@ import { loadCore } from '../core/load.js';
 import { VhdxError } from '../errors.js';
 import { fixedVhdFooter, MAX_VHD_SIZE, VHD_FOOTER_SIZE, vhdDiskSize } from '../format/vhd-footer.js';
 import type { RandomAccessSink, RandomAccessSource } from '../io/random-access.js';
-import { type CopyOptions, copySparsely } from './copy.js';
+import type { CopyOptions } from './copy.js';
 import { piecesOfSource } from './pieces.js';
 import { CHUNK, streamOf } from './stream.js';
 
@@ -51,7 +51,8 @@ export async function exportDisk(
   // To nothing first: what a file held before must not show through the holes.
   await sink.truncate(0);
   await sink.truncate(exportSize(disk, format));
-  await copySparsely(await loadCore(), disk, sink, options);
+  const [core, { copySparsely }] = await Promise.all([loadCore(), import('./copy.js')]); // most pages export nothing
+  await copySparsely(core, disk, sink, options);
   if (format === 'vhd') await sink.write(fixedVhdFooter(vhdDiskSize(disk.size), disk.id), vhdDiskSize(disk.size));
 }
 

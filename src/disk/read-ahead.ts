@@ -109,3 +109,22 @@ export async function* readAhead<Piece, Buffer>(
     await pieces.return(undefined);
   }
 }
+
+/**
+ * Makes a `read` for {@link readAhead} that reads pieces as they come and begins to write each as soon as it is read and
+ * the writing of the one before it has begun. `write` begins at once and settles when the buffer is free again.
+ */
+export function readThenWrite<Piece, Buffer>(
+  read: (piece: Piece, buffer: Buffer) => Promise<void>,
+  write: (piece: Piece, buffer: Buffer) => Promise<void>,
+): (piece: Piece, buffer: Buffer) => Promise<void> {
+  let begun: Promise<unknown> = Promise.resolve();
+  return async (piece, buffer) => {
+    const before = begun;
+    const beginning = read(piece, buffer)
+      .then(() => before)
+      .then(() => ({ writing: write(piece, buffer) }));
+    begun = beginning;
+    await (await beginning).writing;
+  };
+}

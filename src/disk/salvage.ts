@@ -16,28 +16,46 @@ export interface DamagedRange {
   readonly code: RuleCode | VhdxError['code'];
 }
 
+type Range = Pick<Piece, 'offset' | 'length'>;
+
 /** Whether an error is about one place: the rest can be read all the same. */
-export function isLocal(error: unknown): error is VhdxError {
+function isLocal(error: unknown): error is VhdxError {
   if (!(error instanceof VhdxError)) return false;
   return error.code in RULES || error.code === 'read-failed' || error.code === 'short-read';
 }
 
-/** Reads what can be read of pieces that cannot be read as a whole, and reports the rest in the order of the disk. */
+/**
+ * Reads pieces of a source. Of those that cannot be read as a whole it reads what can be read, and reports the rest in
+ * the order of the disk, if there is something to report it to; otherwise the first of them rejects.
+ */
 export class Salvager {
   readonly #disk: RandomAccessSource;
-  readonly #tell: (range: DamagedRange) => void;
+  readonly #tell: ((range: DamagedRange) => void) | undefined;
   readonly #signal: AbortSignal | undefined;
-  readonly #found = new Map<Piece, DamagedRange[]>();
+  readonly #found = new Map<Range, DamagedRange[]>();
   #held: DamagedRange | undefined;
 
-  constructor(disk: RandomAccessSource, tell: (range: DamagedRange) => void, signal: AbortSignal | undefined) {
+  constructor(
+    disk: RandomAccessSource,
+    tell: ((range: DamagedRange) => void) | undefined,
+    signal: AbortSignal | undefined,
+  ) {
     this.#disk = disk;
     this.#tell = tell;
     this.#signal = signal;
   }
 
-  /** Reads a piece bit by bit; what cannot be read becomes zeros. */
-  async read(piece: Piece, bytes: Uint8Array): Promise<void> {
+  /** Fills the start of `bytes` with a piece; what cannot be read becomes zeros. */
+  async read(piece: Range, bytes: Uint8Array): Promise<void> {
+    try {
+      await this.#disk.readInto(bytes.subarray(0, piece.length), piece.offset, { signal: this.#signal });
+    } catch (error) {
+      if (!this.#tell || !isLocal(error)) throw error;
+      await this.#readInParts(piece, bytes);
+    }
+  }
+
+  async #readInParts(piece: Range, bytes: Uint8Array): Promise<void> {
     const found: DamagedRange[] = [];
     this.#found.set(piece, found);
     for (let at = 0; at < piece.length; at += SALVAGE_UNIT) {
@@ -53,7 +71,7 @@ export class Salvager {
   }
 
   /** Reports what is lost of a piece, joined with what was lost right before it. */
-  tell(piece: Piece): void {
+  tell(piece: Range & Pick<Piece, 'damage'>): void {
     const { offset, length, damage } = piece;
     const ranges = damage === undefined ? (this.#found.get(piece) ?? []) : [{ offset, length, code: damage }];
     this.#found.delete(piece);
@@ -62,7 +80,7 @@ export class Salvager {
 
   /** Reports what was held back. */
   end(): void {
-    if (this.#held) this.#tell(this.#held);
+    if (this.#held) this.#tell?.(this.#held);
     this.#held = undefined;
   }
 

@@ -20,7 +20,7 @@ export function streamOf(
 }
 
 /** A stream of chunks that are made when they are asked for. */
-export function streamOfChunks(chunks: AsyncGenerator<Uint8Array, undefined>): ReadableStream<Uint8Array> {
+function streamOfChunks(chunks: AsyncGenerator<Uint8Array, undefined>): ReadableStream<Uint8Array> {
   const stream = new ReadableStream<Uint8Array>(
     {
       async pull(controller) {

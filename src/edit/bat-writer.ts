@@ -1,6 +1,7 @@
 import { MiB } from '../base/units.js';
 import { BAT_ENTRY_SIZE, type Geometry, PayloadState } from '../format/bat.js';
 import type { WrittenFile } from './new-file.js';
+import type { StoredEntries } from './stored-entries.js';
 
 /** Bytes of the BAT that are made and written at a time. */
 const CHUNK = 1 * MiB;
@@ -9,15 +10,17 @@ const ENTRIES = CHUNK / BAT_ENTRY_SIZE;
 const IN_FLIGHT = 4;
 
 /**
- * What the payload blocks of a new image are: all zeros without space in the file, or one after another in the file
- * from an offset on.
+ * What the payload blocks of a new image are that nothing was stored in: all zeros without space in the file, as in the
+ * parent, or one after another in the file from an offset on.
  */
-export type InitialBlocks = 'zero' | { readonly from: number };
+export type InitialBlocks = 'zero' | 'parent' | { readonly from: number };
 
 /**
- * Writes the BAT of a new image without a parent; the entries of sector bitmap blocks stay zero ([MS-VHDX] 2.5.1.2).
+ * Writes the BAT of a new image; the entries of sector bitmap blocks stay zero ([MS-VHDX] 2.5.1.2) unless they are
+ * stored.
  *
- * @param batOffset file offset of the BAT region
+ * @param stored the entries of what was stored
+ * @param batOffset file offset of the BAT region, which reads as zeros
  * @param onChunk called after each chunk with the entries that are on their way; what it throws ends the work
  */
 export async function writeInitialBat(
@@ -25,6 +28,7 @@ export async function writeInitialBat(
   batOffset: number,
   geometry: Geometry,
   blocks: InitialBlocks,
+  stored: StoredEntries,
   onChunk: (entries: number) => void,
 ): Promise<void> {
   const buffers = Array.from({ length: IN_FLIGHT }, () => ({
@@ -34,10 +38,12 @@ export async function writeInitialBat(
   try {
     for (let first = 0; first < geometry.batEntries; first += ENTRIES) {
       const count = Math.min(ENTRIES, geometry.batEntries - first);
+      if (blocks === 'parent' && !stored.hasAny(first, count)) continue;
       const buffer = buffers[(first / ENTRIES) % IN_FLIGHT] as (typeof buffers)[number];
       await buffer.written;
       const part = buffer.bytes.subarray(0, count * BAT_ENTRY_SIZE);
       fillEntries(part, first, geometry, blocks);
+      stored.copyTo(part, first);
       buffer.written = file.write(part, batOffset + first * BAT_ENTRY_SIZE);
       buffer.written.catch(() => {}); // it is waited for, later
       onChunk(first + count);
@@ -54,8 +60,9 @@ function fillEntries(bytes: Uint8Array, first: number, geometry: Geometry, block
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const count = bytes.length / BAT_ENTRY_SIZE;
   const period = geometry.chunkRatio + 1;
+  bytes.fill(0);
+  if (blocks === 'parent') return; // NOT_PRESENT is 0
   if (blocks === 'zero') {
-    bytes.fill(0);
     for (let at = 0; at < bytes.length; at += BAT_ENTRY_SIZE) bytes[at] = PayloadState.Zero;
   } else {
     let block = first - Math.floor(first / period);

@@ -1,26 +1,22 @@
-import { builtinModule } from '../base/builtin-module.js';
-import { MiB, TiB } from '../base/units.js';
-import { describeUrl, isUrlText, parseUrl } from '../base/url.js';
 import { loadCore } from '../core/load.js';
 import type { VhdxDisk } from '../disk/disk.js';
-import { openVhdx } from '../disk/open.js';
 import { VhdxError } from '../errors.js';
-import { parseGuid, randomGuid, ZERO_GUID } from '../format/guid.js';
-import type { DiskMetadata } from '../format/metadata.js';
-import type { VhdxInput } from '../io/open.js';
-import { checkParent, inheritedItems, locatorOf } from './child.js';
+import { randomGuid } from '../format/guid.js';
 import type { CreateOptions } from './create-options.js';
-import { layOut, type NewImage } from './layout.js';
+import { layOut } from './layout.js';
 import { openNewFile } from './new-file.js';
 import { type Identity, writeNewImage } from './new-image.js';
-import { isSameFile, type VhdxTarget } from './target.js';
+import { openParent, planImage } from './plan-image.js';
+import { StoredEntries } from './stored-entries.js';
+import { isSameFile, pathOf, type VhdxTarget } from './target.js';
 
 /** The program that creates images, as they name it. */
 export const CREATOR = 'vhdx 0.1.0';
 
-const DEFAULT_BLOCK_SIZE = 2 * MiB;
-const MAX_LOG_SIZE = 4096 * MiB - MiB;
-const MAX_SIZE = 64 * TiB;
+/** What an image of today is known by. */
+export function newIdentity(): Identity {
+  return { fileWriteGuid: randomGuid(), dataWriteGuid: randomGuid(), creator: CREATOR, sequenceNumber: 1n };
+}
 
 /** What `createVhdx` does; specs say besides what the image is known by. */
 export async function createImage(
@@ -36,17 +32,11 @@ export async function createImage(
     const image = await planImage(target, options, parent);
     if (parent) refuseOwnParent(target, options.parent, parent);
     const layout = layOut(image);
-    const identity: Identity = {
-      fileWriteGuid: randomGuid(),
-      dataWriteGuid: randomGuid(),
-      creator: CREATOR,
-      sequenceNumber: 1n,
-      ...known,
-    };
+    const payload = { entries: new StoredEntries(), end: layout.payloadOffset };
     const { file, finish, abandon } = await openNewFile(target, { overwrite, onWarning });
     const total = layout.geometry.batEntries;
     try {
-      await writeNewImage(core, file, image, layout, identity, (done) => {
+      await writeNewImage(core, file, { image, layout, payload }, { ...newIdentity(), ...known }, (done) => {
         signal?.throwIfAborted();
         onProgress?.({ done, total });
       });
@@ -60,102 +50,8 @@ export async function createImage(
   }
 }
 
-async function openParent({ parent, parentOptions, type, signal }: CreateOptions): Promise<VhdxDisk | undefined> {
-  if (parent === undefined) {
-    if (type === 'differencing') throw new RangeError('a differencing image needs a parent');
-    return undefined;
-  }
-  if (type !== undefined && type !== 'differencing') throw new RangeError(`a ${type} image has no parent`);
-  try {
-    return await openVhdx(parent, { ...parentOptions, signal });
-  } catch (error) {
-    throw error instanceof VhdxError
-      ? ofParent(error, parentOptions?.untrusted ? 'the parent' : nameOf(parent))
-      : error;
-  }
-}
-
-/** The same error as one about the parent. A parent that can be opened only in doubt is refused, so that is no way on. */
-function ofParent(error: VhdxError, name: string): VhdxError {
-  const hints = error.hints?.filter((hint) => hint !== 'ignore-parent-mismatch' && hint !== 'salvage');
-  const file = error.file ?? name;
-  return new VhdxError(error.code, error.reason, { ...error, file, hints, cause: error.cause ?? error });
-}
-
-/** What an input is called in messages: of a URL only what holds no secret. */
-function nameOf(input: VhdxInput): string {
-  if (typeof input === 'string' && !isUrlText(input)) return input;
-  const url = typeof input === 'string' ? parseUrl(input) : input;
-  if (url instanceof URL) return describeUrl(url);
-  return typeof input === 'object' && 'name' in input && typeof input.name === 'string' ? input.name : 'the parent';
-}
-
-/** What the options, and the parent, say about the new image. */
-async function planImage(target: VhdxTarget, options: CreateOptions, parent: VhdxDisk | undefined): Promise<NewImage> {
-  const { logSize = MiB, signal, parentPath } = options;
-  const metadata = metadataOf(options, parent);
-  checkMultiple(logSize, MiB, MiB, MAX_LOG_SIZE, 'logSize');
-  if (!parent) return { metadata, logLength: logSize };
-  await checkParent(parent, signal);
-  const path = pathOf(target);
-  return {
-    metadata,
-    logLength: logSize,
-    locator: locatorOf(parent, path && builtinModule('path')?.resolve(path), parentPath),
-    items: await inheritedItems(parent, signal),
-  };
-}
-
-function metadataOf(options: CreateOptions, parent: VhdxDisk | undefined): DiskMetadata {
-  const { type = parent ? 'differencing' : 'dynamic', blockSize = DEFAULT_BLOCK_SIZE } = options;
-  const { logicalSectorSize = parent?.logicalSectorSize ?? 512, size = parent?.size } = options;
-  const { physicalSectorSize = parent?.physicalSectorSize ?? 4096 } = options;
-  if (!['fixed', 'dynamic', 'differencing'].includes(type)) throw new RangeError(`${type} is no type of a disk`);
-  checkSectorSize(logicalSectorSize, 'logicalSectorSize');
-  checkSectorSize(physicalSectorSize, 'physicalSectorSize');
-  if (size === undefined) throw new RangeError('size is missing');
-  checkMultiple(size, logicalSectorSize, logicalSectorSize, MAX_SIZE, 'size');
-  checkMultiple(blockSize, MiB, MiB, 256 * MiB, 'blockSize');
-  if (!Number.isInteger(Math.log2(blockSize))) throw new RangeError(`blockSize is ${blockSize}, not a power of two`);
-  if (parent && logicalSectorSize !== parent.logicalSectorSize) {
-    const sizes = `${logicalSectorSize}, that of the parent ${parent.logicalSectorSize}`;
-    throw new RangeError(`logicalSectorSize is ${sizes}: they must be the same`);
-  }
-  if (parent && size < parent.size) {
-    throw new RangeError(`size is ${size}, that of the parent ${parent.size}: a child is not smaller`);
-  }
-  return {
-    blockSize,
-    leaveBlocksAllocated: type === 'fixed',
-    hasParent: type === 'differencing',
-    virtualSize: size,
-    virtualDiskId: diskId(options.id, parent),
-    logicalSectorSize,
-    physicalSectorSize,
-  };
-}
-
-/** A child shows the guest the same disk, so it has the identity of its parent ([MS-VHDX] 2.6.2.3). */
-function diskId(wanted: string | undefined, parent: VhdxDisk | undefined): string {
-  const id = wanted === undefined ? undefined : parseGuid(wanted);
-  if (wanted !== undefined && (id === undefined || id === ZERO_GUID)) throw new RangeError(`id is no GUID: ${wanted}`);
-  if (id !== undefined && parent?.id !== undefined && id !== parent.id) {
-    throw new RangeError(`id is ${id}, that of the parent ${parent.id}: a child is the same disk`);
-  }
-  return id ?? parent?.id ?? randomGuid();
-}
-
-function checkSectorSize(size: number, name: string): void {
-  if (size !== 512 && size !== 4096) throw new RangeError(`${name} is ${size}, not 512 or 4096`);
-}
-
-function checkMultiple(value: number, unit: number, least: number, most: number, name: string): void {
-  if (Number.isSafeInteger(value) && value >= least && value <= most && value % unit === 0) return;
-  throw new RangeError(`${name} is ${value}, not a multiple of ${unit} from ${least} to ${most}`);
-}
-
 /** A child must not be written over an image that it needs. */
-function refuseOwnParent(target: VhdxTarget, input: unknown, parent: VhdxDisk): void {
+export function refuseOwnParent(target: VhdxTarget, input: unknown, parent: VhdxDisk): void {
   const path = pathOf(target);
   const message = 'is the parent of the new image, or one of its parents';
   if (input === target) throw new VhdxError('parent-cycle', message, { file: path ?? parent.name ?? 'the file' });
@@ -163,9 +59,4 @@ function refuseOwnParent(target: VhdxTarget, input: unknown, parent: VhdxDisk): 
     if (path === undefined || member.path === undefined || !isSameFile(path, member.path)) continue;
     throw new VhdxError('parent-cycle', message, { file: path });
   }
-}
-
-function pathOf(target: VhdxTarget): string | undefined {
-  if (typeof target === 'string') return target;
-  return 'path' in target ? target.path : undefined;
 }

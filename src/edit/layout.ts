@@ -32,8 +32,11 @@ const roundUp = (length: number): number => Math.max(MiB, Math.ceil(length / MiB
 /**
  * Lays a new image out as Windows does: header section, log, metadata, BAT, payload. The BAT region is as long as its
  * entries need, which for a differencing image are more than for another of the same size ([MS-VHDX] 2.5).
+ *
+ * @param batOffset where the BAT is to be, if that is after the payload: for a disk whose size is not known before its
+ *   payload has been written
  */
-export function layOut(image: NewImage): NewLayout {
+export function layOut(image: NewImage, batOffset?: number): NewLayout {
   const geometry = computeGeometry(image.metadata);
   const metadataBytes = encodeMetadata([...encodeMetadataItems(image.metadata, image.locator), ...(image.items ?? [])]);
   let next = HEADER_SECTION_SIZE;
@@ -44,6 +47,10 @@ export function layOut(image: NewImage): NewLayout {
   };
   const log = place('log', image.logLength);
   const metadata = place('metadata region', roundUp(metadataBytes.length));
-  const bat = place('BAT region', roundUp(geometry.batEntries * BAT_ENTRY_SIZE));
+  const batLength = roundUp(geometry.batEntries * BAT_ENTRY_SIZE);
+  const bat =
+    batOffset === undefined
+      ? place('BAT region', batLength)
+      : { structure: 'BAT region', offset: batOffset, length: batLength };
   return { geometry, log, metadata, bat, metadataBytes, payloadOffset: next };
 }

@@ -9,6 +9,7 @@ import { BAT_GUID, encodeRegionTable, METADATA_GUID, REGION_TABLE_OFFSETS } from
 import { writeInitialBat } from './bat-writer.js';
 import type { NewImage, NewLayout } from './layout.js';
 import type { WrittenFile } from './new-file.js';
+import type { StoredEntries } from './stored-entries.js';
 
 /** What a new image is known by. Random, and for specs whatever they want. */
 export interface Identity {
@@ -23,28 +24,37 @@ export interface Identity {
 /** The signature at the start of the file: its first bytes, and the last ones to be written. */
 const SIGNATURE_LENGTH = 8;
 
+/** What was written of a new image before its structures. */
+export interface StoredPayload {
+  /** The BAT entries of what was stored. */
+  readonly entries: StoredEntries;
+  /** End of the last block, in bytes; the start of the payload if nothing was stored. */
+  readonly end: number;
+}
+
 /**
- * Writes a new, clean image without content into an empty file, in an order that needs no log: everything but the
- * signature, a flush, the signature, a flush. A creation that is interrupted leaves no VHDX at all.
+ * Writes the structures of a new, clean image into a file that has its payload, or nothing yet, in an order that needs
+ * no log: everything but the signature, a flush, the signature, a flush. What is interrupted leaves no VHDX at all.
  *
- * The blocks of a dynamic image are ZERO, as Windows has it: they then read as zeros for certain, and not only by the
- * custom of readers, as NOT_PRESENT does. Those of a differencing image are NOT_PRESENT, so that the parent shows.
+ * The other blocks of a dynamic image are ZERO, as Windows has it: they then read as zeros for certain, and not only by
+ * the custom of readers, as NOT_PRESENT does. Those of a differencing image are NOT_PRESENT, so that the parent shows.
  *
  * @param onProgress called with the bytes of the BAT that are on their way; what it throws ends the work
  */
 export async function writeNewImage(
   core: Core,
   file: WrittenFile,
-  image: NewImage,
-  layout: NewLayout,
+  { image, layout, payload }: { readonly image: NewImage; readonly layout: NewLayout; readonly payload: StoredPayload },
   identity: Identity,
   onProgress: (entries: number) => void,
 ): Promise<void> {
   const crc: Crc = (bytes, initial = 0) => sumBytes(core, bytes, initial);
   const { geometry, bat, payloadOffset, log, metadata } = layout;
-  const isFixed = image.metadata.leaveBlocksAllocated && !image.metadata.hasParent;
-  // The last block of a fixed image is whole, whatever the disk needs of it.
-  await file.truncate(payloadOffset + (isFixed ? geometry.payloadBlocks * geometry.blockSize : 0));
+  const { leaveBlocksAllocated, hasParent } = image.metadata;
+  const isFixed = leaveBlocksAllocated && !hasParent;
+  // The last block is whole, whatever the disk needs of it.
+  const payloadEnd = isFixed ? payloadOffset + geometry.payloadBlocks * geometry.blockSize : payload.end;
+  await file.truncate(Math.max(payloadEnd, bat.offset + bat.length));
 
   const identifier = encodeFileIdentifier(identity.creator);
   await file.write(identifier.subarray(SIGNATURE_LENGTH), SIGNATURE_LENGTH);
@@ -71,9 +81,8 @@ export async function writeNewImage(
   for (const offset of REGION_TABLE_OFFSETS) await file.write(regions, offset);
   await writeZeros(file, log.offset, log.length);
   await file.write(layout.metadataBytes, metadata.offset);
-  if (!image.metadata.hasParent) {
-    await writeInitialBat(file, bat.offset, geometry, isFixed ? { from: payloadOffset } : 'zero', onProgress);
-  }
+  const others = hasParent ? 'parent' : isFixed ? { from: payloadOffset } : 'zero';
+  await writeInitialBat(file, bat.offset, geometry, others, payload.entries, onProgress);
   await file.flush();
 
   await file.write(identifier.subarray(0, SIGNATURE_LENGTH), 0);

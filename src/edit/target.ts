@@ -176,3 +176,9 @@ async function whileLocked(
     throw error;
   }
 }
+
+/** The path of a target, if it has one. */
+export function pathOf(target: VhdxTarget): string | undefined {
+  if (typeof target === 'string') return target;
+  return 'path' in target ? target.path : undefined;
+}

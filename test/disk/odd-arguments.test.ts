@@ -122,6 +122,19 @@ const TABLE: Readonly<Record<string, readonly (readonly [what: string, odd: read
       (_, odd) => vhdx.createVhdx(vhdx.memoryFile(), { size: MiB, blockSize: odd }),
     ],
   ],
+  writeVhdx: [
+    ['source', [undefined, null, 5, true, {}, [], ''], (_, odd) => vhdx.writeVhdx(odd, vhdx.memoryFile())],
+    ['target', [undefined, null, 5, true, {}, [], ''], (_, odd) => vhdx.writeVhdx(new Uint8Array(512), odd)],
+    [
+      'format',
+      [null, 5, 'qcow2', ''],
+      (_, odd) => vhdx.writeVhdx(new Uint8Array(512), vhdx.memoryFile(), { format: odd }),
+    ],
+  ],
+  openDisk: [
+    ['input', [undefined, null, 5, true, {}, [], ''], (_, odd) => vhdx.openDisk(odd)],
+    ['format', [null, 5, 'qcow2', ''], (_, odd) => vhdx.openDisk(new Uint8Array(512), { format: odd })],
+  ],
   editVhdx: [['target', [undefined, null, 5, true, {}, [], ''], (_, odd) => vhdx.editVhdx(odd)]],
   repairVhdx: [['target', [undefined, null, 5, true, {}, [], ''], (_, odd) => vhdx.repairVhdx(odd)]],
   initCore: [['module', [undefined, null, 5, new Uint8Array(8), {}], (_, odd) => vhdx.initCore(odd)]],

@@ -7,6 +7,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   'src/cli': ['src/index.ts', 'src/volumes/index.ts'],
   'src/index.ts': [
     'src/edit',
+    'src/vhd',
     'src/disk',
     'src/image',
     'src/log',
@@ -18,6 +19,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
     'src/base',
   ],
   'src/edit': [
+    'src/vhd',
     'src/disk',
     'src/image',
     'src/log',
@@ -28,6 +30,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
     'src/rules.ts',
     'src/base',
   ],
+  'src/vhd': ['src/disk', 'src/format', 'src/core', 'src/io', 'src/errors.ts', 'src/rules.ts', 'src/base'],
   'src/disk': ['src/image', 'src/log', 'src/format', 'src/core', 'src/io', 'src/errors.ts', 'src/rules.ts', 'src/base'],
   'src/image': ['src/log', 'src/format', 'src/core', 'src/io', 'src/errors.ts', 'src/rules.ts', 'src/base'],
   'src/log': ['src/format', 'src/core', 'src/io', 'src/errors.ts', 'src/rules.ts', 'src/base'],

@@ -1,0 +1,46 @@
+import { detectFormat } from '../disk/detect-format.js';
+import { VhdxDisk } from '../disk/disk.js';
+import { openVhdx } from '../disk/open.js';
+import { openInput } from '../disk/open-input.js';
+import { VhdxError } from '../errors.js';
+import type { VhdxInput } from '../io/open.js';
+import type { RandomAccessSource } from '../io/random-access.js';
+import { slice } from '../io/slice.js';
+import type { DiskFormat, OpenDisk, OpenDiskOptions } from './disk-format.js';
+
+/** What `openDisk` does. */
+export async function openAnyDisk(input: VhdxInput, options: OpenDiskOptions): Promise<OpenDisk> {
+  if (input instanceof VhdxDisk) return { format: 'vhdx', source: input, vhdx: input, close: async () => {} };
+  const file = await openInput(input, options);
+  const close = async () => file.close?.();
+  try {
+    const format = options.format ?? (file.extents ? 'raw' : await formatOf(file, options));
+    if (format === 'raw') return { format, source: file, close };
+    if (format === 'vhd') return { format, source: slice(file, 0, await fixedSize(file, options)), close };
+    const vhdx = await openVhdx(file, options);
+    const closeBoth = async () => {
+      await vhdx.close();
+      await close();
+    };
+    return { format, source: vhdx, vhdx, close: closeBoth };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function formatOf(file: RandomAccessSource, options: OpenDiskOptions): Promise<DiskFormat> {
+  const found = await detectFormat(file, options);
+  if (found === undefined || found.format === 'raw') return 'raw';
+  if (found.format === 'vhdx') return 'vhdx';
+  if (found.format === 'vpc') return 'vhd';
+  throw new VhdxError('unsupported-input', `this is ${found.description}, which cannot be read here`, {
+    hints: ['raw'],
+  });
+}
+
+async function fixedSize(file: RandomAccessSource, options: OpenDiskOptions): Promise<number> {
+  const found = await detectFormat(file, options);
+  if (found?.diskSize !== undefined) return found.diskSize;
+  throw new VhdxError('unsupported-input', 'not a fixed VHD: its footer is missing or not valid');
+}
