@@ -17,6 +17,7 @@ export { checkVhdx, isVhdx, openVhdx } from './disk/open.js';
 export type { OpenOptions, ParentOption, ParentRequest } from './disk/open-options.js';
 export type { DamagedRange } from './disk/salvage.js';
 export type { Usage, UsageOptions } from './disk/usage.js';
+export { findChildren } from './edit/children.js';
 export { createVhdx } from './edit/create.js';
 export type { CreateOptions } from './edit/create-options.js';
 export { editVhdx } from './edit/edit.js';

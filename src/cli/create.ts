@@ -5,6 +5,7 @@ import { about, Failure, interruptible } from './failure.js';
 import { type ProgressFlags, withProgress } from './progress.js';
 import { writeOut } from './standard-output.js';
 import { displayName, printable } from './terminal.js';
+import { warningOf } from './writable-image.js';
 
 interface Flags extends ProgressFlags {
   readonly backing?: string;
@@ -62,6 +63,7 @@ async function create(file: string, size: number | undefined, flags: Flags): Pro
           overwrite: force === true,
           signal,
           onProgress,
+          onWarning: warningOf(file),
         }),
       ),
     ),

@@ -14,13 +14,17 @@ import type { ProgressFlags } from './progress.js';
 /** A format that the command reads; `vpc` is a fixed VHD. */
 export type InputFormat = 'vhdx' | 'vpc' | 'raw';
 
-/** What the options that all subcommands share were given as. */
-export interface ImageFlags extends ProgressFlags {
-  readonly format?: InputFormat;
+/** How the parents of a differencing image are found. */
+export interface ParentFlags {
   /** Files and folders named with `--parent`; `false` for `--no-parent`. */
   readonly parent?: readonly string[] | false;
   readonly followParents?: true;
   readonly ignoreParentMismatch?: true;
+}
+
+/** What the options that all subcommands share were given as. */
+export interface ImageFlags extends ProgressFlags, ParentFlags {
+  readonly format?: InputFormat;
   /** `false` for `--no-replay`. */
   readonly replay?: boolean;
   readonly strict?: true;
@@ -52,18 +56,23 @@ export function outputOption(): Option {
   return new Option('--output <form>', 'for people or for programs').choices(['human', 'json']).default('human');
 }
 
-/** Adds the options that all subcommands share: how images are opened, and how much is shown. */
-export function addImageOptions(command: Command, { formats = ['vhdx'], strict = true }: Accepted = {}): Command {
+/** Adds the options that say where the parents of a differencing image are. */
+export function addParentOptions(command: Command): Command {
   const collect = (file: string, before: unknown) => [...(Array.isArray(before) ? before : []), file];
-  command
-    .addOption(formatOption('-f, --format <format>', 'format of the image, instead of detecting it', formats))
+  return command
     .option(
       '--parent <path>',
       'file or folder with parents of a differencing image, for its whole chain; may be repeated',
       collect,
     )
     .option('--follow-parents', "open parents outside the image's folder too, if the image names them")
-    .option('--ignore-parent-mismatch', 'read a parent that changed after the child was made; may give garbage')
+    .option('--ignore-parent-mismatch', 'read a parent that changed after the child was made; may give garbage');
+}
+
+/** Adds the options that all subcommands share: how images are opened, and how much is shown. */
+export function addImageOptions(command: Command, { formats = ['vhdx'], strict = true }: Accepted = {}): Command {
+  command.addOption(formatOption('-f, --format <format>', 'format of the image, instead of detecting it', formats));
+  addParentOptions(command)
     .option('--no-parent', 'open a differencing image alone')
     .option('--no-replay', 'refuse a dirty image instead of replaying its log in memory');
   if (strict) command.option('--strict', 'refuse an image that breaks any rule');
@@ -166,7 +175,8 @@ export function withAnyDisk<T>(file: string, flags: ImageFlags, work: (disk: Ope
 /** Findings of what an option overrode: what is read may be wrong, so standard error says it each time. */
 const OVERRIDDEN = /^(parent-mismatch|parent-unverified|salvage-.*)$/;
 
-function warnOfDoubts(disk: VhdxDisk, file: string): void {
+/** Says on standard error what was overridden so that a disk and its parents could be opened. */
+export function warnOfDoubts(disk: VhdxDisk, file: string): void {
   for (const [depth, member] of chainOf(disk).entries()) {
     const name = depth === 0 ? file : (member.path ?? member.name ?? file);
     for (const { code, structure, message } of member.findings) {

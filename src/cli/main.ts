@@ -24,6 +24,10 @@ const SUBCOMMANDS: Readonly<Record<string, Entry>> = {
   repair: { summary: 'repair an image in place', failed: 1, load: () => import('./repair.js') },
   convert: { summary: 'write the disk to a raw file, a VHD or a pipe', failed: 1, load: () => import('./convert.js') },
   read: { summary: 'write bytes of the disk to standard output', failed: 1, load: () => import('./read.js') },
+  write: { summary: 'write bytes from standard input to the disk', failed: 1, load: () => import('./write.js') },
+  zero: { summary: 'make a range of the disk read as zeros', failed: 1, load: () => import('./zero.js') },
+  trim: { summary: 'give back the space of a range of the disk', failed: 1, load: () => import('./trim.js') },
+  set: { summary: 'change the identity or the physical sector size', failed: 1, load: () => import('./set.js') },
   checksum: { summary: 'compute the CRC-32C of disks', failed: 1, load: () => import('./checksum.js') },
   compare: { summary: 'compare the contents of two disks', failed: 2, load: () => import('./compare.js') },
 };
@@ -42,7 +46,7 @@ async function run(args: readonly string[]): Promise<number> {
   const asked = first === 'help' ? second : first;
   const program = new Command('vhdx');
   program
-    .description('Reads, creates and repairs Hyper-V virtual hard disks: sound, dirty, differencing or damaged.')
+    .description('Reads, writes and repairs Hyper-V virtual hard disks: sound, dirty, differencing or damaged.')
     .option('-V, --version', 'print the version')
     .addHelpText('after', ABOUT)
     .exitOverride()
