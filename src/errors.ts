@@ -14,6 +14,7 @@ const OPERATION_CODES = [
   'session-failed', // a write or a flush failed: what was flushed is safe, nothing more is written
   'locked', // another process has the file open for writing
   'has-children', // other images have the file as their parent and would not fit it any more
+  'needs-shrink', // the disk would get smaller, which must be asked for
   'limit-exceeded', // the work is more than the caller allows
   'unsupported-input', // what was handed over cannot be read here
   'wasm-unavailable', // the core could not be started
@@ -33,6 +34,7 @@ export type Hint =
   | 'ignore-parent-mismatch' // read a parent that is not known to be the right one
   | 'discard-log' // repair without replaying the log
   | 'force' // merge although other children of the parent will not fit it any more
+  | 'shrink' // make the disk smaller, and lose what is past its new end
   | 'salvage' // read what the structures still say, as unverified
   | 'raw' // take the bytes of the file for those of the disk
   | 'pad'; // add zeros up to the next sector
@@ -55,6 +57,7 @@ const ADVICE: Readonly<Record<Hint, string>> = {
   force: 'the option force merges all the same, and they will not fit any more',
   raw: "format: 'raw' takes its bytes as they are",
   pad: 'the option pad adds zeros up to the next sector',
+  shrink: 'the option shrink makes it smaller, and what is past the new end is lost',
   salvage: "salvage: 'unverified' reads what the structures still say, which may be stale or wrong",
 };
 

@@ -26,6 +26,8 @@ export { mergeVhdx } from './edit/merge.js';
 export type { MergeOptions, MergeReport } from './edit/merge-options.js';
 export { repairVhdx } from './edit/repair.js';
 export type { Repair, RepairKind, RepairOptions, RepairReport } from './edit/repair-report.js';
+export { resizeVhdx } from './edit/resize.js';
+export type { ResizeOptions, ResizeReport } from './edit/resize-report.js';
 export { setVhdx } from './edit/set.js';
 export type { SetOptions } from './edit/set-options.js';
 export type { BrowserFileHandle, VhdxTarget } from './edit/target.js';

@@ -93,6 +93,7 @@ const ADVICE: Readonly<Record<Hint, string>> = {
   force: '--force merges all the same, and they will not fit any more',
   raw: '-f raw reads its bytes as they are',
   pad: '--pad adds zeros up to the next sector',
+  shrink: '--shrink makes it smaller, and what is past the new end is lost',
   salvage: 'convert --salvage writes what the structures still say, which may be stale or wrong',
 };
 

@@ -17,7 +17,7 @@ export interface BlockTableImage {
   readonly geometry: Geometry;
   /** File offset of the BAT. */
   readonly batOffset: number;
-  readonly session: WriteSession;
+  readonly session: Pick<WriteSession, 'page' | 'change'>;
   /** Called when bytes of the BAT or of a sector bitmap block changed, before anything can read them. */
   readonly onChange: (change: MetadataChange) => void;
 }

@@ -17,6 +17,7 @@ export interface BlockPart {
 
 /** The disk that is written. */
 export interface WrittenDisk extends BlockTableImage {
+  readonly session: WriteSession;
   /** Whether blocks keep their space whatever is zeroed or trimmed: a fixed disk. */
   readonly keepsSpace: boolean;
   /** Fills `target` with the disk's bytes as they are now, those of parents among them. */

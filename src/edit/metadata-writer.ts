@@ -10,12 +10,7 @@ import {
 import type { CompleteExamination } from '../image/examine.js';
 import { PAGE_SIZE } from '../image/page-layer.js';
 import type { WriteSession } from '../image/session.js';
-
-/** Bytes that go to a place in the file. */
-interface MetadataWrite {
-  readonly offset: number;
-  readonly bytes: Uint8Array;
-}
+import { type Patch, pagesOf, patchPages } from './page-patches.js';
 
 /** A metadata item that gets new bytes, or with `undefined` is taken out of the table. */
 export interface ItemChange extends Pick<MetadataTableEntry, 'itemId' | 'flags'> {
@@ -42,39 +37,23 @@ export async function changeItems(
   changes: readonly ItemChange[],
   visible: boolean,
 ): Promise<void> {
-  const overlap = examination.findings.find(({ code }) => code === 'metadata-item-overlap');
-  if (overlap) throw VhdxError.from(overlap);
-  const writes = planWrites(examination, changes);
+  const patches = itemPatches(examination, changes);
   await session.begin(visible);
-  const pageOf = (offset: number) => offset - (offset % PAGE_SIZE);
-  const pieces = writes.flatMap((write) => inPages(write));
-  await session.change({
-    pages: [...new Set(pieces.map(({ offset }) => pageOf(offset)))],
-    change: (bytesOf) => {
-      for (const { offset, bytes } of pieces) bytesOf(pageOf(offset)).set(bytes, offset % PAGE_SIZE);
-    },
-  });
-}
-
-/** A write, cut where pages meet. */
-function inPages({ offset, bytes }: MetadataWrite): MetadataWrite[] {
-  const pieces: MetadataWrite[] = [];
-  for (let done = 0; done < bytes.length; ) {
-    const length = Math.min(PAGE_SIZE - ((offset + done) % PAGE_SIZE), bytes.length - done);
-    pieces.push({ offset: offset + done, bytes: bytes.subarray(done, done + length) });
-    done += length;
-  }
-  return pieces;
+  await session.change({ pages: [...pagesOf(patches)], change: (bytesOf) => patchPages(patches, bytesOf) });
 }
 
 const IS_USER = 1;
 
-function planWrites({ metadataTable, regions }: CompleteExamination, changes: readonly ItemChange[]): MetadataWrite[] {
+/** What {@link changeItems} changes, for work that changes something else in the same step. */
+export function itemPatches(examination: CompleteExamination, changes: readonly ItemChange[]): Patch[] {
+  const { metadataTable, regions, findings } = examination;
+  const overlap = findings.find(({ code }) => code === 'metadata-item-overlap');
+  if (overlap) throw VhdxError.from(overlap);
   if (!metadataTable) throw new Error('the metadata table was not kept');
   const { metadata: region } = regions;
   const before = readMetadataTableEntries(metadataTable);
   const entries = [...before];
-  const writes: MetadataWrite[] = [];
+  const writes: Patch[] = [];
   for (const { itemId, flags, bytes } of changes) {
     const index = entries.findIndex(
       (entry) => entry.itemId === itemId && (entry.flags & IS_USER) === (flags & IS_USER),
@@ -116,8 +95,8 @@ function freePlace(entries: readonly MetadataTableEntry[], regionLength: number,
   throw new VhdxError('no-space', message, { structure: 'metadata region' });
 }
 
-function changedPages(before: Uint8Array, after: Uint8Array, at: number): MetadataWrite[] {
-  const writes: MetadataWrite[] = [];
+function changedPages(before: Uint8Array, after: Uint8Array, at: number): Patch[] {
+  const writes: Patch[] = [];
   for (let offset = 0; offset < after.length; offset += PAGE_SIZE) {
     const bytes = after.subarray(offset, offset + PAGE_SIZE);
     if (bytes.some((byte, i) => byte !== before[offset + i])) writes.push({ offset: at + offset, bytes });

@@ -6,7 +6,6 @@ import { loadCore } from '../core/load.js';
 import type { Crc } from '../format/checksum.js';
 import { ZERO_GUID } from '../format/guid.js';
 import { LOG_SECTOR_SIZE } from '../format/log.js';
-import { openSource } from '../io/open.js';
 import type { RandomAccessFile, RandomAccessSource } from '../io/random-access.js';
 import { HeaderSlots } from '../log/header-slots.js';
 import { Journal, randomIdentity, type WriterIdentity } from '../log/journal.js';
@@ -14,7 +13,7 @@ import { SessionFile } from '../log/session-file.js';
 import { planRepair, type RepairPlan } from './repair-plan.js';
 import type { RepairOptions, RepairReport } from './repair-report.js';
 import { replayInPlace } from './replay-in-place.js';
-import { openTarget, targetKind, type VhdxTarget } from './target.js';
+import { openTarget, readableTarget, type VhdxTarget } from './target.js';
 
 /** What `repairVhdx` does; specs say besides where new GUIDs come from. */
 export async function repairTarget(
@@ -41,13 +40,6 @@ export async function repairTarget(
   }
   await finish();
   return report;
-}
-
-/** A target that is only read: then it may be one that cannot be written, or that another program writes. */
-async function readableTarget(target: VhdxTarget): Promise<RandomAccessSource> {
-  const found = await targetKind(target);
-  if (found.kind === 'path') return openSource(found.path);
-  return openSource(found.kind === 'handle' ? await found.handle.getFile() : found.file);
 }
 
 /** Repairs a file that is open, and that no other program may change meanwhile. */

@@ -2,9 +2,9 @@ import { builtinModule } from '../base/builtin-module.js';
 import { VhdxError } from '../errors.js';
 import type { OpenFileOptions } from '../io/file.js';
 import { lockFile, type WriteLock } from '../io/lock.js';
-import { refuseUrl } from '../io/open.js';
+import { openSource, refuseUrl } from '../io/open.js';
 import type { OpfsFileHandle, SyncAccessHandleLike } from '../io/opfs.js';
-import type { RandomAccessFile } from '../io/random-access.js';
+import type { RandomAccessFile, RandomAccessSource } from '../io/random-access.js';
 import type { PickedFileHandle } from '../io/swap-file.js';
 
 /** What is needed of a `FileSystemFileHandle`. */
@@ -72,6 +72,13 @@ export async function openInOrigin(handle: BrowserFileHandle): Promise<RandomAcc
 export async function lockPicked({ name }: PickedFileHandle): Promise<WriteLock> {
   const { lockInPage } = await import('../io/page-lock.js');
   return lockInPage(name);
+}
+
+/** A target that is only read: then it may be one that cannot be written, or that another program writes. */
+export async function readableTarget(target: VhdxTarget): Promise<RandomAccessSource> {
+  const found = await targetKind(target);
+  if (found.kind === 'path') return openSource(found.path);
+  return openSource(found.kind === 'handle' ? await found.handle.getFile() : found.file);
 }
 
 /** Whether two paths lead to one file, through links too. Paths that lead to nothing are not the same. */

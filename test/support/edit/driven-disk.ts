@@ -10,7 +10,7 @@ import { taggedBytes } from '../crash/content-model.js';
 import type { CrashFile } from '../crash/crash-file.js';
 
 /** GUIDs and sequence numbers that are the same in every run. */
-function countedIdentity(): WriterIdentity {
+export function countedIdentity(): WriterIdentity {
   let guids = 0;
   return {
     guid: () => {

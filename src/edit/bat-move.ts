@@ -1,0 +1,85 @@
+import { InFlight } from '../base/concurrency.js';
+import { MiB } from '../base/units.js';
+import { sumBytes } from '../core/crc32c.js';
+import type { Core } from '../core/instance.js';
+import { BAT_ENTRY_SIZE } from '../format/bat.js';
+import {
+  BAT_GUID,
+  encodeRegionTable,
+  REGION_TABLE_SIZE,
+  type RegionTableCopy,
+  readRegionTableEntries,
+} from '../format/region-table.js';
+import { PAGE_SIZE } from '../image/page-layer.js';
+import type { WriteSession } from '../image/session.js';
+import type { RandomAccessSource } from '../io/random-access.js';
+import type { Patch } from './page-patches.js';
+
+/** Bytes of a BAT that are made and written at a time, and how many of them are under way. */
+const CHUNK = 1 * MiB;
+const IN_FLIGHT = 4;
+
+/** A BAT as the file has it. */
+export interface StoredBat {
+  readonly source: RandomAccessSource;
+  readonly offset: number;
+  /** Bytes that its region has. */
+  readonly length: number;
+}
+
+/**
+ * Writes a copy of a BAT to space that nothing refers to yet, past the log: however long it is, a few pages lead to it
+ * afterwards.
+ *
+ * @param length of the new region in bytes, a multiple of 1 MiB
+ * @param fill changes slots, of which the first has the given number
+ */
+export async function writeBatCopy(
+  session: WriteSession,
+  bat: StoredBat,
+  offset: number,
+  length: number,
+  fill: (bytes: Uint8Array, first: number) => void,
+  onWritten: (bytes: number) => void,
+): Promise<void> {
+  const writes = new InFlight(IN_FLIGHT);
+  for (let at = 0; at < length && !writes.failed; at += CHUNK) {
+    const bytes = new Uint8Array(Math.min(CHUNK, length - at));
+    try {
+      const old = Math.min(bytes.length, bat.length - at);
+      if (old > 0) await bat.source.readInto(bytes.subarray(0, old), bat.offset + at);
+      fill(bytes, at / BAT_ENTRY_SIZE);
+      await writes.add(session.writePayload(bytes, offset + at));
+      onWritten(at + bytes.length);
+    } catch (error) {
+      writes.fail(error);
+    }
+  }
+  await writes.settle();
+}
+
+/**
+ * The pages of both region tables that change if the BAT region is moved ([MS-VHDX] 2.2.3). A copy that is not valid, or
+ * differs, becomes equal to the other one: changing a sector of it and its checksum would make it valid and wrong.
+ */
+export function regionTablePatches(
+  core: Core,
+  copies: readonly [RegionTableCopy, RegionTableCopy],
+  offset: number,
+  length: number,
+): Patch[] {
+  const good = copies.find(({ fault }) => fault === undefined);
+  if (!good) throw new Error('BAT move: no region table is valid');
+  const entries = readRegionTableEntries(good.bytes).map((entry) =>
+    entry.guid === BAT_GUID ? { ...entry, offset, length } : entry,
+  );
+  const table = encodeRegionTable(entries, (bytes, initial = 0) => sumBytes(core, bytes, initial), good.bytes);
+  const patches: Patch[] = [];
+  for (const copy of copies) {
+    for (let at = 0; at < REGION_TABLE_SIZE; at += PAGE_SIZE) {
+      const bytes = table.subarray(at, at + PAGE_SIZE);
+      if (bytes.some((byte, i) => byte !== copy.bytes[at + i])) patches.push({ offset: copy.offset + at, bytes });
+    }
+  }
+  return patches;
+}
