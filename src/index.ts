@@ -24,6 +24,8 @@ export { editVhdx } from './edit/edit.js';
 export type { EditOptions } from './edit/edit-options.js';
 export { mergeVhdx } from './edit/merge.js';
 export type { MergeOptions, MergeReport } from './edit/merge-options.js';
+export { rebaseVhdx } from './edit/rebase.js';
+export type { RebaseOptions, RebaseReport } from './edit/rebase-options.js';
 export { repairVhdx } from './edit/repair.js';
 export type { Repair, RepairKind, RepairOptions, RepairReport } from './edit/repair-report.js';
 export { resizeVhdx } from './edit/resize.js';

@@ -4,7 +4,7 @@ import type { LeasedBuffer } from '../core/buffers.js';
 import type { Core } from '../core/instance.js';
 import type { Piece } from '../disk/pieces.js';
 import { coreBuffers, readAhead } from '../disk/read-ahead.js';
-import type { RandomAccessSource } from '../io/random-access.js';
+import type { RandomAccessSource, ReadOptions } from '../io/random-access.js';
 import type { WritableVhdxDisk } from './writable-disk.js';
 
 /** A range of a disk that gets the bytes of a source, or becomes zeros. */
@@ -21,18 +21,14 @@ const PIECE = 1 * MiB;
  * Brings ranges of a source onto a disk, in order and none twice: several pieces are read and written at the same time.
  * When it rejects, nothing is being read or written any more.
  *
- * @param total how many bytes the ranges have in all
+ * @param options with `total`, how many bytes the ranges have in all, if the progress is to be reported
  */
 export async function applyChanges(
   core: Core,
   source: RandomAccessSource,
   disk: WritableVhdxDisk,
   changes: AsyncIterable<RangeChange>,
-  {
-    signal,
-    onProgress,
-    total,
-  }: ProgressOptions & { readonly signal?: AbortSignal | undefined; readonly total: number },
+  { signal, onProgress, total = 0 }: ReadOptions & ProgressOptions & { readonly total?: number },
 ): Promise<void> {
   const copy = async ({ offset, length }: Piece, [buffer]: readonly LeasedBuffer[]): Promise<void> => {
     if (!buffer) throw new RangeError('no buffer was lent');

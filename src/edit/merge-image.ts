@@ -6,6 +6,8 @@ import type { OpenOptions } from '../disk/open-options.js';
 import { VhdxError } from '../errors.js';
 import { ZERO_GUID } from '../format/guid.js';
 import { encodeSectorSize, encodeVirtualDiskId } from '../format/metadata.js';
+import { encodeParentLocator } from '../format/parent-locator.js';
+import type { CompleteExamination } from '../image/examine.js';
 import type { RandomAccessFile, RandomAccessSource } from '../io/random-access.js';
 import { randomIdentity, type WriterIdentity } from '../log/journal.js';
 import { applyChanges } from './apply-changes.js';
@@ -16,7 +18,7 @@ import type { MergeOptions, MergeReport } from './merge-options.js';
 import { changesAbove, type MergePlan, planMerge, refuseToBreak } from './merge-plan.js';
 import { changeItems, type ItemChange, itemChange } from './metadata-writer.js';
 import { readOnly } from './open-session.js';
-import { relink } from './relink.js';
+import { type Relink, relink } from './relink.js';
 import { openTarget, type VhdxTarget, workOn } from './target.js';
 import type { WritableVhdxDisk } from './writable-disk.js';
 
@@ -127,17 +129,12 @@ function checkUnchanged(base: VhdxDisk, planned: VhdxDisk): void {
  */
 async function announce(merge: Merge, { members, depth }: MergePlan, present: string, future: string): Promise<void> {
   const { core, file, files, options, identity } = merge;
-  const relinkFile = (above: RandomAccessFile) =>
-    relink(
-      core,
-      above,
-      (entries) => {
-        const linkage = present === ZERO_GUID ? {} : { parent_linkage: `{${present}}` };
-        return Object.entries({ ...entries, ...linkage, parent_linkage2: `{${future}}` });
-      },
-      options,
-      identity,
-    );
+  const plan = ({ metadata: { parentLocator } }: CompleteExamination): Relink => {
+    const linkage = present === ZERO_GUID ? {} : { parent_linkage: `{${present}}` };
+    const entries = { ...parentLocator?.entries, ...linkage, parent_linkage2: `{${future}}` };
+    return { locator: encodeParentLocator(Object.entries(entries)), visible: false };
+  };
+  const relinkFile = (above: RandomAccessFile) => relink(core, above, plan, options, identity);
   if (depth === 1) return relinkFile(file);
   await workOn(await files.open(members[depth - 1] as VhdxDisk, options), relinkFile);
 }
