@@ -51,7 +51,7 @@ export function translate(
   ratioShift: u32,
   fileSize: f64,
   hasParent: bool,
-): u32 {
+): i32 {
   let at = <u64>offset;
   const end = at + <u64>length;
   const fileEnd = <u64>fileSize;
@@ -96,12 +96,12 @@ export function translate(
  * Reads the BAT entry of a sector bitmap block: returns its state, and writes its file offset into the header as the
  * result. If its page is not loaded, the header has the page, otherwise -1.
  */
-export function sectorBitmapEntry(disk: u32, index: f64): u32 {
+export function sectorBitmapEntry(disk: u32, index: f64): i32 {
   const page = <u32>(<u64>index >> PAGE_ENTRIES_SHIFT);
   const address = findPage(disk, page);
   writeHeader(0, address == 0 ? <f64>page : -1);
   if (address == 0) return 0;
   const bits = load<u64>(address + ((<usize>(<u64>index & (PAGE_ENTRIES - 1))) << 3));
   store<f64>(EXTENTS_HEADER, <f64>(bits & FILE_OFFSET), HEADER_RESULT * 8);
-  return <u32>(bits & 7);
+  return <i32>(bits & 7);
 }

@@ -37,9 +37,9 @@ export function writeHeader(reached: u64, missing: f64): void {
 }
 
 /** Ends a translation and returns the number of extents. `missing` is a page, or -1. */
-export function endExtents(reached: u64, missing: f64): u32 {
+export function endExtents(reached: u64, missing: f64): i32 {
   writeHeader(reached, missing);
-  return count;
+  return <i32>count;
 }
 
 /** Writes an extent, or lengthens the last one if this one continues it, in the file too if it has data there. */

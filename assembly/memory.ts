@@ -17,7 +17,7 @@
  *     0xc70000  scratch                  512 KiB   the map of a scan, the bins of a sum
  *     0xcf0000  end
  *
- * The host asks for the addresses through the functions at the end, so that no number is written twice.
+ * The build writes the numbers below into src/core/core-memory.generated.ts, so that the host knows them too.
  */
 
 import { PAGE_BYTES } from './shared-numbers';
@@ -43,6 +43,8 @@ export const EXTENTS_CAPACITY: u32 = 1024;
 
 /** What a call of a scan of the BAT counted, f64 each. */
 export const SCAN_COUNTS: usize = 44 * KiB;
+/** Counts that the area can hold. */
+export const SCAN_COUNTS_CAPACITY: usize = 128;
 
 /** Words that the checksum of long inputs has eliminated: 502 of 16 bytes, a block of 24 KiB, and 505 more. */
 export const CHECKSUM_HISTORY: usize = 64 * KiB;
@@ -72,72 +74,7 @@ export const SCRATCH_BYTES: usize = 512 * KiB;
 /** The first address past everything. */
 export const MEMORY_END: usize = SCRATCH + SCRATCH_BYTES;
 
-/** Address of the page area. */
-export function pagesAddress(): usize {
-  return PAGES;
-}
-
-/** Slots of the page area. */
-export function pageSlots(): usize {
-  return PAGE_SLOTS;
-}
-
-/** Address of the four f64 before the extents. */
-export function extentsHeaderAddress(): usize {
-  return EXTENTS_HEADER;
-}
-
-/** Address of the extents. */
-export function extentsAddress(): usize {
-  return EXTENTS;
-}
-
-/** Extents that the area can hold. */
-export function extentsCapacity(): u32 {
-  return EXTENTS_CAPACITY;
-}
-
-/** Address of what a scan of the BAT has counted. */
-export function scanCountsAddress(): usize {
-  return SCAN_COUNTS;
-}
-
-/** Address of the copy area. */
-export function copyAddress(): usize {
-  return COPY_AREA;
-}
-
-/** Bytes of the copy area. */
-export function copyBytes(): usize {
-  return COPY_BYTES;
-}
-
-/** Address of the buffer area. */
-export function buffersAddress(): usize {
-  return BUFFERS;
-}
-
-/** How many buffers there are. */
-export function bufferCount(): usize {
-  return BUFFER_COUNT;
-}
-
-/** Bytes of one buffer. */
-export function bufferBytes(): usize {
-  return BUFFER_BYTES;
-}
-
-/** Address of the scratch area. */
-export function scratchAddress(): usize {
-  return SCRATCH;
-}
-
-/** Bytes of the scratch area. */
-export function scratchBytes(): usize {
-  return SCRATCH_BYTES;
-}
-
-/** The first address past everything: what the host's memory must have at least. */
+/** The same, for the host to make sure that a module which it is handed has this map. */
 export function memoryEnd(): usize {
   return MEMORY_END;
 }

@@ -100,7 +100,7 @@ export function scanBat(
   partial: bool,
   pass: u32,
   enough: u32,
-): u32 {
+): i32 {
   problems = 0;
   unlisted = enough;
   resetCounts();
@@ -146,11 +146,11 @@ export function scanBat(
   return endScan(index, -1, inPartial);
 }
 
-function endScan(reached: u64, missing: f64, partial: bool): u32 {
+function endScan(reached: u64, missing: f64, partial: bool): i32 {
   addCount(COUNT_SHARED, <f64>takeSharedCount());
   writeHeader(reached, missing);
   store<f64>(EXTENTS_HEADER, partial ? 1 : 0, HEADER_RESULT * 8);
-  return problems;
+  return <i32>problems;
 }
 
 /** Takes note of a place that an entry refers to. */

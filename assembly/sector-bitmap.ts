@@ -11,7 +11,7 @@ const PAGE_SECTORS: u64 = 1 << 19;
  * Splits a range of one partially present block into what is in this file (from `file` on, for the range's first
  * byte) and what the parent has (kind NOT_PRESENT). Stops and reports like `translate`.
  */
-export function splitPartial(disk: u32, offset: f64, length: f64, file: f64, sectorShift: u32, fileSize: f64): u32 {
+export function splitPartial(disk: u32, offset: f64, length: f64, file: f64, sectorShift: u32, fileSize: f64): i32 {
   let at = <u64>offset;
   const end = at + <u64>length;
   const shift = <u64>sectorShift;

@@ -11,7 +11,7 @@ export function flatChecksum(path, core) {
   const file = openSync(path, 'r');
   const { size } = statSync(path);
   const { bufferBytes, size: count } = core.buffers;
-  const address = core.exports.buffersAddress();
+  const address = core.buffers.address;
   const buffers = Array.from({ length: count }, (_, i) =>
     core.bytes.subarray(address + i * bufferBytes, address + (i + 1) * bufferBytes),
   );

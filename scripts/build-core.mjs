@@ -33,7 +33,8 @@ await generate('core-simd', hexModule(simd));
 await generate('core-scalar', hexModule(scalar));
 await generate('core-javascript', await javascriptModule(scalar));
 await generate('core-exports', exportsModule(declarations));
-await generate('core-numbers', await numbersModule());
+await generate('core-numbers', await numbersModule('shared-numbers'));
+await generate('core-memory', await numbersModule('memory'));
 
 /** Compiles one target of asconfig.json and returns its bytes. */
 async function compile(target, ...options) {
@@ -99,41 +100,43 @@ function exportsModule(text) {
     /((?:\s+\* @param .*)*)(?:\s+\* @returns `(\w+)`)?\s+\*\/\s+export function (\w+)\((.*)\): (\w+);/g,
   );
   const members = [];
+  const exported = [];
   const adapters = [];
   for (const [, parameters, unit, name, declared, result] of found) {
     if (/`[iu]64`/.test(`${parameters} \`${unit}\``)) {
       throw new Error(`${name}: 64-bit integers must not cross the border, they are slow; use f64`);
     }
     members.push(`  ${name}(${declared}): ${result};`);
+    exported.push(name);
     const names = declared.replaceAll(/: \w+/g, '');
     const call = `raw.${name}(${names})`;
-    if (/^(u32|usize)$/.test(unit)) adapters.push(`    ${name}: (${names}) => ${call} >>> 0,`);
-    else if (unit === 'bool') adapters.push(`    ${name}: (${names}) => Boolean(${call}),`);
-    else adapters.push(`    ${name}: raw.${name},`);
+    if (unit === 'u32') adapters.push(`    ${name}: (${names}) => ${call} >>> 0,`);
+    if (unit === 'bool') throw new Error(`${name}: WebAssembly knows no booleans; use i32`);
   }
   return [
-    '/** Size of the memory that the core imports, in pages of 64 KiB; it never grows. */',
-    `export const MEMORY_PAGES = ${memoryPages};\n`,
     '/** What the core exports, as assembly/index.ts declares it. All integers are 32 bits wide. */',
     'export interface CoreExports {',
     ...members,
     '}\n',
-    '/** The same functions with u32 results from 0 up and bool results as booleans; WebAssembly knows neither. */',
-    'export function withTypedResults(raw: CoreExports): CoreExports {',
+    '/** The names of all of them. */',
+    `export const EXPORT_NAMES = '${exported.join(' ')}'.split(' ') as (keyof CoreExports)[];\n`,
+    '/** The same functions with u32 results from 0 up: to WebAssembly all integers are signed. */',
+    'export function withUnsignedResults(raw: CoreExports): CoreExports {',
     '  return {',
+    '    ...raw,',
     ...adapters,
     '  };',
     '}\n',
   ].join('\n');
 }
 
-/** The constants of assembly/shared-numbers.ts, as the compiler sees them. */
-async function numbersModule() {
-  const outFile = 'build/shared-numbers.wasm';
-  const source = await readFile(new URL('assembly/shared-numbers.ts', root), 'utf8');
+/** The constants of a file of assembly/, as the compiler sees them. */
+async function numbersModule(file) {
+  const outFile = `build/${file}.wasm`;
+  const source = await readFile(new URL(`assembly/${file}.ts`, root), 'utf8');
   const { error, stderr } = await asc.main(
     // A module of constants alone: it takes neither the memory nor the features of asconfig.json.
-    ['assembly/shared-numbers.ts', '--config', devNull, '--runtime', 'stub', '--outFile', outFile],
+    [`assembly/${file}.ts`, '--config', devNull, '--runtime', 'stub', '--outFile', outFile],
   );
   process.stderr.write(stderr.toString());
   if (error) throw error;
@@ -141,9 +144,7 @@ async function numbersModule() {
   const constants = Object.entries(instance.exports).filter(([, value]) => value instanceof WebAssembly.Global);
   const declared = source.match(/^export const/gm) ?? [];
   if (constants.length !== declared.length) {
-    throw new Error(
-      `assembly/shared-numbers.ts has ${declared.length} constants, the compiler made ${constants.length}`,
-    );
+    throw new Error(`assembly/${file}.ts has ${declared.length} constants, the compiler made ${constants.length}`);
   }
   return constants.map(([name, { value }]) => `export const ${name} = ${value >>> 0};\n`).join('');
 }

@@ -87,25 +87,23 @@ export class BatCalls {
   readonly disk: number;
   readonly #core: Core;
   readonly #exports: Core['exports'];
-  readonly #floats: Float64Array;
+  readonly #header: Float64Array;
+  readonly #extents: Float64Array;
   readonly #hasParent: boolean;
   readonly #blockShift: number;
   readonly #ratioShift: number;
   readonly #sectorShift: number;
-  readonly #header: number;
-  readonly #extents: number;
 
   constructor(core: Core, disk: number, shape: BatShape) {
     this.disk = disk;
     this.#core = core;
     this.#exports = core.exports;
-    this.#floats = core.floats;
+    this.#header = core.header;
+    this.#extents = core.extents;
     this.#hasParent = shape.hasParent;
     this.#blockShift = Math.log2(shape.blockSize);
     this.#ratioShift = Math.log2(shape.chunkRatio);
     this.#sectorShift = Math.log2(shape.logicalSectorSize);
-    this.#header = core.layout.extentsHeader / 8;
-    this.#extents = core.layout.extents / 8;
   }
 
   /**
@@ -124,7 +122,7 @@ export class BatCalls {
 
   /** The extent of the translation before, if it gave just this one and reached `end`. */
   onlyExtent(count: number, end: number): RawExtent | undefined {
-    return count === 1 && this.#floats[this.#header + numbers.HEADER_REACHED] === end ? this.#extentAt(0) : undefined;
+    return count === 1 && this.#header[numbers.HEADER_REACHED] === end ? this.#extentAt(0) : undefined;
   }
 
   /**
@@ -136,13 +134,13 @@ export class BatCalls {
   }
 
   #extentAt(index: number): RawExtent {
-    const floats = this.#floats;
-    const at = this.#extents + numbers.EXTENT_FIELDS * index;
+    const extents = this.#extents;
+    const at = numbers.EXTENT_FIELDS * index;
     return {
-      offset: floats[at + numbers.EXTENT_OFFSET] as number,
-      length: floats[at + numbers.EXTENT_LENGTH] as number,
-      kind: floats[at + numbers.EXTENT_KIND] as number,
-      fileOffset: floats[at + numbers.EXTENT_FILE_OFFSET] as number,
+      offset: extents[at + numbers.EXTENT_OFFSET] as number,
+      length: extents[at + numbers.EXTENT_LENGTH] as number,
+      kind: extents[at + numbers.EXTENT_KIND] as number,
+      fileOffset: extents[at + numbers.EXTENT_FILE_OFFSET] as number,
     };
   }
 
@@ -190,21 +188,21 @@ export class BatCalls {
 
   /** The sums of one class, one for each bin. */
   usage(name: keyof typeof USAGE_CLASSES, bins: number): Float64Array {
-    const floats = this.#floats;
-    const start = this.#core.scratch.address / 8 + USAGE_CLASSES[name];
-    return Float64Array.from({ length: bins }, (_, bin) => floats[start + bin * numbers.USAGE_CLASSES] as number);
+    const sums = new Float64Array(this.#core.bytes.buffer, this.#core.scratch.address, bins * numbers.USAGE_CLASSES);
+    const place = USAGE_CLASSES[name];
+    return Float64Array.from({ length: bins }, (_, bin) => sums[bin * numbers.USAGE_CLASSES + place] as number);
   }
 
   get #reached(): number {
-    return this.#floats[this.#header + numbers.HEADER_REACHED] as number;
+    return this.#header[numbers.HEADER_REACHED] as number;
   }
 
   get #missing(): number {
-    return this.#floats[this.#header + numbers.HEADER_MISSING] as number;
+    return this.#header[numbers.HEADER_MISSING] as number;
   }
 
   get #result(): number {
-    return this.#floats[this.#header + numbers.HEADER_RESULT] as number;
+    return this.#header[numbers.HEADER_RESULT] as number;
   }
 }
 

@@ -2,7 +2,9 @@
  * What the core finds in a buffer, wherever that is. One in the core's memory it looks at directly; one in memory of its
  * own is copied to the copy area piece by piece, and pieces are a multiple of every granule.
  */
+
 import type { LeasedBuffer } from './buffers.js';
+import { COPY_AREA, COPY_BYTES } from './core-memory.generated.js';
 import { sumBytes } from './crc32c.js';
 import type { Core } from './instance.js';
 
@@ -25,13 +27,12 @@ export function nonzeroBytes(core: Core, buffer: LeasedBuffer, at: number, lengt
 /** How many of the first `length` bytes, from the start on, are the same in both. */
 export function equalBytes(core: Core, a: LeasedBuffer, b: LeasedBuffer, length: number): number {
   if (a.address !== undefined && b.address !== undefined) return core.exports.equalPrefix(a.address, b.address, length);
-  const { copy, copyBytes } = core.layout;
-  const half = copyBytes / 2;
+  const half = COPY_BYTES / 2;
   for (let done = 0; done < length; done += half) {
     const bytes = Math.min(half, length - done);
-    core.bytes.set(a.bytes.subarray(done, done + bytes), copy);
-    core.bytes.set(b.bytes.subarray(done, done + bytes), copy + half);
-    const same = core.exports.equalPrefix(copy, copy + half, bytes);
+    core.bytes.set(a.bytes.subarray(done, done + bytes), COPY_AREA);
+    core.bytes.set(b.bytes.subarray(done, done + bytes), COPY_AREA + half);
+    const same = core.exports.equalPrefix(COPY_AREA, COPY_AREA + half, bytes);
     if (same < bytes) return done + same;
   }
   return length;
@@ -45,11 +46,10 @@ function prefix(
   prefixOf: (address: number, length: number) => number,
 ): number {
   if (address !== undefined) return prefixOf(address + at, length);
-  const { copy, copyBytes } = core.layout;
-  for (let done = 0; done < length; done += copyBytes) {
-    const piece = bytes.subarray(at + done, at + Math.min(done + copyBytes, length));
-    core.bytes.set(piece, copy);
-    const found = prefixOf(copy, piece.length);
+  for (let done = 0; done < length; done += COPY_BYTES) {
+    const piece = bytes.subarray(at + done, at + Math.min(done + COPY_BYTES, length));
+    core.bytes.set(piece, COPY_AREA);
+    const found = prefixOf(COPY_AREA, piece.length);
     if (found < piece.length) return done + found;
   }
   return length;

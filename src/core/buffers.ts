@@ -12,6 +12,8 @@ export interface LeasedBuffer {
  * by way of its copy area.
  */
 export class BufferPool {
+  /** Where the first one begins in the core's memory; the others follow it. */
+  readonly address: number;
   /** How many buffers there are. */
   readonly size: number;
   /** Length of each buffer, in bytes. */
@@ -19,6 +21,7 @@ export class BufferPool {
   readonly #free: LeasedBuffer[] = [];
 
   constructor(memory: Uint8Array<ArrayBuffer>, address: number, count: number, bufferBytes: number) {
+    this.address = address;
     this.size = count;
     this.bufferBytes = bufferBytes;
     for (let start = address; start < address + count * bufferBytes; start += bufferBytes) {

@@ -1,3 +1,4 @@
+import { COPY_AREA, COPY_BYTES } from './core-memory.generated.js';
 import type { Core } from './instance.js';
 import { loadCore } from './load.js';
 
@@ -65,12 +66,11 @@ export async function crc32cCombine(a: number, b: number, lengthOfB: number): Pr
 
 /** Sums bytes outside the core's memory, by way of its copy area. */
 export function sumBytes(core: Core, bytes: Uint8Array, initial: number): number {
-  const { copy, copyBytes } = core.layout;
   let crc = initial;
-  for (let at = 0; at < bytes.length; at += copyBytes) {
-    const piece = bytes.subarray(at, at + copyBytes);
-    core.bytes.set(piece, copy);
-    crc = core.exports.crc32c(crc, copy, piece.length);
+  for (let at = 0; at < bytes.length; at += COPY_BYTES) {
+    const piece = bytes.subarray(at, at + COPY_BYTES);
+    core.bytes.set(piece, COPY_AREA);
+    crc = core.exports.crc32c(crc, COPY_AREA, piece.length);
   }
   return crc;
 }

@@ -1,12 +1,25 @@
 import { demangle } from '@assemblyscript/loader';
 import { VhdxError } from '../errors.js';
 import { BufferPool } from './buffers.js';
-import { type CoreExports, MEMORY_PAGES, withTypedResults } from './core-exports.generated.js';
+import { type CoreExports, EXPORT_NAMES, withUnsignedResults } from './core-exports.generated.js';
+import {
+  BUFFER_BYTES,
+  BUFFER_COUNT,
+  BUFFERS,
+  EXTENTS,
+  EXTENTS_CAPACITY,
+  EXTENTS_HEADER,
+  MEMORY_END,
+  SCAN_COUNTS,
+  SCAN_COUNTS_CAPACITY,
+  SCRATCH,
+  SCRATCH_BYTES,
+} from './core-memory.generated.js';
 import { hex as simdModule } from './core-simd.generated.js';
 import { ScratchArea } from './scratch-area.js';
 
-const KiB = 1024;
-const MEMORY_BYTES = MEMORY_PAGES * 64 * KiB;
+const WASM_PAGE_BYTES = 0x10000;
+const MEMORY_PAGES = Math.ceil(MEMORY_END / WASM_PAGE_BYTES);
 
 /**
  * Which build of the core it is: WebAssembly with SIMD, WebAssembly without it, or the JavaScript that was generated
@@ -14,32 +27,21 @@ const MEMORY_BYTES = MEMORY_PAGES * 64 * KiB;
  */
 export type CoreKind = 'simd' | 'scalar' | 'javascript' | 'custom';
 
-/** Addresses in the core's memory, in bytes from its start; see `assembly/memory.ts`. */
-export interface CoreLayout {
-  /** BAT and sector bitmap pages: `pageSlots` slots of `PAGE_BYTES`. */
-  readonly pages: number;
-  readonly pageSlots: number;
-  /** Four f64 that say what the extents are. */
-  readonly extentsHeader: number;
-  /** Room for `extentsCapacity` extents of four f64. */
-  readonly extents: number;
-  readonly extentsCapacity: number;
-  /** What a scan of the BAT has counted: f64 each. */
-  readonly scanCounts: number;
-  /** Where the bytes of a synchronous checksum call go. */
-  readonly copy: number;
-  readonly copyBytes: number;
-}
-
-/** An instance of the core, its memory and views on it. The memory never grows, so the views stay good. */
+/**
+ * An instance of the core, its memory and views on it. The memory never grows, so the views stay good.
+ * What is where in it is in core-memory.generated.ts, made from `assembly/memory.ts`.
+ */
 export interface Core {
   readonly kind: CoreKind;
   readonly exports: CoreExports;
-  readonly layout: CoreLayout;
   /** The whole memory, byte by byte. */
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** The whole memory as f64: the element at address / 8. */
-  readonly floats: Float64Array<ArrayBuffer>;
+  /** What a call says of itself, by f64: the HEADER_ numbers of core-numbers.generated.ts are places in it. */
+  readonly header: Float64Array<ArrayBuffer>;
+  /** The extents or problems that a call lists, four f64 each. */
+  readonly extents: Float64Array<ArrayBuffer>;
+  /** What a scan of the BAT has counted. */
+  readonly counts: Float64Array<ArrayBuffer>;
   /** Buffers inside the memory for payload that the core must see. */
   readonly buffers: BufferPool;
   /** Where scans and sums keep something between their calls. */
@@ -59,7 +61,7 @@ export async function instantiateCore(kind: Exclude<CoreKind, 'custom'>): Promis
     case 'scalar':
       return instantiateWasm(kind, decode((await import('./core-scalar.generated.js')).hex));
     case 'javascript': {
-      const memory = { buffer: new ArrayBuffer(MEMORY_BYTES) };
+      const memory = { buffer: new ArrayBuffer(MEMORY_PAGES * WASM_PAGE_BYTES) };
       const generated = await import('./core-javascript.generated.js');
       return assemble(kind, generated.instantiate({ env: { memory } }), memory);
     }
@@ -114,29 +116,21 @@ function withoutWrappers(exports: Readonly<Record<string, unknown>>): CoreExport
 }
 
 function assemble(kind: CoreKind, raw: CoreExports, memory: MemoryLike): Core {
-  const exports = withTypedResults(raw);
-  for (const name of Object.keys(exports) as (keyof CoreExports)[]) {
+  for (const name of EXPORT_NAMES) {
     if (typeof raw[name] !== 'function') throw new TypeError(`the module does not export ${name}`);
   }
-  if (exports.memoryEnd() > MEMORY_BYTES) throw new RangeError('the core wants more memory than it was given');
+  if (raw.memoryEnd() !== MEMORY_END) throw new RangeError('the module has another map of its memory');
   const bytes = new Uint8Array(memory.buffer);
+  const floats = (address: number, count: number) => new Float64Array(memory.buffer, address, count);
   return {
     kind,
-    exports,
+    exports: withUnsignedResults(raw),
     bytes,
-    floats: new Float64Array(memory.buffer),
-    scratch: new ScratchArea(bytes, exports.scratchAddress(), exports.scratchBytes()),
-    buffers: new BufferPool(bytes, exports.buffersAddress(), exports.bufferCount(), exports.bufferBytes()),
-    layout: {
-      pages: exports.pagesAddress(),
-      pageSlots: exports.pageSlots(),
-      extentsHeader: exports.extentsHeaderAddress(),
-      extents: exports.extentsAddress(),
-      extentsCapacity: exports.extentsCapacity(),
-      scanCounts: exports.scanCountsAddress(),
-      copy: exports.copyAddress(),
-      copyBytes: exports.copyBytes(),
-    },
+    header: floats(EXTENTS_HEADER, 4),
+    extents: floats(EXTENTS, EXTENTS_CAPACITY * 4),
+    counts: floats(SCAN_COUNTS, SCAN_COUNTS_CAPACITY),
+    scratch: new ScratchArea(bytes, SCRATCH, SCRATCH_BYTES),
+    buffers: new BufferPool(bytes, BUFFERS, BUFFER_COUNT, BUFFER_BYTES),
   };
 }
 

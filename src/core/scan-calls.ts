@@ -118,7 +118,7 @@ export class ScanCalls {
    */
   step(first: number, fileSize: number, partial: boolean, pass: number, enough: number): ScanStep {
     const { virtualSize, payloadBlocks, batEntries, hasParent } = this.#shape;
-    const { exports, floats, layout } = this.#core;
+    const { exports, header } = this.#core;
     const found = exports.scanBat(
       this.#disk,
       first,
@@ -133,11 +133,10 @@ export class ScanCalls {
       pass,
       enough,
     );
-    const header = (place: number): number => floats[layout.extentsHeader / 8 + place] as number;
     return {
-      reached: header(numbers.HEADER_REACHED),
-      missing: header(numbers.HEADER_MISSING),
-      partial: header(numbers.HEADER_RESULT) !== 0,
+      reached: header[numbers.HEADER_REACHED] as number,
+      missing: header[numbers.HEADER_MISSING] as number,
+      partial: header[numbers.HEADER_RESULT] !== 0,
       problems: Array.from({ length: found }, (_, i) => this.#problemAt(i)),
       counts: this.#counts(),
     };
@@ -161,8 +160,8 @@ export class ScanCalls {
   }
 
   #counts(): ScanCounts {
-    const { floats, layout } = this.#core;
-    const count = (place: number): number => floats[layout.scanCounts / 8 + place] as number;
+    const { counts } = this.#core;
+    const count = (place: number): number => counts[place] as number;
     return {
       states: [0, 1, 2, 3, 4, 5, 6, 7].map(count),
       bitmaps: count(numbers.COUNT_BITMAPS),
@@ -178,8 +177,8 @@ export class ScanCalls {
   }
 
   #problemAt(i: number): BatProblem {
-    const { floats, layout } = this.#core;
-    const value = (field: number) => floats[layout.extents / 8 + numbers.EXTENT_FIELDS * i + field] as number;
+    const { extents } = this.#core;
+    const value = (field: number) => extents[numbers.EXTENT_FIELDS * i + field] as number;
     return {
       index: value(numbers.PROBLEM_ENTRY),
       kind: value(numbers.PROBLEM_KIND),

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { PAGE_BYTES } from '../../src/core/bat-calls.js';
+import * as map from '../../src/core/core-memory.generated.js';
 import { hex as scalarModule } from '../../src/core/core-scalar.generated.js';
 import { type Core, instantiateBestCore, instantiateCore } from '../../src/core/instance.js';
 import { VhdxError } from '../../src/errors.js';
@@ -28,23 +29,24 @@ describe.each(CORE_KINDS)('the %s core', (kind) => {
 
   it('has a memory of less than 13 MiB, zeroed, in which its areas lie apart', () => {
     expect(core.bytes.length).toBeLessThan(13 * MiB);
-    expect(core.floats.buffer).toBe(core.bytes.buffer);
-    const { layout, buffers, exports } = core;
+    for (const { buffer } of [core.header, core.extents, core.counts]) expect(buffer).toBe(core.bytes.buffer);
+    const { buffers, scratch } = core;
     const areas = [
-      { start: layout.extentsHeader, end: layout.extentsHeader + 4 * 8 },
-      { start: layout.extents, end: layout.extents + layout.extentsCapacity * 4 * 8 },
-      { start: layout.scanCounts, end: layout.scanCounts + 16 * 8 },
-      { start: layout.copy, end: layout.copy + layout.copyBytes },
-      { start: layout.pages, end: layout.pages + layout.pageSlots * PAGE_BYTES },
-      { start: exports.buffersAddress(), end: exports.buffersAddress() + buffers.size * buffers.bufferBytes },
+      { start: map.EXTENTS_HEADER, end: map.EXTENTS_HEADER + 4 * 8 },
+      { start: map.EXTENTS, end: map.EXTENTS + map.EXTENTS_CAPACITY * 4 * 8 },
+      { start: map.SCAN_COUNTS, end: map.SCAN_COUNTS + map.SCAN_COUNTS_CAPACITY * 8 },
+      { start: map.COPY_AREA, end: map.COPY_AREA + map.COPY_BYTES },
+      { start: map.PAGES, end: map.PAGES + map.PAGE_SLOTS * PAGE_BYTES },
+      { start: map.BUFFERS, end: map.BUFFERS + buffers.size * buffers.bufferBytes },
+      { start: scratch.address, end: scratch.address + scratch.bytes.length },
     ];
     for (const [index, { start, end }] of areas.entries()) {
       expect(start % 8).toBe(0);
-      expect(end).toBeLessThanOrEqual(areas[index + 1]?.start ?? exports.memoryEnd());
+      expect(end).toBeLessThanOrEqual(areas[index + 1]?.start ?? map.MEMORY_END);
       expect(core.bytes.subarray(start, end).every((byte) => byte === 0)).toBe(true);
     }
-    expect(exports.memoryEnd()).toBeLessThanOrEqual(core.bytes.length);
-    expect(layout.pages % PAGE_BYTES).toBe(0);
+    expect(map.MEMORY_END).toBeLessThanOrEqual(core.bytes.length);
+    expect(map.PAGES % PAGE_BYTES).toBe(0);
   });
 
   it('finds where zeros end, to 16 bytes', () => {

@@ -1,3 +1,4 @@
+import { BUFFERS } from '../../src/core/core-memory.generated.js';
 import type { Core } from '../../src/core/instance.js';
 
 /** The builds of the core that every spec of it runs over. */
@@ -5,7 +6,7 @@ export const CORE_KINDS = ['simd', 'scalar', 'javascript'] as const;
 
 /** Puts bytes into the core's buffers, the first of them `shift` bytes from their start, and returns their address. */
 export function putIntoBuffers(core: Core, bytes: Uint8Array, shift = 0): number {
-  const address = core.exports.buffersAddress() + shift;
+  const address = BUFFERS + shift;
   if (shift + bytes.length > core.buffers.size * core.buffers.bufferBytes) throw new RangeError('too long');
   core.bytes.set(bytes, address);
   return address;
