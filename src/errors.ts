@@ -125,15 +125,10 @@ export class VhdxError extends Error {
     super(`${whose}${sentence}${tried}${advice}${list}`, cause === undefined ? {} : { cause });
     this.code = code;
     this.reason = sentence;
-    if (structure !== undefined) this.structure = structure;
-    if (offset !== undefined) this.offset = offset;
-    if (facts !== undefined) this.facts = facts;
-    if (file !== undefined) this.file = file;
-    if (path !== undefined) this.path = path;
-    if (depth !== undefined) this.depth = depth;
-    if (lines.length > 0) this.attempts = lines;
-    if (hints !== undefined && hints.length > 0) this.hints = hints;
-    if (finding !== undefined) this.finding = finding;
+    const tries = lines.length > 0 ? lines : undefined;
+    const ways = hints?.length ? hints : undefined;
+    const own = { structure, offset, facts, file, path, depth, attempts: tries, hints: ways, finding };
+    for (const [name, value] of Object.entries(own)) if (value !== undefined) Object.assign(this, { [name]: value });
   }
 
   /** Whether it is about a rule of the format: the file is malformed there. Otherwise an operation failed, and the file may be sound. */
@@ -146,27 +141,5 @@ export class VhdxError extends Error {
     const { code, structure, message, offset, facts } = finding;
     const place = offset === undefined ? '' : ` (at 0x${offset.toString(16)})`;
     return new VhdxError(code, `${structure}: ${message}${place}`, { ...details, structure, offset, facts, finding });
-  }
-
-  /** The same error as one about one of several files. What it says about that already stays. */
-  inFile({ file, path, depth }: Pick<VhdxErrorDetails, 'file' | 'path' | 'depth'>): VhdxError {
-    if (this.file !== undefined && this.depth !== undefined) return this;
-    const place = this.file === undefined ? { file, path } : {};
-    return this.#with({ ...this, ...place, depth: this.depth ?? depth });
-  }
-
-  /** The same error as a child reports it that met it in its parent: about the parent, or about a member below that. */
-  inParent({ name, path }: { readonly name?: string; readonly path?: string }): VhdxError {
-    const place = this.file === undefined ? { file: name ?? 'the parent', path } : {};
-    return this.#with({ ...this, ...place, depth: (this.depth ?? 0) + 1 });
-  }
-
-  /** The same error with another name for the file, and without its path. The error as it was is the cause. */
-  asFile(file: string | undefined): VhdxError {
-    return new VhdxError(this.code, this.reason, { ...this, file, path: undefined, cause: this });
-  }
-
-  #with(details: VhdxErrorDetails): VhdxError {
-    return new VhdxError(this.code, this.reason, { ...details, cause: this.cause ?? this });
   }
 }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { inParent } from '../src/disk/chain-member.js';
 import { openVhdx, VhdxError } from '../src/index.js';
 
 describe('an error', () => {
@@ -46,7 +47,7 @@ describe('an error', () => {
 
   test('that a child met in its parent names the parent, however far down', () => {
     const error = new VhdxError('bat-past-end', 'BAT entry 3: reaches past the end of the file');
-    const above = error.inParent({ name: 'base.vhdx', path: '/vm/base.vhdx' }).inParent({ name: 'middle.avhdx' });
+    const above = inParent(inParent(error, { name: 'base.vhdx', path: '/vm/base.vhdx' }), { name: 'middle.avhdx' });
     expect(above).toMatchObject({
       file: 'base.vhdx',
       path: '/vm/base.vhdx',

@@ -1,4 +1,4 @@
-import type { VhdxError } from '../errors.js';
+import { VhdxError, type VhdxErrorDetails } from '../errors.js';
 import type { Examination } from '../image/examine.js';
 import type { RandomAccessSource } from '../io/random-access.js';
 import type { Finding } from '../rules.js';
@@ -33,4 +33,27 @@ export function memberDetails(
 ): { depth: number; file?: string | undefined; path?: string | undefined } {
   if (depth === 0) return { depth };
   return { depth, file: source.name ?? `parent ${depth}`, path: untrusted ? undefined : source.path };
+}
+
+/** The same error as one about one of several files. What it says about that already stays. */
+export function inFile(
+  error: VhdxError,
+  { file, path, depth }: Pick<VhdxErrorDetails, 'file' | 'path' | 'depth'>,
+): VhdxError {
+  if (error.file !== undefined && error.depth !== undefined) return error;
+  const place = error.file === undefined ? { file, path } : {};
+  return placed(error, { ...place, depth: error.depth ?? depth });
+}
+
+/** The same error as a child reports it that met it in its parent: about the parent, or about a member below that. */
+export function inParent(
+  error: VhdxError,
+  { name, path }: { readonly name?: string; readonly path?: string },
+): VhdxError {
+  const place = error.file === undefined ? { file: name ?? 'the parent', path } : {};
+  return placed(error, { ...place, depth: (error.depth ?? 0) + 1 });
+}
+
+function placed(error: VhdxError, place: VhdxErrorDetails): VhdxError {
+  return new VhdxError(error.code, error.reason, { ...error, ...place, cause: error.cause ?? error });
 }

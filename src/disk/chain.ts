@@ -5,7 +5,7 @@ import { type CompleteExamination, examine, isComplete } from '../image/examine.
 import type { RandomAccessSource } from '../io/random-access.js';
 import type { ChangeBudget } from '../log/plan.js';
 import { type Finding, finding } from '../rules.js';
-import { type ChainMember, closeMembers, LOCATOR, memberDetails } from './chain-member.js';
+import { type ChainMember, closeMembers, inFile, LOCATOR, memberDetails } from './chain-member.js';
 import type { OpenOptions } from './open-options.js';
 import type { ParentFinder } from './parents.js';
 
@@ -68,7 +68,7 @@ async function examineMember(
     const examination = await examine(core, source, options.replay ?? 'memory', options);
     return { source, examination, depth, findings: [] };
   } catch (error) {
-    throw error instanceof VhdxError ? error.inFile(memberDetails({ source, depth }, options)) : error;
+    throw error instanceof VhdxError ? inFile(error, memberDetails({ source, depth }, options)) : error;
   }
 }
 

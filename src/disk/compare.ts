@@ -6,6 +6,7 @@ import { loadCore } from '../core/load.js';
 import { VhdxError } from '../errors.js';
 import type { RandomAccessSource } from '../io/random-access.js';
 import type { RuleCode } from '../rules.js';
+import { inFile } from './chain-member.js';
 import { VhdxDisk } from './disk.js';
 import { type Piece, type PieceOptions, piecesOfSource } from './pieces.js';
 import { coreBuffers, readAhead } from './read-ahead.js';
@@ -46,7 +47,7 @@ export async function compareDisks(
         await source.readInto(bytes, offset, { signal });
       } catch (error) {
         const { path } = source instanceof VhdxDisk ? source.member.place : source;
-        throw error instanceof VhdxError ? error.inFile({ file: source.name, path }) : error;
+        throw error instanceof VhdxError ? inFile(error, { file: source.name, path }) : error;
       }
     });
     // Both have ended before one of them is told to have failed.

@@ -7,6 +7,7 @@ import type { OpenImage } from '../image/open-image.js';
 import { DAMAGE, type Translator } from '../image/translator.js';
 import type { Extent, RandomAccessSource, ReadOptions } from '../io/random-access.js';
 import type { ReplayPlan } from '../log/plan.js';
+import { inParent } from './chain-member.js';
 import { pushExtent } from './extent.js';
 
 /** Reads of one call that may be in flight at a time. */
@@ -167,7 +168,7 @@ export class Member {
     try {
       await parent.readInto(part, offset, options);
     } catch (error) {
-      throw error instanceof VhdxError ? error.inParent(parent.place) : error;
+      throw error instanceof VhdxError ? inParent(error, parent.place) : error;
     }
   }
 

@@ -50,5 +50,6 @@ class DiscreetSource implements RandomAccessSource {
 
 /** An error about a file of an untrusted image, without the file's path; `name` is what it is called instead. */
 export function discreet(error: unknown, name: string | undefined): unknown {
-  return error instanceof VhdxError ? error.asFile(name) : error;
+  if (!(error instanceof VhdxError)) return error;
+  return new VhdxError(error.code, error.reason, { ...error, file: name, path: undefined, cause: error });
 }

@@ -1,5 +1,6 @@
 import type { LeasedBuffer } from '../core/buffers.js';
 import type { Core } from '../core/instance.js';
+import { inFile } from '../disk/chain-member.js';
 import { isHole, type Segment, segmentsOf } from '../disk/compare.js';
 import { type CopyOptions, lent } from '../disk/copy.js';
 import { coreBuffers, readAhead, readThenWrite } from '../disk/read-ahead.js';
@@ -27,7 +28,7 @@ export async function copyDifferences(
     try {
       await parent.readInto(bytes.subarray(0, length), offset, { signal });
     } catch (error) {
-      throw error instanceof VhdxError ? error.inFile({ file: parent.name, path: parent.path }) : error;
+      throw error instanceof VhdxError ? inFile(error, { file: parent.name, path: parent.path }) : error;
     }
   };
   const copy = readThenWrite<Segment, readonly LeasedBuffer[]>(

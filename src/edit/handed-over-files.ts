@@ -1,5 +1,6 @@
 import type { WarningOptions } from '../base/options.js';
 import type { Core } from '../core/instance.js';
+import { inFile } from '../disk/chain-member.js';
 import type { VhdxDisk } from '../disk/disk.js';
 import type { ParentOption } from '../disk/open-options.js';
 import { identify } from '../disk/parent-candidates.js';
@@ -49,7 +50,7 @@ export class HandedOverFiles {
       if (disk.path !== undefined) return await openTarget(disk.path, options);
       for (const file of this.#files) if (await this.isFileOf(disk, file)) return await openTarget(file, options);
     } catch (error) {
-      throw error instanceof VhdxError ? error.inFile({ file: disk.name, path: disk.path }) : error;
+      throw error instanceof VhdxError ? inFile(error, { file: disk.name, path: disk.path }) : error;
     }
     const message = 'was not opened from a path or a file that can be written, so nothing can be merged into it';
     throw new VhdxError('read-only', message, { file: disk.name ?? 'the parent' });
