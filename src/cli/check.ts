@@ -1,13 +1,21 @@
 import { type Command, Option } from 'commander';
-import { type BlockCounts, type CheckReport, type CheckStatus, checkVhdx, repairVhdx } from '../index.js';
+import {
+  type BlockCounts,
+  type CheckReport,
+  type CheckStatus,
+  checkVhdx,
+  type RepairReport,
+  repairVhdx,
+} from '../index.js';
 import { fullSize } from './byte-size.js';
-import { complain, Failure, failureOf } from './failure.js';
+import { complain, Failure, failureOf, interruptible } from './failure.js';
 import { findingsJson, findingsText } from './findings-text.js';
 import { addImageOptions, type ImageFlags, openOptions, outputOption } from './image-options.js';
-import { failureJson, jsonHead, kebabKeys, writeJson } from './json.js';
+import { errorJson, failureJson, jsonHead, kebabKeys, writeJson } from './json.js';
 import { withProgress } from './progress.js';
 import { writeOut } from './standard-output.js';
 import { columns, displayName, printable } from './terminal.js';
+import { warningOf } from './writable-image.js';
 
 interface Flags extends ImageFlags {
   readonly output: 'human' | 'json';
@@ -62,7 +70,7 @@ async function check(files: readonly string[], flags: Flags): Promise<void> {
   const documents: object[] = [];
   const codes: number[] = [];
   for (const file of files) {
-    if (flags.repair) await repairFirst(file, flags);
+    const repaired = flags.repair ? await repairFirst(file, flags) : undefined;
     const result = await checkFile(file, flags);
     if (result instanceof Failure) {
       complain(result);
@@ -73,8 +81,14 @@ async function check(files: readonly string[], flags: Flags): Promise<void> {
     codes.push(EXIT_CODES[result.status]);
     // Kept, so that a reader who closes the pipe does not change the verdict.
     process.exitCode = worst(codes);
-    if (isJson) documents.push({ ...jsonHead(), ...(await reportJson(result, displayName(file))) });
-    else if (!flags.quiet)
+    if (isJson) {
+      documents.push({
+        ...jsonHead(),
+        ...(await reportJson(result, displayName(file))),
+        ...repairsJson(result, repaired),
+      });
+    }
+    if (!isJson && !flags.quiet)
       await writeOut(`${documents.length > 0 ? '\n' : ''}${await reportText(result, displayName(file))}`);
     if (!isJson) documents.push(result);
   }
@@ -87,15 +101,33 @@ function worst(codes: readonly number[]): number {
 }
 
 /** Repairs what can be repaired; what cannot, the check reports. */
-async function repairFirst(file: string, { repair, quiet }: Flags): Promise<void> {
+async function repairFirst(file: string, { repair, quiet }: Flags): Promise<RepairReport | Failure> {
   try {
-    const { repairs } = await repairVhdx(file, { only: repair === 'leaks' ? 'leaks' : undefined });
-    for (const { message } of quiet ? [] : repairs) complain(`${displayName(file)}: repaired: ${message}`);
+    const only = repair === 'leaks' ? 'leaks' : undefined;
+    const report = await interruptible((signal) => repairVhdx(file, { only, signal, onWarning: warningOf(file) }));
+    for (const { message } of quiet ? [] : report.repairs) complain(`${displayName(file)}: repaired: ${message}`);
+    return report;
   } catch (error) {
     const failure = failureOf(file, error);
     if (!failure) throw error;
     complain(failure);
+    return failure;
   }
+}
+
+/** What was repaired first, in the keys of `qemu-img check -r` too, or why nothing was. */
+function repairsJson({ info }: CheckReport, repaired: RepairReport | Failure | undefined): object {
+  if (repaired === undefined) return {};
+  if (repaired instanceof Failure) return { repairs: [], 'repair-error': errorJson(repaired) };
+  const { repairs, fileSizeBefore, fileSizeAfter } = repaired;
+  const corruptions = repairs.filter(({ kind }) => kind !== 'cut-leak').length;
+  const cut = repairs.length > corruptions ? Math.max(0, fileSizeBefore - fileSizeAfter) : 0;
+  const leaks = info ? Math.ceil(cut / info.blockSize) : 0;
+  return {
+    repairs,
+    ...(corruptions > 0 && { 'corruptions-fixed': corruptions }),
+    ...(leaks > 0 && { 'leaks-fixed': leaks }),
+  };
 }
 
 async function checkFile(file: string, flags: Flags): Promise<CheckReport | Failure> {

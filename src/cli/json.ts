@@ -34,9 +34,14 @@ export function jsonText(data: unknown, indent = 0): string {
   return text.replace(UNPRINTABLE, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
-/** A failure, for programs. */
+/** A failure, for programs, in place of what was asked for. */
 export function failureJson(failure: Failure): object {
-  const { file, reason, lines, cause } = failure;
+  const { file } = failure;
+  return { ...jsonHead(), ...(file !== undefined && { filename: file }), error: errorJson(failure) };
+}
+
+/** What is wrong, for programs. */
+export function errorJson({ reason, lines, cause }: Failure): object {
   const error = cause instanceof VhdxError ? cause : undefined;
   const place = error && {
     structure: error.structure,
@@ -44,14 +49,10 @@ export function failureJson(failure: Failure): object {
     facts: error.facts && kebabKeys(error.facts),
   };
   return {
-    ...jsonHead(),
-    ...(file !== undefined && { filename: file }),
-    error: {
-      code: error?.code ?? (cause instanceof Error && 'code' in cause ? String(cause.code) : 'failed'),
-      message: reason,
-      ...Object.fromEntries(Object.entries(place ?? {}).filter(([, value]) => value !== undefined)),
-      ...(lines.length > 0 && { details: lines }),
-    },
+    code: error?.code ?? (cause instanceof Error && 'code' in cause ? String(cause.code) : 'failed'),
+    message: reason,
+    ...Object.fromEntries(Object.entries(place ?? {}).filter(([, value]) => value !== undefined)),
+    ...(lines.length > 0 && { details: lines }),
   };
 }
 

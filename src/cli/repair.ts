@@ -1,12 +1,17 @@
 import type { Command } from 'commander';
 import { type RepairReport, repairVhdx } from '../index.js';
-import { about } from './failure.js';
+import { about, interruptible } from './failure.js';
+import { findingsJson } from './findings-text.js';
+import { outputOption } from './image-options.js';
+import { jsonHead, kebabKeys, writeJson } from './json.js';
 import { writeOut } from './standard-output.js';
 import { displayName, printable } from './terminal.js';
+import { warningOf } from './writable-image.js';
 
 interface Flags {
+  readonly output: 'human' | 'json';
   readonly discardLog?: true;
-  readonly dryRun?: true;
+  readonly dryRun?: boolean;
   readonly quiet?: true;
 }
 
@@ -26,14 +31,33 @@ export function define(command: Command): void {
     .argument('<file>', 'image')
     .option('--discard-log', 'clear a log that cannot be replayed; what it would have changed is lost')
     .option('--dry-run', 'say what would be repaired, and change nothing')
+    .addOption(outputOption())
     .option('-q, --quiet', 'show nothing but errors')
     .addHelpText('after', EXAMPLES)
     .action(repair);
 }
 
-async function repair(file: string, { discardLog, dryRun, quiet }: Flags): Promise<void> {
-  const report = await about(file, () => repairVhdx(file, { discardLog, dryRun }));
-  if (!quiet) await writeOut(reportText(report, displayName(file), dryRun === true));
+async function repair(file: string, { discardLog, dryRun = false, quiet, output }: Flags): Promise<void> {
+  const report = await about(file, () =>
+    interruptible((signal) => repairVhdx(file, { discardLog, dryRun, signal, onWarning: warningOf(file) })),
+  );
+  if (quiet) return;
+  if (output === 'json') await writeJson({ ...jsonHead(), ...(await reportJson(report, displayName(file), dryRun)) });
+  else await writeOut(reportText(report, displayName(file), dryRun));
+}
+
+async function reportJson(report: RepairReport, filename: string, dryRun: boolean): Promise<object> {
+  const { repairs, replay, fileSizeBefore, fileSizeAfter, findings } = report;
+  return {
+    filename,
+    format: 'vhdx',
+    'dry-run': dryRun,
+    repairs,
+    ...(replay && { replay: kebabKeys(replay) }),
+    'file-size-before': fileSizeBefore,
+    'file-size-after': fileSizeAfter,
+    findings: await findingsJson(findings),
+  };
 }
 
 function reportText({ repairs }: RepairReport, name: string, isDry: boolean): string {

@@ -9,6 +9,7 @@ import { dirtied, structureSectors } from '../support/dirty-images.js';
 import { modelOf } from '../support/disk-model.js';
 import { KiB, MiB } from '../support/encode-primitives.js';
 import { BASE_DATA_WRITE_GUID, locatorEntries, STATE } from '../support/image-spec.js';
+import { patch } from '../support/patch-image.js';
 import { saveFile } from '../support/save-image.js';
 import { needs, tempDir, tool } from '../support/tools.js';
 import { blocksOf, partitionedDisk } from '../volumes/support/made-by-other-tools.js';
@@ -129,8 +130,52 @@ describe('JSON of every subcommand fits the schema that is shipped', () => {
     expect(human.stdout.match(/^\S.*: (sound|corrupt)/gm)).toHaveLength(2);
   });
 
+  test('for a repair, planned and made', async () => {
+    const folder = await tempDir();
+    const dirty = await saved(dirtied(clean, structureSectors(clean)), join(folder, 'dirty.vhdx'));
+    const planned = await output('repair', '--dry-run', dirty);
+    expect(isOne('repair')(planned.document)).toBe(true);
+    expect(planned).toMatchObject({
+      status: 0,
+      stderr: '',
+      document: { filename: dirty, 'dry-run': true, repairs: [{ kind: 'replay-log' }], replay: { entries: 1 } },
+    });
+    const done = await output('repair', dirty);
+    expect(done.document).toEqual({ ...planned.document, 'dry-run': false });
+    expect((await output('repair', dirty)).document).toMatchObject({ repairs: [], 'dry-run': false });
+  });
+
+  test('for a check that repairs first, with the counts of qemu-img', async () => {
+    const folder = await tempDir();
+    const leaking = patch(clean, 0x20010, [1]);
+    leaking.truncate(leaking.size + 3 * MiB);
+    const path = await saved(leaking, join(folder, 'leaking.vhdx'));
+    expect((await output('check', path)).document).not.toHaveProperty('repairs');
+    const repaired = await output('check', '-r', 'all', path);
+    expect(isOne('check')(repaired.document)).toBe(true);
+    expect(repaired).toMatchObject({
+      status: 0,
+      document: {
+        status: 'sound',
+        repairs: [{ kind: 'header' }, { kind: 'cut-leak' }],
+        'corruptions-fixed': 1,
+        'leaks-fixed': 3,
+      },
+    });
+    const again = await output('check', '-r', 'all', path);
+    expect(again.document.repairs).toEqual([]);
+    expect(again.document).not.toHaveProperty('leaks-fixed');
+    const damaged = await saved(buildImage({ blocks: { 0: { state: 4 } } }), join(folder, 'damaged.vhdx'));
+    expect((await output('check', '-r', 'leaks', damaged)).document).toMatchObject({
+      status: 'corrupt',
+      repairs: [],
+      'repair-error': { code: 'bat-reserved-state', facts: { block: 0 } },
+    });
+  });
+
   test('for a failure', async () => {
     const nowhere = join(await tempDir(), 'nowhere');
+    expect((await output('repair', nowhere)).document).toMatchObject({ filename: nowhere, error: {} });
     for (const command of ['info', 'check', 'map']) {
       const { status, document, stderr } = await output(command, nowhere);
       expect(isOne('failure')(document)).toBe(true);
