@@ -41,7 +41,7 @@ export type { BlockCounts } from './image/bat-scan.js';
 export type { ReplayMode } from './image/examine.js';
 export type { DiskInfo, DiskType } from './image/info.js';
 export type { FileHandleLike, OpenFileOptions } from './io/file.js';
-export type { AllowRedirect } from './io/http/redirect.js';
+export type { AllowRedirect } from './io/http/answer.js';
 export type { HttpOptions } from './io/http/source.js';
 export { memoryFile } from './io/memory.js';
 export { openFile, openSource, type SourceOptions, type VhdxInput } from './io/open.js';

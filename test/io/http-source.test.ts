@@ -695,17 +695,6 @@ describe('trouble that does not pass', () => {
       'read-failed',
       /the server could not be reached/,
     ],
-    [
-      'a redirect without end',
-      {
-        instead: () => {
-          throw new TypeError('fetch failed', { cause: new Error('redirect count exceeded') });
-        },
-      },
-      1,
-      'read-failed',
-      'the address redirects without end',
-    ],
   ];
 
   test.each(cases)('in opening: %s', async (_name, answer, requests, code, message) => {

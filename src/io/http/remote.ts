@@ -1,9 +1,8 @@
 import { linkedController, untilAborted } from '../../base/abort.js';
 import { describeUrl } from '../../base/url.js';
 import { VhdxError } from '../../errors.js';
-import { checkAnswer, checkIdentity, type Identity } from './answer.js';
+import { type AllowRedirect, checkAnswer, checkIdentity, type Identity, isRedirect, nextAddress } from './answer.js';
 import { HttpBody, tooSlow } from './body.js';
-import { type AllowRedirect, hasPrivateHeaders, isRedirect, nextAddress, withoutPrivateHeaders } from './redirect.js';
 import { type Patience, ProgressWatch, TransientError } from './retry.js';
 
 /** How to ask a server. */
@@ -160,12 +159,10 @@ export class HttpRemote {
   }
 
   #unreachable(cause: unknown, offset: number): VhdxError | TransientError {
-    // Node has the reason in the cause, Bun and Deno in the error itself; browsers keep it from programs.
+    // Node has the reason in the cause, Bun and Deno in the error itself; browsers keep it from programs, also when they
+    // have followed redirects without end.
     const inner = cause instanceof Error ? cause.cause : undefined;
     const errors = [inner, cause].filter((error) => error instanceof Error);
-    if (errors.some(({ message }) => /redirect/i.test(message))) {
-      return new VhdxError('read-failed', 'the address redirects without end', { file: this.file, offset, cause });
-    }
     const code = errors.flatMap((error) => ('code' in error ? [` (${String(error.code)})`] : []))[0] ?? '';
     const what = this.#crossOrigin
       ? 'the server could not be reached, or does not let pages from elsewhere read the file (CORS)'
@@ -188,4 +185,20 @@ function basicAuthentication({ username, password }: URL, file: string): string 
 function malformedLogin(file: string, cause: unknown): VhdxError {
   const message = 'the user name or the password in the URL has a "%" that does not begin an encoded UTF-8 character';
   return new VhdxError('unsupported-input', message, { file, cause });
+}
+
+/** Headers that hold no secret. Only these go along to another origin. */
+const HARMLESS = new Set(['accept', 'accept-encoding', 'accept-language', 'cache-control', 'range', 'user-agent']);
+
+/** Headers that browsers themselves leave out when a redirect leads to another origin (Fetch, 4.4). */
+const LEFT_OUT_BY_BROWSERS = new Set(['authorization']);
+
+/** The headers that may go to another origin. */
+function withoutPrivateHeaders(headers: Headers): Headers {
+  return new Headers([...headers].filter(([name]) => HARMLESS.has(name)));
+}
+
+/** Whether a browser would send a header to another origin that may hold a secret. */
+function hasPrivateHeaders(headers: Headers): boolean {
+  return [...headers.keys()].some((name) => !HARMLESS.has(name) && !LEFT_OUT_BY_BROWSERS.has(name));
 }

@@ -4,8 +4,8 @@ import { VhdxError } from '../../errors.js';
 import { CachedSource } from '../cached.js';
 import type { RandomAccessSource, ReadOptions } from '../random-access.js';
 import type { HintedReadOptions, HintedSource } from '../sequential-reads.js';
+import type { AllowRedirect } from './answer.js';
 import { type HttpBody, HttpContinuations } from './body.js';
-import type { AllowRedirect } from './redirect.js';
 import { HttpRemote, type RequestOptions } from './remote.js';
 import { persist, type RetryPolicy } from './retry.js';
 
