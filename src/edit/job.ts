@@ -5,7 +5,15 @@ import { type CompleteExamination, examine } from '../image/examine.js';
 import type { WriteSession } from '../image/session.js';
 import type { RandomAccessFile, RandomAccessSource } from '../io/random-access.js';
 import { randomIdentity, type WriterIdentity } from '../log/journal.js';
-import { type BlockSpace, complete, openSession, readOnly, settled, spaceOf } from './open-session.js';
+import {
+  type BlockSpace,
+  complete,
+  openSession,
+  readOnly,
+  type SessionOptions,
+  settled,
+  spaceOf,
+} from './open-session.js';
 import { openTarget, readableTarget, type VhdxTarget } from './target.js';
 
 /** Options that all jobs share. */
@@ -13,6 +21,8 @@ export interface JobOptions extends WarningOptions {
   readonly dryRun?: boolean | undefined;
   /** Whether a flush must make durable what was written: then a file that is swapped in as a whole is refused. */
   readonly durable?: boolean | undefined;
+  /** See `SessionParts`. */
+  readonly dataWriteGuid?: SessionOptions['dataWriteGuid'];
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -74,7 +84,7 @@ async function look<T>(
 async function change<T>(
   core: Core,
   file: RandomAccessFile,
-  { signal }: JobOptions,
+  { signal, dataWriteGuid }: JobOptions,
   work: (image: JobImage) => Promise<T>,
   identity: WriterIdentity,
 ): Promise<T> {
@@ -82,7 +92,7 @@ async function change<T>(
   const found = complete(await examine(core, readOnly(file), 'memory', options));
   const examination = await settled(core, file, found, options, identity);
   const blocks = await spaceOf(core, examination, options);
-  const session = openSession(core, file, examination, blocks.space, { identity });
+  const session = openSession(core, file, examination, blocks.space, { identity, dataWriteGuid });
   let result: T;
   try {
     result = await work({ core, examination, source: session.source, session, ...blocks });

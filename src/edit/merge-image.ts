@@ -19,6 +19,7 @@ import { changesAbove, type MergePlan, planMerge, refuseToBreak } from './merge-
 import { changeItems, type ItemChange, itemChange } from './metadata-writer.js';
 import { readOnly } from './open-session.js';
 import { type Relink, relink } from './relink.js';
+import { resizeImage } from './resize-image.js';
 import { openTarget, type VhdxTarget, workOn } from './target.js';
 import type { WritableVhdxDisk } from './writable-disk.js';
 
@@ -89,31 +90,47 @@ async function mergeFile(merge: Merge): Promise<MergeReport> {
 
 async function mergeInto(merge: Merge, plan: MergePlan, baseFile: RandomAccessFile): Promise<void> {
   const { core, options, identity } = merge;
-  const dataWriteGuid = identity.guid();
-  const base = await editFile(core, baseFile, async () => undefined, {
-    ...openingOf(options),
-    dataWriteGuid,
-    identity,
-    keepTables: true,
-  });
+  const { signal } = options;
+  const { sizeBefore, sizeAfter } = plan;
+  const future = identity.guid();
+  const edit = (dataWriteGuid: string) =>
+    editFile(core, baseFile, async () => undefined, {
+      ...openingOf(options),
+      dataWriteGuid,
+      identity,
+      keepTables: true,
+    });
+
+  let base = await edit(future);
   try {
     checkUnchanged(base, plan.members[plan.depth] as VhdxDisk);
-    await announce(merge, plan, base.info.header.dataWriteGuid, dataWriteGuid);
-    // Again, because what was written to it since must be seen.
-    const child = await openVhdx(readOnly(merge.file), openingOf(options));
-    try {
-      const total = plan.copied + plan.zeroed;
-      const changes = changesAbove(child, plan.depth, options);
-      await applyChanges(core, child, base, changes, { ...options, total });
-      await takeIdentity(base, child, options);
-    } finally {
-      await child.close();
+    await announce(merge, plan, base.info.header.dataWriteGuid, future);
+    if (sizeAfter > sizeBefore) {
+      await base.close(); // nothing was written: an open disk does not change its size
+      await resizeImage(baseFile, sizeAfter, { signal, dataWriteGuid: future }, identity);
+      base = await edit('keep');
     }
+    await copyInto(base, merge, plan);
   } catch (error) {
     await base.close().catch(() => undefined); // the first error is the one to report
     throw error;
   }
   await base.close();
+  if (sizeAfter < sizeBefore) {
+    await resizeImage(baseFile, sizeAfter, { shrink: true, dataWriteGuid: 'keep' }, identity);
+  }
+}
+
+async function copyInto(base: WritableVhdxDisk, { core, file, options }: Merge, plan: MergePlan): Promise<void> {
+  // Opened again, because what was written to it since must be seen.
+  const child = await openVhdx(readOnly(file), openingOf(options));
+  try {
+    const total = plan.copied + plan.zeroed;
+    await applyChanges(core, child, base, changesAbove(child, plan.depth, options), { ...options, total });
+    await takeIdentity(base, child, options);
+  } finally {
+    await child.close();
+  }
 }
 
 function checkUnchanged(base: VhdxDisk, planned: VhdxDisk): void {

@@ -29,9 +29,9 @@ export async function planMerge(
   const depth = await depthOfBase(child, files, options);
   const members = membersOf(child).slice(0, depth + 1);
   const base = members[depth] as VhdxDisk;
-  if (base.size !== child.size) {
-    const message = `has ${base.size} bytes, the child ${child.size}: a merge into a disk of another size is not supported`;
-    throw new VhdxError('unsupported-input', message, { file: nameOf(base) });
+  if (base.size !== child.size && child.size % child.logicalSectorSize !== 0) {
+    const message = `the disk has ${child.size} bytes, which is no whole number of its sectors, and the base another size`;
+    throw new VhdxError('virtual-disk-size-alignment', message, { structure: 'Virtual Disk Size' });
   }
   let [copied, zeroed] = [0, 0];
   for await (const { length, zeros } of changesAbove(child, depth, options)) {

@@ -2,8 +2,9 @@ import type { Core } from '../core/instance.js';
 import { type CompleteExamination, examine } from '../image/examine.js';
 import type { RandomAccessFile, ReadOptions } from '../io/random-access.js';
 import type { WriterIdentity } from '../log/journal.js';
+import { changeImage } from './job.js';
 import { changeItems, itemChange } from './metadata-writer.js';
-import { complete, openSession, readOnly, settled, spaceOf } from './open-session.js';
+import { complete, readOnly } from './open-session.js';
 
 /** What an image is to say about its parent. */
 export interface Relink {
@@ -26,17 +27,13 @@ export async function relink(
   { signal }: ReadOptions,
   identity: WriterIdentity,
 ): Promise<void> {
-  const options = { keepTables: true, signal };
-  const found = complete(await examine(core, readOnly(file), 'memory', options));
-  const { locator, visible } = await plan(found);
-  const examination = await settled(core, file, found, options, identity);
-  const { space } = await spaceOf(core, examination, options);
-  const session = openSession(core, file, examination, space, { identity });
-  try {
-    await changeItems(session, examination, [itemChange('Parent Locator', locator)], visible);
-  } catch (error) {
-    await session.close().catch(() => undefined); // the first error is the one to report
-    throw error;
-  }
-  await session.close();
+  const { locator, visible } = await plan(complete(await examine(core, readOnly(file), 'memory', { signal })));
+  await changeImage(
+    file,
+    { signal },
+    async ({ session, examination }) => {
+      if (session) await changeItems(session, examination, [itemChange('Parent Locator', locator)], visible);
+    },
+    identity,
+  );
 }

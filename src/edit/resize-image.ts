@@ -8,7 +8,7 @@ import type { Freed, WriteSession } from '../image/session.js';
 import type { Allocation } from '../image/space.js';
 import { MAX_PAGES, type WriterIdentity } from '../log/journal.js';
 import { regionTablePatches, writeBatCopy } from './bat-move.js';
-import { changeImage, type JobImage } from './job.js';
+import { changeImage, type JobImage, type JobOptions } from './job.js';
 import { itemChange, itemPatches } from './metadata-writer.js';
 import { zeroOldTail } from './old-tail.js';
 import { type Patch, pagesOf, patchPages } from './page-patches.js';
@@ -23,7 +23,7 @@ const MAX_SIZE = 64 * TiB;
 export function resizeImage(
   target: VhdxTarget,
   size: number,
-  options: ResizeOptions,
+  options: ResizeOptions & Pick<JobOptions, 'dataWriteGuid'>,
   identity?: WriterIdentity,
 ): Promise<ResizeReport> {
   return changeImage(target, options, (image) => resize(image, size, options), identity);
