@@ -1,14 +1,17 @@
 import { createHash } from 'node:crypto';
-import { constants, type Stats, write } from 'node:fs';
+import { constants, type Stats } from 'node:fs';
 import { access, type FileHandle, open, readdir, realpath, rename, unlink } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import type { RandomAccessSink } from '../index.js';
+import { openFile, type RandomAccessFile, type RandomAccessSink, VhdxError } from '../index.js';
 import { about, BrokenPipe, complain, Failure, isSystemError } from './failure.js';
 
 /** Work that fills a sink. */
 export type Fill = (sink: RandomAccessSink) => Promise<void>;
+
+/** Work that fills a new file, which it may write to at any offset. */
+export type FillFile = (file: RandomAccessFile) => Promise<void>;
 
 /** This machine in a file's name: process numbers mean nothing on another one. */
 const MACHINE = createHash('sha256').update(hostname()).digest('hex').slice(0, 8);
@@ -27,14 +30,16 @@ export async function writeFileWhole(
   out: string,
   replaced: Stats | undefined,
   force: boolean,
-  fill: Fill,
+  fill: FillFile,
 ): Promise<void> {
   const { path, partial, handle } = await about(out, () => begin(out, replaced, force));
   try {
-    await fill({
-      truncate: (size) => about(path, () => handle.truncate(size)),
-      write: (bytes, offset) => about(path, () => writeAll(handle.fd, bytes, offset)),
-    });
+    const file = await openFile(partial, { write: true });
+    try {
+      await fill(underName(file, path));
+    } finally {
+      await file.close?.();
+    }
     await about(path, async () => {
       // Last, because writing takes some bits of the mode away.
       if (replaced) await keepOwnerAndMode(handle, replaced, path);
@@ -96,20 +101,23 @@ async function keepOwnerAndMode(handle: FileHandle, { uid, gid, mode }: Stats, p
   await handle.chmod(mode & 0o7777);
 }
 
-/** Writes all of some bytes at an offset. In the callback form: the promises of node:fs cost more than a small write. */
-function writeAll(fd: number, bytes: Uint8Array, offset: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let done = 0;
-    const next = (): void => {
-      write(fd, bytes, done, bytes.length - done, offset + done, (error, count) => {
-        done += count;
-        if (error) reject(error);
-        else if (done === bytes.length) resolve();
-        else next();
-      });
-    };
-    next();
-  });
+/** A file under the name that it gets when it is complete: in errors, and to be compared with what is read. */
+function underName(file: RandomAccessFile, path: string): RandomAccessFile {
+  const named = <T>(work: Promise<T>): Promise<T> =>
+    work.catch((error: unknown) => {
+      if (!(error instanceof VhdxError)) throw error;
+      throw new VhdxError(error.code, error.reason, { file: path, cause: error });
+    });
+  return {
+    get size() {
+      return file.size;
+    },
+    path,
+    readInto: (target, offset, options) => named(file.readInto(target, offset, options)),
+    truncate: (size) => named(file.truncate(size)),
+    write: (bytes, offset) => named(file.write(bytes, offset)),
+    flush: () => named(file.flush()),
+  };
 }
 
 const ZEROS = new Uint8Array(1024 * 1024);

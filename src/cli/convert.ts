@@ -3,77 +3,184 @@ import { extname } from 'node:path';
 import { isatty } from 'node:tty';
 import type { Command } from 'commander';
 import {
+  type CreateOptions,
   type DamagedRange,
   type ExportFormat,
   exportDisk,
   exportSize,
   type OpenOptions,
+  type RandomAccessFile,
   type VhdxDisk,
+  type WriteVhdxOptions,
+  writeVhdx,
 } from '../index.js';
 import { hex, humanSize } from './byte-size.js';
 import { type Fill, writeFileWhole, writeInSequence, writeToDevice } from './convert-target.js';
-import { complain, Failure, interruptible } from './failure.js';
-import { addImageOptions, chainOf, formatOption, type ImageFlags, withDisk } from './image-options.js';
+import { about, complain, Failure, interruptible } from './failure.js';
+import {
+  addImageOptions,
+  chainOf,
+  formatOption,
+  type ImageFlags,
+  type OpenedDisk,
+  openDisk,
+  openOptions,
+} from './image-options.js';
+import { parseImageOptions } from './new-image-options.js';
 import { withProgress } from './progress.js';
 import { writeOut } from './standard-output.js';
 import { displayName } from './terminal.js';
 
 interface Flags extends ImageFlags {
   /** `vpc` is what qemu-img calls a VHD. */
-  readonly outputFormat?: 'raw' | 'vpc';
+  readonly outputFormat?: 'raw' | 'vpc' | 'vhdx';
+  readonly options?: CreateOptions;
+  readonly backing?: string;
+  readonly pad?: true;
   readonly salvage?: true;
   readonly force?: true;
 }
+
+type OutputFormat = ExportFormat | 'vhdx';
 
 /** Exit code if something was written, and not everything, or nothing that is certain. */
 const SALVAGED = 2;
 
 const EXAMPLES = `
+IN is an image (VHDX with its parents, raw, or a fixed VHD), or - for standard input, which is raw and becomes a VHDX file.
 OUT is a file, a block device, a named pipe, or - for standard output. A file is written sparse under a name that ends
-in .partial, and gets its own name when it is complete; the mode and the owner of a replaced file stay.
+in .partial, and gets its own name when it is complete; the mode and the owner of a replaced file stay. A VHDX replaces
+a file only with --force.
 A vpc (or vhd, the same) is the fixed VHD that Azure takes: rounded up to 1 MiB, with its footer.
-Without -O the ending of OUT chooses: .vhd is a VHD, an ending of a format that cannot be written is an error, and
-everything else is raw.
+Without -O the ending of OUT chooses: .vhdx and .avhdx are a VHDX, .vhd is a VHD, an ending of a format that cannot be
+written is an error, and everything else is raw.
+A VHDX has the type, block and sector size and identity of IN if that is a VHDX; a chain, raw and standard input become
+dynamic, in blocks of 2 MiB. Only what is not zero is stored; with -B PARENT only the sectors that differ from it.
+The options of -o are those of create: subformat=dynamic or fixed, block_size, log_size, logical_sector_size,
+physical_sector_size, id.
 Exit codes: 0, 1 if it could not be done, 2 if --salvage could not read or verify everything, 141 if the reader of a pipe left.
 
   vhdx convert disk.vhdx disk.img
   vhdx convert -O vpc disk.vhdx disk.vhd
   vhdx convert disk.vhdx - | zstd > disk.img.zst
   vhdx convert --parent base.vhdx checkpoint.avhdx whole.img
+  vhdx convert -O vhdx disk.img disk.vhdx
+  vhdx convert -O vhdx -o subformat=fixed,block_size=1M disk.img disk.vhdx
+  zstd -dc disk.img.zst | vhdx convert -O vhdx - disk.vhdx
+  vhdx convert -O vhdx -B base.vhdx disk.img child.avhdx
   vhdx convert --salvage damaged.vhdx rest.img`;
 
 /** Defines `vhdx convert`. */
 export function define(command: Command): void {
   command
-    .description('Writes the bytes of the disk to a raw file, a fixed VHD or a pipe.')
-    .argument('<file>', 'image')
+    .description('Writes a disk to a raw file, a VHDX, a fixed VHD or a pipe.')
+    .argument('<in>', 'image, or - for standard input')
     .argument('<out>', 'what is written')
-    .addOption(formatOption('-O, --output-format <format>', 'what to write', ['raw', 'vpc']))
+    .addOption(formatOption('-O, --output-format <format>', 'what to write', ['raw', 'vpc', 'vhdx']))
+    .option('-o, --options <list>', 'options of a VHDX that is written', parseImageOptions)
+    .option('-B, --backing <parent>', 'write a child of this parent, with what differs from it')
+    .option('--pad', 'add zeros up to the next sector to a disk that ends inside one')
     .option('--salvage', 'open what is damaged as a whole, unverified; write zeros for what cannot be read; list both')
-    .option('--force', 'write even if another process seems to be writing the same file');
-  addImageOptions(command).addHelpText('after', EXAMPLES).action(convert);
+    .option('--force', 'replace a file by a VHDX; write even if another process seems to be writing the same file');
+  addImageOptions(command, { formats: ['vhdx', 'raw', 'vpc'] })
+    .addHelpText('after', EXAMPLES)
+    .action(convert);
 }
 
 async function convert(file: string, out: string, flags: Flags): Promise<void> {
   const format = outputFormat(out, flags);
+  refuseOddOptions(format, out, flags);
+  if (file === '-') return about('standard input', () => convertStandardInput(format, out, flags));
   const salvage: OpenOptions = flags.salvage ? { salvage: 'unverified', incompleteChain: 'open' } : {};
-  const work = async (disk: VhdxDisk): Promise<void> => {
-    refuseOwnFiles(disk, out);
-    exportSize(disk, format); // refuses what the format cannot hold, before anything is opened for writing
-    let lost = 0;
-    const onDamage = (range: DamagedRange): void => {
-      lost += range.length;
-      complain(`${displayName(file)}: ${damageText(range)}`);
-    };
+  await about(file, async () => {
+    const opened = await openDisk(file, flags, format !== 'raw', salvage);
+    try {
+      if (opened.guessed && !flags.quiet) {
+        complain(new Failure('no known format, read as raw; -f raw says that it is', { file }));
+      }
+      await convertDisk(file, opened, out, format, flags);
+    } finally {
+      await opened.close();
+    }
+  });
+}
+
+async function convertDisk(
+  file: string,
+  { source, vhdx }: OpenedDisk,
+  out: string,
+  format: OutputFormat,
+  flags: Flags,
+): Promise<void> {
+  const disk = vhdx ?? source;
+  refuseOwnFiles([file, ...(vhdx ? chainOf(vhdx).map(({ path }) => path) : [])], out);
+  if (format !== 'vhdx') exportSize(disk, format); // refuses what the format cannot hold, before anything is opened for writing
+  let lost = 0;
+  const onDamage = (range: DamagedRange): void => {
+    lost += range.length;
+    complain(`${displayName(file)}: ${damageText(range)}`);
+  };
+  const options = { onDamage: flags.salvage && onDamage };
+  if (format === 'vhdx') {
+    await writeImage(vhdx ?? source, out, flags, { ...options, ...(!vhdx && { format: 'raw' }) });
+  } else {
     await writeTo(out, flags, (sink, signal) =>
       withProgress('convert', flags, (onProgress) =>
-        exportDisk(disk, sink, { format, signal, onProgress, onDamage: flags.salvage && onDamage }),
+        exportDisk(disk, sink, { ...options, format, signal, onProgress }),
       ),
     );
-    if (lost > 0) complain(`${displayName(file)}: ${humanSize(lost)} could not be read and became zeros`);
-    if (lost > 0 || isUnverified(disk)) process.exitCode = SALVAGED;
-  };
-  await withDisk(file, flags, work, salvage);
+  }
+  if (lost > 0) complain(`${displayName(file)}: ${humanSize(lost)} could not be read and became zeros`);
+  if (lost > 0 || (vhdx && isUnverified(vhdx))) process.exitCode = SALVAGED;
+}
+
+/** Writes raw bytes that come once, and of which only the end says how many they are. */
+async function convertStandardInput(format: OutputFormat, out: string, flags: Flags): Promise<void> {
+  const file = 'standard input';
+  if (format !== 'vhdx') throw new Failure('it can become a VHDX only: -O vhdx', { file });
+  if (flags.format !== undefined && flags.format !== 'raw') throw new Failure('it can be raw only', { file });
+  try {
+    await writeImage(process.stdin, out, { ...flags, quiet: true }, flags.format && { format: 'raw' });
+  } finally {
+    process.stdin.destroy(); // an aborted read of it would keep the process
+  }
+}
+
+/** Refuses options that say nothing about what is written. */
+function refuseOddOptions(format: OutputFormat, out: string, { options, backing, pad }: Flags): void {
+  if (format === 'vhdx') return;
+  const odd = options ? '-o' : backing !== undefined ? '-B' : pad ? '--pad' : undefined;
+  if (odd !== undefined) throw new Failure(`${odd} is about a VHDX that is written: -O vhdx`, { file: out });
+}
+
+/** Writes a new VHDX, under its own name only when it is complete. */
+async function writeImage(
+  source: Parameters<typeof writeVhdx>[0],
+  out: string,
+  flags: Flags,
+  more: WriteVhdxOptions = {},
+): Promise<void> {
+  const { options, backing, pad, force } = flags;
+  const stats = statsOf(out);
+  if (out === '-' || (stats && !stats.isFile() && !stats.isDirectory())) {
+    throw new Failure('a VHDX cannot be written to a pipe or a device', { file: out });
+  }
+  if (stats?.isDirectory()) throw new Failure('is a folder', { file: out });
+  if (stats && !force) throw new Failure('exists already; --force replaces it', { file: out });
+  const { parent, followParents } = openOptions(flags);
+  const write = (target: RandomAccessFile, signal: AbortSignal) =>
+    withProgress('convert', flags, (onProgress) =>
+      writeVhdx(source, target, {
+        ...options,
+        ...more,
+        parent: backing,
+        parentOptions: { parent, followParents },
+        pad: pad === true,
+        signal,
+        onProgress,
+      }),
+    );
+  await interruptible((signal) => writeFileWhole(out, stats, force === true, (target) => write(target, signal)));
 }
 
 /** Whether salvage had to assume something, so that what was written may be stale or wrong. */
@@ -82,18 +189,22 @@ function isUnverified(disk: VhdxDisk): boolean {
 }
 
 /** Endings of formats that cannot be written here. */
-const NOT_WRITTEN = /^\.(vhdx|avhdx|avhd|vhds|qcow2?|vmdk|vdi|qed|hdd|wim|e01|gz|xz|zst|bz2|zip|7z)$/i;
+const NOT_WRITTEN = /^\.(avhd|vhds|qcow2?|vmdk|vdi|qed|hdd|wim|e01|gz|xz|zst|bz2|zip|7z)$/i;
 
 /** What to write: by the option, or by the ending of the name. */
-function outputFormat(out: string, { outputFormat: wanted, quiet }: Flags): ExportFormat {
-  if (wanted !== undefined) return wanted === 'raw' ? 'raw' : 'vhd';
+function outputFormat(out: string, { outputFormat: wanted, quiet }: Flags): OutputFormat {
+  if (wanted !== undefined) return wanted === 'vpc' ? 'vhd' : wanted;
   const ending = out === '-' || isSpecial(out) ? '' : extname(out);
   if (/^\.(vhd|vpc)$/i.test(ending)) {
     if (!quiet) complain(`${out}: writing a fixed VHD, as the ending says; -O raw writes raw`);
     return 'vhd';
   }
+  if (/^\.a?vhdx$/i.test(ending)) {
+    if (!quiet) complain(`${out}: writing a VHDX, as the ending says; -O raw writes raw`);
+    return 'vhdx';
+  }
   if (NOT_WRITTEN.test(ending)) {
-    const message = `${ending} is the ending of a format that cannot be written; -O raw or -O vpc says what to write`;
+    const message = `${ending} is the ending of a format that cannot be written; -O says what to write`;
     throw new Failure(message, { file: out });
   }
   return 'raw';
@@ -131,9 +242,9 @@ function statsOf(path: string): Stats | undefined {
 }
 
 /** Refuses to write over what is being read. */
-function refuseOwnFiles(disk: VhdxDisk, out: string): void {
+function refuseOwnFiles(paths: readonly (string | undefined)[], out: string): void {
   const target = out === '-' ? undefined : identityOf(out);
-  const own = chainOf(disk).map(({ path }) => path && identityOf(path));
+  const own = paths.map((path) => path && identityOf(path));
   if (target !== undefined && own.includes(target)) {
     throw new Failure('is the image that is being read, or one of its parents', { file: out });
   }

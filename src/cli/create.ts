@@ -1,7 +1,8 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { type CreateOptions, createVhdx } from '../index.js';
 import { fullSize, parseByteSize } from './byte-size.js';
 import { about, Failure, interruptible } from './failure.js';
+import { parseImageOptions } from './new-image-options.js';
 import { type ProgressFlags, withProgress } from './progress.js';
 import { writeOut } from './standard-output.js';
 import { displayName, printable } from './terminal.js';
@@ -36,7 +37,7 @@ export function define(command: Command): void {
     .addOption(new Option('-f, --format <format>', 'format of the new image').choices(['vhdx']).default('vhdx'))
     .option('-b, --backing <parent>', 'create a differencing image of this parent')
     .addOption(new Option('-F, --backing-format <format>', 'format of the parent').choices(['vhdx']))
-    .option('-o, --options <list>', 'options of the format', parseOptions)
+    .option('-o, --options <list>', 'options of the format', parseImageOptions)
     .option('--parent <path>', 'file or folder with parents of the parent; may be repeated', collect)
     .option('--follow-parents', 'open parents of the parent outside its folder too, if it names them')
     .option('--force', 'replace a file that exists')
@@ -71,42 +72,4 @@ async function create(file: string, size: number | undefined, flags: Flags): Pro
   if (quiet) return;
   const kind = backing === undefined ? (options.type ?? 'dynamic') : `child of ${displayName(backing)}`;
   await writeOut(`${printable(`${displayName(file)}: ${kind}${size === undefined ? '' : `, ${fullSize(size)}`}`)}\n`);
-}
-
-type Key = keyof typeof PARSERS;
-
-const PARSERS = {
-  subformat: (text: string): CreateOptions => {
-    if (text === 'dynamic' || text === 'fixed') return { type: text };
-    throw new InvalidArgumentError(`subformat is dynamic or fixed, not ${text}; -b makes a differencing image.`);
-  },
-  block_size: (text: string): CreateOptions => ({ blockSize: parseByteSize(text) }),
-  log_size: (text: string): CreateOptions => ({ logSize: parseByteSize(text) }),
-  logical_sector_size: (text: string): CreateOptions => ({ logicalSectorSize: sectorSize(text) }),
-  physical_sector_size: (text: string): CreateOptions => ({ physicalSectorSize: sectorSize(text) }),
-  id: (text: string): CreateOptions => ({ id: text }),
-};
-
-function sectorSize(text: string): 512 | 4096 {
-  const size = parseByteSize(text);
-  if (size === 512 || size === 4096) return size;
-  throw new InvalidArgumentError(`A sector has 512 or 4096 bytes, not ${text}.`);
-}
-
-/** Parses `name=value,name=value`. */
-function parseOptions(list: string, before: CreateOptions = {}): CreateOptions {
-  const options = { ...before };
-  for (const part of list.split(',')) {
-    const [name = '', ...value] = part.split('=');
-    if (name === 'preallocation') {
-      throw new InvalidArgumentError(
-        'preallocation is not supported: a fixed image is as long as its disk, and sparse.',
-      );
-    }
-    if (!(name in PARSERS)) {
-      throw new InvalidArgumentError(`${name} is no option: they are ${Object.keys(PARSERS).join(', ')}.`);
-    }
-    Object.assign(options, PARSERS[name as Key](value.join('=')));
-  }
-  return options;
 }

@@ -127,14 +127,19 @@ export interface OpenedDisk {
  * Opens a disk by the format that was asked for, or by the one that the file has. A file of a format that is recognised
  * and cannot be read is a failure; one that is not recognised is read as raw only if `guessRaw` says so.
  */
-export async function openDisk(file: string, flags: ImageFlags, guessRaw = false): Promise<OpenedDisk> {
+export async function openDisk(
+  file: string,
+  flags: ImageFlags,
+  guessRaw = false,
+  more: OpenOptions = {},
+): Promise<OpenedDisk> {
   const { format } = flags;
-  if (format === 'vhdx') return openAs(file, format, flags);
-  if (format === 'raw') return openAs(file, format, flags);
+  if (format === 'vhdx') return openAs(file, format, flags, more);
+  if (format === 'raw') return openAs(file, format, flags, more);
   const detected = await detectFormat(file);
   if (format === 'vpc' || detected?.format === 'vpc') {
     const { diskSize } = detected ?? {};
-    if (diskSize !== undefined) return openAs(file, 'vpc', flags, diskSize);
+    if (diskSize !== undefined) return openAs(file, 'vpc', flags, more, diskSize);
     throw new Failure(
       detected?.format === 'vpc'
         ? `this is ${detected.description}, which cannot be read here: only fixed VHDs with a valid footer can`
@@ -142,16 +147,22 @@ export async function openDisk(file: string, flags: ImageFlags, guessRaw = false
       { file },
     );
   }
-  if (!guessRaw || detected?.format === 'vhdx') return openAs(file, 'vhdx', flags);
+  if (!guessRaw || detected?.format === 'vhdx') return openAs(file, 'vhdx', flags, more);
   if (detected !== undefined && detected.format !== 'raw') {
     throw new Failure(`this is ${detected.description}; -f raw reads its bytes as they are`, { file });
   }
-  return { ...(await openAs(file, 'raw', flags)), guessed: true };
+  return { ...(await openAs(file, 'raw', flags, more)), guessed: true };
 }
 
-async function openAs(file: string, format: InputFormat, flags: ImageFlags, diskSize = 0): Promise<OpenedDisk> {
+async function openAs(
+  file: string,
+  format: InputFormat,
+  flags: ImageFlags,
+  more: OpenOptions,
+  diskSize = 0,
+): Promise<OpenedDisk> {
   if (format === 'vhdx') {
-    const vhdx = await openVhdx(file, openOptions(flags));
+    const vhdx = await openVhdx(file, { ...openOptions(flags), ...more });
     warnOfDoubts(vhdx, file);
     return { format, source: vhdx, vhdx, guessed: false, close: () => vhdx.close() };
   }

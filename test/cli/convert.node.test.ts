@@ -121,7 +121,7 @@ describe('vhdx convert', () => {
     expectSameBytes(await readFile(`${out}2`), bytes);
     expect(await vhdx('convert', '-O', 'raw', path, out)).toMatchObject({ status: 0, stderr: '' });
     expectSameBytes(await readFile(out), plainBytes);
-    for (const ending of ['qcow2', 'vmdk', 'VHDX', 'avhdx', 'vdi', 'gz']) {
+    for (const ending of ['qcow2', 'vmdk', 'VHDS', 'avhd', 'vdi', 'gz']) {
       const other = join(folder, `disk.${ending}.${ending}`);
       expectFailure(await vhdx('convert', path, other), 1, `vhdx: ${other}: .${ending} is the ending of a format that`);
     }
