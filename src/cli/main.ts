@@ -28,6 +28,7 @@ const SUBCOMMANDS: Readonly<Record<string, Entry>> = {
   zero: { summary: 'make a range of the disk read as zeros', failed: 1, load: () => import('./zero.js') },
   trim: { summary: 'give back the space of a range of the disk', failed: 1, load: () => import('./trim.js') },
   set: { summary: 'change the identity or the physical sector size', failed: 1, load: () => import('./set.js') },
+  resize: { summary: 'change the size of the disk', failed: 1, load: () => import('./resize.js') },
   checksum: { summary: 'compute the CRC-32C of disks', failed: 1, load: () => import('./checksum.js') },
   compare: { summary: 'compare the contents of two disks', failed: 2, load: () => import('./compare.js') },
 };

@@ -2,7 +2,7 @@ import type { ParsedTable, ReadBytes } from './partition.js';
 import { gptTypeName } from './partition-types.js';
 
 /** Entries of a table that are looked at; systems make 128. */
-const MAX_ENTRIES = 1024;
+export const MAX_ENTRIES = 1024;
 /** Fewest bytes that a header has (UEFI 2.10, 5.3.2). */
 const HEADER_SIZE = 92;
 
@@ -148,7 +148,8 @@ const REMAINDERS = Uint32Array.from({ length: 256 }, (_, byte) => {
   return remainder;
 });
 
-function crc32(bytes: Uint8Array): number {
+/** The CRC-32 of bytes. */
+export function crc32(bytes: Uint8Array): number {
   let remainder = 0xffffffff;
   for (const byte of bytes) remainder = (remainder >>> 8) ^ (REMAINDERS[(remainder ^ byte) & 0xff] ?? 0);
   return ~remainder >>> 0;
