@@ -98,6 +98,11 @@ export class PageLayer {
     this.#evict();
   }
 
+  /** Forgets what a range of the file held: it is free, and what is written there next does not come through the layer. */
+  forget(offset: number, length: number): void {
+    for (const page of this.#overlapping(offset, length)) this.#pages.delete(page.offset);
+  }
+
   /** Fills `target` from the file as it is with all changes. */
   async readInto(target: Uint8Array, offset: number, options?: ReadOptions): Promise<void> {
     // Held from before the read on: a page may be written to its place while the file is read.

@@ -81,6 +81,8 @@ export class WriteSession {
   #freed: Freed[] = [];
   /** Space that is durably free, and that reads which began before may still look at. */
   readonly #limbo = new Set<readonly Freed[]>();
+  /** Space that is free once the log has a new LogGuid. */
+  #revoked: Freed[] = [];
   #growing: Promise<void> = Promise.resolve();
   /** The commit that has not closed its group yet: it takes along everything that is written until then. */
   #next: Promise<void> | undefined;
@@ -123,6 +125,12 @@ export class WriteSession {
     const shows = visible && this.#dataWriteGuid !== 'keep';
     if (this.#begun === undefined) {
       this.#begun = this.#begin(shows);
+      this.#begun.catch(() => {
+        if (this.#file.failure) return;
+        // There was no room for the last block: nothing has changed that the next attempt would not change again.
+        this.#begun = undefined;
+        this.#begunVisibly = undefined;
+      });
       if (shows) this.#begunVisibly = this.#begun;
     } else if (shows) {
       this.#begunVisibly ??= this.#begun.then(() => this.#showChange());
@@ -184,7 +192,8 @@ export class WriteSession {
     if (this.#begun === undefined) return;
     await this.flush();
     await this.#journal.close();
-    for (const freed of this.#limbo) this.#reuse(freed);
+    for (const freed of [...this.#limbo, this.#revoked.splice(0)]) this.#reuse(freed);
+    this.#limbo.clear();
     await this.#file.cut(this.#space.end);
     await this.#file.flush();
   }
@@ -242,16 +251,27 @@ export class WriteSession {
       this.#freed = [];
       return { pages: this.#layer.close(), structuresEnd: this.#structuresEnd };
     });
+    this.#reuse(this.#revoked.splice(0));
     if (freed.length === 0) return;
     this.#limbo.add(freed);
+    const reuse = () => {
+      if (this.#limbo.delete(freed)) this.#reuse(freed);
+    };
     const ended = this.#readsEnded();
-    if (ended === undefined) this.#reuse(freed);
-    else void ended.then(() => this.#reuse(freed));
+    if (ended === undefined) reuse();
+    else void ended.then(reuse);
   }
 
-  /** Makes space available that was freed. */
+  /** Makes space available that was freed, if no entry of the log writes there. */
   #reuse(freed: readonly Freed[]): void {
-    if (!this.#limbo.delete(freed)) return;
-    for (const { offset, length } of freed) this.#space.free(offset, length);
+    for (const range of freed) {
+      const { offset, length } = range;
+      if (this.#journal.writesInto(offset, length)) {
+        this.#revoked.push(range);
+        continue;
+      }
+      this.#layer.forget(offset, length);
+      this.#space.free(offset, length);
+    }
   }
 }

@@ -52,7 +52,8 @@ export const MAX_PAGES = 126;
  * 5. No entry goes round the ring's end: each lap has a LogGuid of its own and begins at ring offset 0. Until both
  *    headers name it, the last entry of the lap before, which is whole, is the one that counts.
  * 6. FlushedFileOffset is never greater than the file that the last flush left, LastFileOffset never greater than needed.
- * 7. After the first failed write or flush nothing more is written: what reached the disk is unknown, and only
+ * 7. Nothing is written past the log into space that an entry of the LogGuid writes to: see {@link writesInto}.
+ * 8. After the first failed write or flush nothing more is written: what reached the disk is unknown, and only
  *    replaying the log from the file can tell.
  */
 export class Journal {
@@ -67,6 +68,8 @@ export class Journal {
   /** The sector of the ring that the next entry is written to. */
   #head = 0;
   #sequenceNumber: bigint;
+  /** Pages that an entry of the LogGuid has, by their file offsets. */
+  #logged = new Set<number>();
   /** Writes the pages of the newest entry to their places. */
   #applying: Promise<void> = Promise.resolve();
 
@@ -84,6 +87,19 @@ export class Journal {
   /** Whether the headers carry a LogGuid: the log must be replayed if the session ends here. */
   get isOpen(): boolean {
     return this.#guid !== ZERO_GUID;
+  }
+
+  /**
+   * Whether an entry of the LogGuid writes into a range of the file. Those before the Tail are not replayed
+   * ([MS-VHDX] 2.3.3), but QEMU does it: what is written past the log must not be there until the next lap.
+   */
+  writesInto(offset: number, length: number): boolean {
+    if (length / LOG_SECTOR_SIZE < this.#logged.size) {
+      for (let at = offset; at < offset + length; at += LOG_SECTOR_SIZE) if (this.#logged.has(at)) return true;
+      return false;
+    }
+    for (const at of this.#logged) if (at >= offset && at < offset + length) return true;
+    return false;
   }
 
   /**
@@ -111,6 +127,7 @@ export class Journal {
     if (!this.isOpen) return;
     await this.#headers.updateBoth({ logGuid: ZERO_GUID });
     this.#guid = ZERO_GUID;
+    this.#logged.clear();
   }
 
   /** Uses the ring from its start, under a new LogGuid, which the headers name once its first entry is durable. */
@@ -119,6 +136,7 @@ export class Journal {
     this.#guid = this.#identity.guid();
     await this.#append({ pages: new Map(), structuresEnd });
     await this.#headers.updateBoth({ logGuid: this.#guid });
+    this.#logged.clear();
   }
 
   /** Whether an entry for so many pages fits before the ring's end. One sector stays empty: head and tail must differ. */
@@ -143,6 +161,7 @@ export class Journal {
     assert(sector * LOG_SECTOR_SIZE + bytes.length <= this.#log.length, 'no entry goes round the end of the ring');
     assert(structuresEnd <= this.#file.durableSize, 'the file is as long as its structures need');
     await this.#file.write(bytes, this.#log.offset + sector * LOG_SECTOR_SIZE);
+    for (const offset of pages.keys()) this.#logged.add(offset);
     this.#head += bytes.length / LOG_SECTOR_SIZE;
     this.#sequenceNumber += 1n;
     await this.#file.flush();
