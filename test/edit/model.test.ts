@@ -22,7 +22,7 @@ interface Change {
   readonly length: number;
 }
 
-type Step = Change | { readonly kind: 'flush' | 'reopen' };
+type Step = Change | { readonly kind: 'flush' } | { readonly kind: 'reopen' };
 
 /** Offsets and lengths at the borders of blocks, pages and sectors, and one byte beside them. */
 function stepsOn(size: number, unit: number): fc.Arbitrary<readonly Step[]> {
@@ -127,7 +127,7 @@ class Model {
   }
 }
 
-async function _change(
+async function change(
   disk: WritableVhdxDisk,
   model: Model,
   { kind, offset, length }: Change,
@@ -162,13 +162,13 @@ describe('a disk that is written', () => {
         let disk = await editFile(file, parent);
         const model = new Model(spec, await disk.read(0, size));
         let running: Promise<void>[] = [];
-        for (const [_i, step] of steps.entries()) {
+        for (const [i, step] of steps.entries()) {
           if (step.kind === 'flush') running.push(disk.flush());
           else if (step.kind === 'reopen') {
             await Promise.all(running);
             await disk.close();
             disk = await editFile(file, parentFile && (await openVhdx(parentFile)));
-          }
+          } else running.push(change(disk, model, step, i + 1));
           if (together) continue;
           await Promise.all(running);
           running = [];
