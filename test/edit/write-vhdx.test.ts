@@ -309,12 +309,12 @@ describe('a disk with a parent', () => {
     content.fill(0, 3 * MiB, 3 * MiB + 512); // one sector of zeros
     content.set([255], 4 * MiB + 5 * 512 - 1); // one byte
     content.set([1], 5 * MiB); // the parent is zeros
-    const { bat, metadata } = await child(content);
+    const { bat, metadata, inFile } = await child(content);
     expect(metadata).toMatchObject({ hasParent: true, id: ID });
     expect([0, 1, 2, 3, 4, 5, 6, 7].map((i) => bat.block(i).state)).toEqual([0, 2, 6, 7, 7, 7, 0, 0]);
-    expect(bat.inFile(3 * 2048, 8)).toBe(1);
-    expect(bat.inFile(4 * 2048, 8)).toBe(0b10000);
-    expect(bat.inFile(5 * 2048, 8)).toBe(1);
+    expect(inFile(3 * 2048, 8)).toBe(1);
+    expect(inFile(4 * 2048, 8)).toBe(0b10000);
+    expect(inFile(5 * 2048, 8)).toBe(1);
     // Four blocks and a sector bitmap block.
     expect(bat.owned.reduce((sum, { length }) => sum + length, 0)).toBe(5 * MiB);
   });
@@ -379,7 +379,7 @@ describe('a disk with a parent', () => {
       bytes: parent.toUint8Array(),
       view: viewOf(parent.toUint8Array()),
     });
-    expect(view.bat.inFile(0, 8)).toBe(0b11);
+    expect(view.inFile(0, 8)).toBe(0b11);
   });
 
   test('that is damaged stores zeros where the damage is', async () => {

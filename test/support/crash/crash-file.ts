@@ -1,5 +1,6 @@
+import { VhdxError } from '../../../src/errors.js';
 import type { RandomAccessFile, ReadOptions } from '../../../src/io/random-access.js';
-import { PageImage, type PagePart, pagesOf } from './page-image.js';
+import { CHUNK_PAGES, Chunk, PAGE_SIZE, PageImage, type PagePart, pagesOf } from './page-image.js';
 
 /** A write or a change of the file's length, in the order in which they were begun. */
 export interface FileOperation {
@@ -10,6 +11,8 @@ export interface FileOperation {
   readonly length: number;
   /** What is written, by pages. */
   readonly parts: readonly PagePart[];
+  /** The same where it is all of a chunk, by the number of the chunk. */
+  readonly chunks: ReadonlyMap<number, Chunk>;
   /** The file's length afterwards, where this changes it. */
   readonly newSize: number | undefined;
   /** How many events the trace had when it ended; undefined while it is in flight, or where it failed. */
@@ -30,7 +33,10 @@ export type Fault = (operation: 'write' | 'truncate' | 'flush', offset: number, 
 
 /** How a {@link CrashFile} behaves. */
 export interface CrashFileOptions {
-  /** Makes operations fail. A write that fails may have been done in part, a flush that fails has made nothing durable. */
+  /**
+   * Makes operations fail. A write that fails may have been done in part, for want of space in its first half; a flush
+   * that fails has made nothing durable.
+   */
   readonly fail?: Fault;
   /** Turns of the event loop that a write takes, so that writes are in flight at the same time. */
   readonly turns?: (offset: number, length: number) => number;
@@ -46,7 +52,7 @@ export class CrashFile implements RandomAccessFile {
   /** What happened since. */
   readonly trace: TraceEvent[] = [];
   readonly name = 'crash.vhdx';
-  readonly #image: PageImage;
+  #image: PageImage;
   readonly #options: CrashFileOptions;
   #closed = false;
 
@@ -76,15 +82,26 @@ export class CrashFile implements RandomAccessFile {
   }
 
   async write(bytes: Uint8Array, offset: number): Promise<void> {
+    const failure = this.#options.fail?.('write', offset, bytes.length);
+    if (failure instanceof VhdxError && failure.code === 'no-space') {
+      // As much as there was room for: decided by now, unlike what an input or output error leaves.
+      await this.#write(bytes.subarray(0, Math.floor(bytes.length / 1024) * 512), offset);
+      throw failure;
+    }
+    await this.#write(bytes, offset, failure);
+  }
+
+  async #write(bytes: Uint8Array, offset: number, failure?: Error): Promise<void> {
     const { size } = this;
     const end = offset + bytes.length;
     const newSize = bytes.length > 0 && end > size ? end : undefined;
     const parts = pagesOf(bytes, offset);
-    const operation: FileOperation = { kind: 'write', offset, length: bytes.length, parts, newSize, ended: undefined };
+    const chunks = chunksOf(parts);
+    const { length } = bytes;
+    const operation: FileOperation = { kind: 'write', offset, length, parts, chunks, newSize, ended: undefined };
     this.trace.push(operation);
-    const failure = this.#options.fail?.('write', offset, bytes.length);
     if (failure !== undefined) throw failure;
-    for (const { index, from, to, page } of parts) this.#image.patchPage(index, page, from, to);
+    writeInto(this.#image, operation);
     if (newSize !== undefined) this.#image.truncate(newSize);
     for (let left = this.#options.turns?.(offset, bytes.length) ?? 0; left > 0; left--) await nextTurn();
     operation.ended = this.trace.length;
@@ -99,6 +116,7 @@ export class CrashFile implements RandomAccessFile {
       offset: 0,
       length: 0,
       parts: [],
+      chunks: new Map(),
       newSize: size,
       ended: this.trace.length + 1,
     });
@@ -120,8 +138,32 @@ export class CrashFile implements RandomAccessFile {
 
   /** What the file holds now, as if everything were durable. */
   content(): PageImage {
-    return this.#image.flat();
+    const content = this.#image;
+    this.#image = content.fork();
+    return content;
   }
+}
+
+/** Does all of a write to an image, whatever the length of that. */
+export function writeInto(image: PageImage, { parts, chunks }: FileOperation): void {
+  for (const [index, chunk] of chunks) image.setChunk(index, chunk);
+  for (const { index, page, from, to } of parts) {
+    if (!chunks.has(Math.floor(index / CHUNK_PAGES))) image.patchPage(index, page, from, to);
+  }
+}
+
+/** The chunks that are written as a whole. */
+function chunksOf(parts: readonly PagePart[]): Map<number, Chunk> {
+  const pages = parts.filter(({ from, to }) => to - from === PAGE_SIZE);
+  const whole = new Map<number, Chunk>();
+  for (let i = 0; i + CHUNK_PAGES <= pages.length; i++) {
+    const first = (pages[i] as PagePart).index;
+    if (first % CHUNK_PAGES !== 0) continue;
+    const chunk = pages.slice(i, i + CHUNK_PAGES).map(({ page }) => page);
+    whole.set(first / CHUNK_PAGES, new Chunk(chunk));
+    i += CHUNK_PAGES - 1;
+  }
+  return whole;
 }
 
 function nextTurn(): Promise<void> {

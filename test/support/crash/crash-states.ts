@@ -1,4 +1,4 @@
-import { type CrashFile, type FileOperation, isOperation, type TraceEvent } from './crash-file.js';
+import { type CrashFile, type FileOperation, isOperation, type TraceEvent, writeInto } from './crash-file.js';
 import { PAGE_SIZE, type PageImage } from './page-image.js';
 
 /** The unit that a write is cut into: a sector or a page is old or new, never mixed. */
@@ -25,6 +25,10 @@ export interface CrashState {
   /** Which unflushed operations persisted, in the words of {@link crashState}. */
   readonly subset: string;
   readonly image: PageImage;
+  /** The write of which one granule is missing, where that is the subset. */
+  readonly torn: FileOperation | undefined;
+  /** Whether the file is shorter than it had been made. */
+  readonly lostLength: boolean;
 }
 
 /** What was done to a file before a point of its trace: what is durable, and what may or may not be. */
@@ -53,7 +57,7 @@ export function* crashPoints(file: Pick<CrashFile, 'before' | 'trace'>): Generat
     if (isOperation(event)) pending = [...pending, event];
     if (event.kind === 'flush-end') {
       const covered = ({ ended }: FileOperation) => ended !== undefined && ended <= event.begin;
-      durable = persist(durable, pending.filter(covered), EVERYTHING, PAGE_SIZE).flat();
+      durable = persist(durable, pending.filter(covered), EVERYTHING, PAGE_SIZE);
       pending = pending.filter((operation) => !covered(operation));
     }
   }
@@ -72,13 +76,17 @@ export function* crashStates(at: CrashPoint, options: CrashOptions = {}): Genera
  */
 function crashState(at: CrashPoint, subset: string, options: CrashOptions = {}): CrashState {
   const { seed = 1, granule = 512 } = options;
-  const choice = choiceOf(at, subset, seed);
+  const choice = choiceOf(at, subset, seed, granule);
   const image = persist(at.durable, at.pending, choice, granule);
+  const torn = /^torn (\d+)/.exec(subset);
+  const lengths = at.pending.flatMap(({ newSize }) => (newSize === undefined ? [] : [newSize]));
   return {
     id: `seed ${seed}, granule ${granule}, point ${at.point}, ${subset}`,
     point: at.point,
     subset,
     image,
+    torn: torn === null ? undefined : at.pending[Number(torn[1])],
+    lostLength: image.size < Math.max(0, ...lengths),
   };
 }
 
@@ -140,7 +148,7 @@ function someOf(count: number, seed: number): Set<number> {
   return some;
 }
 
-function choiceOf({ point, pending }: CrashPoint, subset: string, seed: number): Choice {
+function choiceOf({ point, pending }: CrashPoint, subset: string, seed: number, granule: Granule): Choice {
   const every = pending.length;
   const wholly = (lengths: number, whole: Choice['whole'], picks: Choice['picks'] = () => false) => {
     return { lengths, whole, picks };
@@ -169,7 +177,14 @@ function choiceOf({ point, pending }: CrashPoint, subset: string, seed: number):
     case 'random': {
       const density = [0.1, 0.5, 0.9][Math.floor(fraction(seed, point, n, 1) * 3)] as number;
       const lengths = Math.floor(fraction(seed, point, n, 3) * (every + 1));
-      const picks = (operation: number, granule: number) => fraction(seed, point, n, operation, granule) < density;
+      // Of a long write a few pages are torn, and the others are old or new: what happens to one happens to all.
+      const perPage = PAGE_SIZE / granule;
+      const isLong = pending.map((operation) => granulesOf(operation, granule) > 64 * perPage);
+      const picks = (operation: number, number: number) => {
+        const page = Math.floor(number / perPage);
+        const unit = isLong[operation] && page % 64 !== 0 ? page * perPage : number;
+        return fraction(seed, point, n, operation, unit) < density;
+      };
       const isWhole = fraction(seed, point, n, 2) < 0.5;
       return wholly(lengths, (operation) => (isWhole ? picks(operation, -1) : undefined), picks);
     }
@@ -190,7 +205,7 @@ function persist(
   for (const [n, operation] of operations.entries()) {
     const persists = whole(n);
     if (persists === undefined) writeSome(image, operation, granule, (number) => picks(n, number));
-    else if (persists) for (const { index, page, from, to } of operation.parts) image.patchPage(index, page, from, to);
+    else if (persists) writeInto(image, operation);
     const { newSize } = operation;
     if (newSize === undefined || n >= lengths) continue;
     if (newSize < size) {

@@ -1,5 +1,4 @@
 import { crc32cReference } from '../crc32c-reference.js';
-import { PAGE_SIZE, type PageImage } from './page-image.js';
 
 /** A state breaks a rule of the specification; `rule` names the section. */
 export class BrokenState extends Error {
@@ -72,24 +71,26 @@ export function guidText(bytes: Uint8Array, at = 0): string {
   return order.map(text).join('');
 }
 
-/** The pages of a range that begins and ends at pages. */
-export function pagesIn(image: PageImage, offset: number, length: number): Uint8Array[] {
-  return Array.from({ length: length / PAGE_SIZE }, (_, i) => image.page(offset / PAGE_SIZE + i));
-}
+/** Results of {@link remember}, by the first part that they were computed from. */
+export type Memory<T> = WeakMap<object, { readonly parts: readonly object[]; readonly value: T }[]>;
 
-/** Results of {@link remember}, by the first page that they were computed from. */
-type Memory<T> = WeakMap<Uint8Array, { readonly pages: readonly Uint8Array[]; readonly value: T }[]>;
-
-/** Computes something from pages once: pages never change, and most states share most of theirs. */
-export function remember<T>(memory: Memory<T>, pages: readonly Uint8Array[], compute: () => T): T {
-  const first = pages[0] as Uint8Array;
-  const known = memory.get(first) ?? [];
-  const found = known.find(
-    (one) => one.pages.length === pages.length && one.pages.every((page, i) => page === pages[i]),
-  );
-  if (found) return found.value;
+/** Computes something from pages or chunks once: they never change, and most states share most of theirs. */
+export function remember<T>(memory: Memory<T>, parts: readonly object[], compute: () => T): T {
+  const first = parts[0] as object;
+  let known = memory.get(first);
+  if (known === undefined) {
+    known = [];
+    memory.set(first, known);
+  }
+  for (const one of known) if (areSame(one.parts, parts)) return one.value;
   const value = compute();
   if (known.length >= 8) known.shift();
-  memory.set(first, [...known, { pages, value }]);
+  known.push({ parts, value });
   return value;
+}
+
+function areSame(a: readonly object[], b: readonly object[]): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = a.length - 1; i >= 0; i--) if (a[i] !== b[i]) return false;
+  return true;
 }

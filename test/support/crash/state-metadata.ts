@@ -1,5 +1,5 @@
 import type { PageImage } from './page-image.js';
-import { guidText, must, number64, pagesIn, remember, startsWith, viewOf } from './state-bytes.js';
+import { guidText, type Memory, must, number64, remember, startsWith, viewOf } from './state-bytes.js';
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
@@ -34,15 +34,14 @@ export interface StateMetadata {
   readonly locator: Readonly<Record<string, string>> | undefined;
 }
 
-const known = new WeakMap();
+const known: Memory<ReturnType<typeof parseMetadata>> = new WeakMap();
 
 /** Reads the metadata region ([MS-VHDX] 2.6); the items by their GUID, with `user ` before it where a user's. */
 export function readMetadata(
   image: PageImage,
   region: { readonly offset: number; readonly length: number },
 ): { items: Map<string, Item>; metadata: StateMetadata } {
-  const pages = pagesIn(image, region.offset, region.length);
-  return remember(known, pages, () => parseMetadata(image, region));
+  return remember(known, [...image.chunksIn(region.offset, region.length), region], () => parseMetadata(image, region));
 }
 
 function parseMetadata(

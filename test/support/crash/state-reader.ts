@@ -4,9 +4,9 @@ import {
   BrokenState,
   guidText,
   hasRightChecksum,
+  type Memory,
   must,
   number64,
-  pagesIn,
   remember,
   startsWith,
   viewOf,
@@ -54,6 +54,11 @@ export interface StateView {
   readonly end: number;
   /** A page of 4 KiB of the virtual disk; {@link ZERO_PAGE} itself where no block holds it. */
   page(index: number): Uint8Array;
+  /**
+   * Which of `count` logical sectors from `first` on are in this file, by their chunk's bitmap: a bit each, the lowest
+   * for the first. All of them have their bits in one byte. Throws where the chunk has no bitmap.
+   */
+  readonly inFile: (first: number, count: number) => number;
 }
 
 /**
@@ -66,6 +71,7 @@ export function readState(
   parent?: Pick<StateView, 'page' | 'header' | 'metadata'>,
   options: { readonly oneRegionTable?: boolean } = {},
 ): StateView {
+  image.freeze();
   must(startsWith(image.page(0), 'vhdxfile'), () => '2.2.1: the file does not begin with its signature');
   must(image.size >= 1 * MiB, () => `2.2: the file has ${image.size} bytes`);
   const headers = readHeaders(image);
@@ -80,16 +86,11 @@ export function readState(
   const regions = readRegions(file, options.oneRegionTable === true);
   const [bat, metadataRegion] = [BAT, METADATA].map((id) => regions.find(({ what }) => what === id));
   must(bat !== undefined && metadataRegion !== undefined, () => '2.2.3.2: BAT or metadata region is missing');
-  const owned: Owned[] = [
-    { offset: 0, length: MiB, what: 'header section' },
-    { offset: log.offset, length: log.length, what: 'log' },
-    ...regions,
-  ];
   const { items, metadata } = readMetadata(file, metadataRegion);
   if (parent !== undefined) checkParent(metadata, parent);
   const stateBat = readBat(file, bat, metadata);
-  owned.push(...stateBat.owned);
-  checkPlaces(owned, file.size);
+  const end = endOf(stateBat, regions, header);
+  must(end <= file.size, () => `2.1: the last structure ends at ${end}, the file at ${file.size}`);
   return {
     image: file,
     header,
@@ -99,16 +100,34 @@ export function readState(
     items,
     metadata,
     bat: stateBat,
-    end: owned.reduce((end, { offset, length }) => Math.max(end, offset + length), 0),
+    end,
     page: (index) => virtualPage(file, metadata, stateBat, index, parent),
+    inFile: (first, count) => bitsOf(file, stateBat, first, count),
   };
 }
 
+const headersOf = new WeakMap<Uint8Array, WeakMap<Uint8Array, StateHeader[]>>();
+
 /** The valid headers of a file, the current one first. Throws where none is, or nobody can tell which is current. */
 export function readHeaders(image: PageImage): StateHeader[] {
+  const [first, second] = ([1, 2] as const).map((slot) => image.page((slot * 64 * KiB) / PAGE_SIZE)) as [
+    Uint8Array,
+    Uint8Array,
+  ];
+  const bySecond = headersOf.get(first) ?? new WeakMap<Uint8Array, StateHeader[]>();
+  headersOf.set(first, bySecond);
+  let headers = bySecond.get(second);
+  if (headers === undefined) {
+    headers = parseHeaders([first, second]);
+    bySecond.set(second, headers);
+  }
+  return headers;
+}
+
+function parseHeaders(pages: readonly Uint8Array[]): StateHeader[] {
   const valid: StateHeader[] = [];
-  for (const slot of [1, 2] as const) {
-    const page = image.page((slot * 64 * KiB) / PAGE_SIZE);
+  for (const [i, page] of pages.entries()) {
+    const slot = i === 0 ? 1 : 2;
     if (!startsWith(page, 'head') || !hasRightChecksum([page])) continue;
     const view = viewOf(page);
     must(view.getUint16(66, true) === 1, () => `2.2.2: header ${slot} has version ${view.getUint16(66, true)}`);
@@ -130,30 +149,38 @@ export function readHeaders(image: PageImage): StateHeader[] {
   return first.sequenceNumber > second.sequenceNumber ? valid : [second, first];
 }
 
-const regionsOf = new WeakMap();
-const tableOf = new WeakMap();
+const regionsOf: Memory<Owned[]> = new WeakMap();
+const tableOf: Memory<Owned[]> = new WeakMap();
+const TABLES = (192 * KiB) / PAGE_SIZE;
+const TABLE_PAGES = (64 * KiB) / PAGE_SIZE;
 
 function readRegions(image: PageImage, oneIsEnough: boolean): Owned[] {
-  const pages = pagesIn(image, 192 * KiB, 128 * KiB);
-  const tables = [pages.slice(0, 16), pages.slice(16)] as const;
-  if (!oneIsEnough) return remember(regionsOf, pages, () => parseRegions(image, tables));
-  const valid = tables.findIndex((table) => startsWith(table[0] as Uint8Array, 'regi') && hasRightChecksum(table));
-  must(valid >= 0, () => '2.2.3: neither region table is valid');
-  return remember(tableOf, tables[valid] ?? [], () => parseTable(image.read((192 + 64 * valid) * KiB, 64 * KiB)));
+  const pages = image.chunk(0).pages.slice(TABLES, TABLES + 2 * TABLE_PAGES);
+  if (!oneIsEnough) return remember(regionsOf, pages, () => parseRegions(pages));
+  const tables = [pages.slice(0, TABLE_PAGES), pages.slice(TABLE_PAGES)] as const;
+  const valid = tables.find((table) => startsWith(table[0] as Uint8Array, 'regi') && hasRightChecksum(table));
+  must(valid !== undefined, () => '2.2.3: neither region table is valid');
+  return remember(tableOf, valid, () => parseTable(joined(valid)));
 }
 
-function parseRegions(image: PageImage, tables: readonly (readonly Uint8Array[])[]): Owned[] {
+function parseRegions(pages: readonly Uint8Array[]): Owned[] {
+  const tables = [pages.slice(0, TABLE_PAGES), pages.slice(TABLE_PAGES)] as const;
   for (const [i, table] of tables.entries()) {
     must(startsWith(table[0] as Uint8Array, 'regi'), () => `2.2.3: region table ${i + 1} has no signature`);
     must(hasRightChecksum(table), () => `2.2.3: region table ${i + 1} has a wrong checksum`);
   }
-  const bytes = image.read(192 * KiB, 64 * KiB);
-  const copy = image.read(256 * KiB, 64 * KiB);
+  const [bytes, copy] = [joined(tables[0]), joined(tables[1])];
   must(
     bytes.every((byte, i) => byte === copy[i]),
     () => '2.2.3: the region tables differ',
   );
   return parseTable(bytes);
+}
+
+function joined(pages: readonly Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(pages.length * PAGE_SIZE);
+  for (const [i, page] of pages.entries()) bytes.set(page, i * PAGE_SIZE);
+  return bytes;
 }
 
 function parseTable(bytes: Uint8Array): Owned[] {
@@ -179,14 +206,23 @@ function parseTable(bytes: Uint8Array): Owned[] {
   return regions;
 }
 
-/** Nothing may lie outside the file or upon something else. */
-function checkPlaces(owned: readonly Owned[], size: number): void {
-  const sorted = [...owned].sort((a, b) => a.offset - b.offset);
-  for (const [i, { offset, length, what }] of sorted.entries()) {
-    must(offset + length <= size, () => `2.1: ${what} ends at ${offset + length}, the file at ${size}`);
-    const next = sorted[i + 1];
-    must(next === undefined || offset + length <= next.offset, () => `2.1: ${what} and ${next?.what} overlap`);
-  }
+const ends: Memory<number> = new WeakMap();
+
+/** Where the last structure ends; throws where one lies upon another. */
+function endOf(bat: StateBat, regions: readonly Owned[], header: StateHeader): number {
+  return remember(ends, [bat, regions, header], () => {
+    const all: Owned[] = [
+      { offset: 0, length: MiB, what: 'header section' },
+      { offset: header.logOffset, length: header.logLength, what: 'log' },
+      ...regions,
+      ...bat.owned,
+    ].sort((a, b) => a.offset - b.offset);
+    for (const [i, { offset, length, what }] of all.entries()) {
+      const next = all[i + 1];
+      must(next === undefined || offset + length <= next.offset, () => `2.1: ${what} and ${next?.what} overlap`);
+    }
+    return all.reduce((end, { offset, length }) => Math.max(end, offset + length), 0);
+  });
 }
 
 function checkParent(metadata: StateMetadata, parent: Pick<StateView, 'header' | 'metadata'>): void {
@@ -196,6 +232,12 @@ function checkParent(metadata: StateMetadata, parent: Pick<StateView, 'header' |
   must(linkage !== ZERO_GUID, () => '2.2.2: the parent has no DataWriteGuid');
   must(first === `{${linkage}}` || second === `{${linkage}}`, () => `2.6.2.6.3: ${first} is not the parent ${linkage}`);
   must(metadata.logicalSectorSize === parent.metadata.logicalSectorSize, () => '2.6.2.4: sector sizes differ');
+}
+
+function bitsOf(image: PageImage, bat: StateBat, first: number, count: number): number {
+  const at = bat.bitOffset(first);
+  const byte = image.page(Math.floor(at / PAGE_SIZE))[Math.floor(at % PAGE_SIZE)] as number;
+  return (byte >> ((at % 1) * 8)) & (2 ** count - 1);
 }
 
 function virtualPage(
@@ -218,7 +260,7 @@ function virtualPage(
   if (state !== 7) return ZERO_PAGE;
   const { logicalSectorSize } = metadata;
   const count = PAGE_SIZE / logicalSectorSize;
-  const bits = bat.inFile(index * count, count);
+  const bits = bitsOf(image, bat, index * count, count);
   if (bits === 2 ** count - 1) return own();
   return bits === 0 ? fromParent() : composed(own(), fromParent(), bits, logicalSectorSize);
 }

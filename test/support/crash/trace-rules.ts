@@ -15,6 +15,8 @@ interface Durable {
   readonly log: LogPlace;
   readonly dirty: boolean;
   readonly sequence: readonly StateLogEntry[];
+  /** Valid entries of the LogGuid before the Tail: QEMU replays them too. */
+  readonly older: readonly StateLogEntry[];
   /** BAT, metadata, region tables and bitmap blocks: what is written through the log only. */
   readonly logged: readonly { readonly offset: number; readonly length: number }[];
 }
@@ -26,7 +28,8 @@ interface Durable {
  * - the first change is a header with a new FileWriteGuid (W4); the file identifier stays (W11);
  * - never both headers in one barrier (W8), sequence numbers only grow (W6);
  * - metadata is written in place only from a durable entry of the active sequence, and just as it was logged (W18, W26);
- * - nothing else is written where an entry that may be replayed will write, nor is it cut off (I11, W27);
+ * - nothing else is written where an entry that may be replayed will write, nor is it cut off (I11), nor where an older
+ *   entry of the same LogGuid does (W27);
  * - every durable entry's tail is a valid entry, and no LogGuid goes round the ring twice (I10, W25b).
  */
 export function checkTrace(file: Pick<CrashFile, 'before' | 'trace'>): void {
@@ -62,10 +65,11 @@ function describe(image: PageImage): Durable {
   const log = { offset: header.logOffset, length: header.logLength, guid: header.logGuid };
   const dirty = header.logGuid !== ZERO_GUID;
   const sequence = dirty ? activeSequence(image, log) : [];
+  const older = dirty ? [...readLogEntries(image, log).values()].filter((entry) => !sequence.includes(entry)) : [];
   const view: StateView = readState(image);
   const bitmaps = view.bat.owned.filter(({ what }) => what.startsWith('bitmap'));
   const tables = { offset: 192 * KiB, length: 128 * KiB };
-  return { header, log, dirty, sequence, logged: [tables, ...view.regions, ...bitmaps] };
+  return { header, log, dirty, sequence, older, logged: [tables, ...view.regions, ...bitmaps] };
 }
 
 function checkFirstWrite({ kind, offset, parts }: FileOperation, before: StateHeader): void {
@@ -109,6 +113,11 @@ function checkOperation(operation: FileOperation, durable: Durable): void {
     );
     must(isApplied || !mustBeLogged, () => `W18, W26: ${where()} changes metadata and no durable entry says so`);
     must(isApplied || overlapping.length === 0, () => `I11: ${where()} would be overwritten by a replay`);
+    if (mustBeLogged) continue;
+    for (const { changes } of durable.older) {
+      const isHit = changes.some((change) => change.offset < at + to && at + from < change.offset + change.length);
+      must(!isHit, () => `W27: ${where()} is where an older entry of the log writes to`);
+    }
   }
 }
 

@@ -2,6 +2,7 @@ import { loadCore } from '../../../src/core/load.js';
 import type { VhdxDisk } from '../../../src/disk/disk.js';
 import { makeWritable } from '../../../src/edit/edit-image.js';
 import type { WritableVhdxDisk } from '../../../src/edit/writable-disk.js';
+import { VhdxError } from '../../../src/errors.js';
 import { examine, isComplete } from '../../../src/image/examine.js';
 import type { RandomAccessFile } from '../../../src/io/random-access.js';
 import type { WriterIdentity } from '../../../src/log/journal.js';
@@ -9,9 +10,9 @@ import type { ContentNote, Tag } from '../crash/content-model.js';
 import { taggedBytes } from '../crash/content-model.js';
 import type { CrashFile } from '../crash/crash-file.js';
 
-/** GUIDs and sequence numbers that are the same in every run. */
-export function countedIdentity(): WriterIdentity {
-  let guids = 0;
+/** GUIDs and sequence numbers that are the same in every run; GUIDs are counted from after a number on. */
+export function countedIdentity(after = 0): WriterIdentity {
+  let guids = after;
   return {
     guid: () => {
       guids += 1;
@@ -105,8 +106,13 @@ export class DrivenDisk {
   }
 
   async #settled(id: number, operation: Promise<void>): Promise<void> {
-    await operation;
-    this.#ended.add(id);
+    try {
+      await operation;
+      this.#ended.add(id);
+    } catch (error) {
+      if (!(error instanceof VhdxError && error.code === 'no-space')) throw error;
+      this.#note({ kind: 'no-space' });
+    }
   }
 
   #note(note: ContentNote): void {

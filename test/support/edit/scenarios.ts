@@ -1,15 +1,18 @@
-import { openVhdx } from '../../../src/index.js';
+import { loadCore } from '../../../src/core/load.js';
+import { repairFile } from '../../../src/edit/repair-image.js';
+import { openVhdx, VhdxError } from '../../../src/index.js';
+import type { WriterIdentity } from '../../../src/log/journal.js';
 import { sectorBits } from '../block-content.js';
 import { buildImage } from '../build-image.js';
-import { ContentModel, type Tag, taggedBytes } from '../crash/content-model.js';
-import { CrashFile } from '../crash/crash-file.js';
+import { ContentModel, type Tag, taggedBytes, tagOf } from '../crash/content-model.js';
+import { CrashFile, type Fault } from '../crash/crash-file.js';
 import { fraction } from '../crash/crash-states.js';
-import type { Exploration } from '../crash/explore.js';
+import type { Exploration, Recovery } from '../crash/explore.js';
 import { PageImage } from '../crash/page-image.js';
-import { readState } from '../crash/state-reader.js';
+import { readState, type StateView } from '../crash/state-reader.js';
 import { KiB, MiB } from '../encode-primitives.js';
 import { type BlockSpec, STATE } from '../image-spec.js';
-import { DrivenDisk } from './driven-disk.js';
+import { countedIdentity, DrivenDisk } from './driven-disk.js';
 
 /** Kinds of image that scenarios begin with; the BAT of a wide one has three pages. */
 export type ImageKind = 'dynamic' | 'fixed' | 'differencing' | 'wide';
@@ -35,13 +38,22 @@ const tagged = (tag: Tag, block: number, length: number = MiB) => taggedBytes(ta
 
 interface Begin {
   readonly image: PageImage;
-  readonly parent?: Uint8Array;
+  readonly parent?: { readonly bytes: Uint8Array; readonly view: StateView };
   /** What a sector holds before anything is written. */
   readonly before: (sector: number) => Tag;
 }
 
-/** An image of six blocks of 1 MiB, of which some are stored, with stale bytes after its last structure. */
+const begins = new Map<ImageKind, Begin>();
+
+/** What scenarios of a kind begin with; always the same pages, so that what is known of them is remembered. */
 function beginWith(kind: ImageKind): Begin {
+  const begin = begins.get(kind) ?? makeBegin(kind);
+  begins.set(kind, begin);
+  return begin;
+}
+
+/** An image of six blocks of 1 MiB, of which some are stored, with stale bytes after its last structure. */
+function makeBegin(kind: ImageKind): Begin {
   if (kind === 'differencing') return beginWithChild();
   if (kind === 'wide') return beginWide();
   const blocks: Record<number, BlockSpec> = {
@@ -94,7 +106,8 @@ function beginWithChild(): Begin {
     if (block === 1) return BEFORE;
     return block === 2 || block === 4 ? 0 : PARENT;
   };
-  return { image: withStaleTail(child.toUint8Array()), parent, before };
+  const view = readState(PageImage.of(parent));
+  return { image: withStaleTail(child.toUint8Array()), parent: { bytes: parent, view }, before };
 }
 
 function withStaleTail(bytes: Uint8Array): PageImage {
@@ -105,23 +118,65 @@ function withStaleTail(bytes: Uint8Array): PageImage {
   return PageImage.of(longer);
 }
 
+// Flushes (at 0) take a while, and metadata takes longest to get to its place: much else goes on meanwhile.
+const turns = (offset: number) => {
+  if (offset === 0) return 3;
+  return offset >= 2 * MiB && offset < 4 * MiB ? 6 : (offset / (4 * KiB)) % 3;
+};
+
 /** Opens an image, does something with it and closes it. */
-export async function scenario(kind: ImageKind, run: (disk: DrivenDisk) => Promise<void>): Promise<Scenario> {
+export async function scenario(
+  kind: ImageKind,
+  run: (disk: DrivenDisk) => Promise<void>,
+  { fail }: { readonly fail?: Fault } = {},
+): Promise<Scenario> {
   const { image, parent, before } = beginWith(kind);
-  // Flushes (at 0) take a while, and metadata takes longest to get to its place: much else goes on meanwhile.
-  const turns = (offset: number) => {
-    if (offset === 0) return 3;
-    return offset >= 2 * MiB && offset < 4 * MiB ? 6 : (offset / (4 * KiB)) % 3;
-  };
-  const file = new CrashFile(image, { turns });
-  const disk = await DrivenDisk.open(file, parent ? { parent: await openVhdx(parent) } : {});
+  const file = new CrashFile(image, { turns, ...(fail && { fail }) });
+  await runOn(file, parent, run);
+  return { file, exploration: { model: () => new ContentModel(before), ...(parent && { parent: parent.view }) } };
+}
+
+async function runOn(
+  file: CrashFile,
+  parent: Begin['parent'],
+  run: (disk: DrivenDisk) => Promise<void>,
+  options: { readonly identity?: WriterIdentity; readonly first?: number } = {},
+): Promise<void> {
+  const disk = await DrivenDisk.open(file, { ...options, ...(parent && { parent: await openVhdx(parent.bytes) }) });
   await run(disk);
   await disk.close();
-  const exploration = {
-    model: () => new ContentModel(before),
-    ...(parent && { parent: readState(PageImage.of(parent)) }),
+}
+
+/** Makes some payload and some growth of the file fail for want of space. */
+export function shortOfSpace(kind: ImageKind, seed: number): Fault {
+  // What is written to the places of pages is no payload; there the session would fail as a whole.
+  const { owned } = readState(beginWith(kind).image).bat;
+  const bitmap = owned.find(({ what }) => what.startsWith('bitmap'))?.offset;
+  let calls = 0;
+  let size = Number.POSITIVE_INFINITY; // the first change of the length cuts the file
+  return (operation, offset) => {
+    if (operation === 'flush' || (operation === 'write' && offset < 4 * MiB)) return undefined;
+    const isCut = operation === 'truncate' && offset <= size;
+    if (operation === 'truncate') size = offset;
+    if (isCut || (bitmap !== undefined && offset >= bitmap && offset < bitmap + MiB)) return undefined;
+    calls += 1;
+    return fraction(seed, calls) < 0.2 ? new VhdxError('no-space', 'there is no room') : undefined;
   };
-  return { file, exploration };
+}
+
+/** Recovers from a crash as `editVhdx` does, does a few more random operations, and closes the disk. */
+export function recoveryOf(kind: ImageKind, seed: number): Recovery['recover'] {
+  return async (state, view, depth) => {
+    const file = new CrashFile(state.image, { turns });
+    // GUIDs and numbers of writes that neither the session before nor another depth uses.
+    const identity = countedIdentity(10_000 * depth);
+    await repairFile(await loadCore(), file, {}, identity);
+    const steps = randomSteps(seed + state.point, kind, 3);
+    const { parent } = beginWith(kind);
+    await runOn(file, parent, steps, { identity, first: 100_000 * depth });
+    const model = () => new ContentModel((sector) => tagOf(view, sector));
+    return { file, exploration: { model, random: 24, torn: 8, ...(parent && { parent: parent.view }) } };
+  };
 }
 
 /** Does so many operations that look random, some at the same time, with flushes between and during them. */
