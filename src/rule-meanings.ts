@@ -119,4 +119,7 @@ export const MEANINGS = {
   'parent-damaged': means('', 'A parent does not open, so what this image does not hold itself cannot be read.'),
   'parent-guessed': means('107', 'The parent was not at any path in the image; a file in the same folder has the right identity and is used.'),
   'parent-smaller': means('110', 'The parent is smaller than the child; past its end the child reads as zeros unless it holds data itself.'),
+
+  // Other programs
+  'file-being-written': means('113', 'Another program has the file open for writing; what is read may be a mixture of old and new.'),
 } as const satisfies Record<string, Meaning>;

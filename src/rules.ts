@@ -129,6 +129,9 @@ export const RULES = {
   'parent-damaged': rule('fatal', '2.6.2.6'),
   'parent-guessed': rule('info', '2.6.2.6.3'),
   'parent-smaller': rule('info', '2.6.2.2'),
+
+  // Other programs
+  'file-being-written': rule('info', '2.2.2'),
 } as const satisfies Record<string, Rule>;
 
 /** The code of a rule, as findings and errors carry it. */

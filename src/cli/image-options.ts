@@ -183,15 +183,15 @@ export function withAnyDisk<T>(file: string, flags: ImageFlags, work: (disk: Ope
   });
 }
 
-/** Findings of what an option overrode: what is read may be wrong, so standard error says it each time. */
-const OVERRIDDEN = /^(parent-mismatch|parent-unverified|salvage-.*)$/;
+/** Findings that put in doubt what is read, because an option overrode something or another program writes the file: standard error says it each time. */
+const DOUBTS = /^(parent-mismatch|parent-unverified|file-being-written|salvage-.*)$/;
 
-/** Says on standard error what was overridden so that a disk and its parents could be opened. */
+/** Says on standard error what puts in doubt what is read of a disk and its parents. */
 export function warnOfDoubts(disk: VhdxDisk, file: string): void {
   for (const [depth, member] of chainOf(disk).entries()) {
     const name = depth === 0 ? file : (member.path ?? member.name ?? file);
     for (const { code, structure, message } of member.findings) {
-      if (OVERRIDDEN.test(code)) complain(new Failure(`warning: ${structure}: ${message}`, { file: name }));
+      if (DOUBTS.test(code)) complain(new Failure(`warning: ${structure}: ${message}`, { file: name }));
     }
   }
 }

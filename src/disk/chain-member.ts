@@ -57,3 +57,10 @@ export function inParent(
 function placed(error: VhdxError, place: VhdxErrorDetails): VhdxError {
   return new VhdxError(error.code, error.reason, { ...error, ...place, cause: error.cause ?? error });
 }
+
+/** Adds a finding to each member that another program, or another part of this one, has open for writing. */
+export async function noteWriters(members: readonly ChainMember[], { untrusted }: OpenOptions): Promise<void> {
+  if (members.every(({ source }) => source.path === undefined)) return; // in a page, for instance
+  const { reportWriters } = await import('../io/writer-of.js');
+  await reportWriters(members, untrusted === true);
+}

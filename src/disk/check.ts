@@ -9,7 +9,7 @@ import type { RandomAccessSource, ReadOptions } from '../io/random-access.js';
 import { countEntries, LogRing } from '../log/ring.js';
 import { type Finding, finding, type RuleCode, type Severity } from '../rules.js';
 import { walkChain } from './chain.js';
-import { type ChainMember, closeMembers } from './chain-member.js';
+import { type ChainMember, closeMembers, noteWriters } from './chain-member.js';
 import type { OpenOptions } from './open-options.js';
 
 /**
@@ -56,6 +56,7 @@ export async function checkChain(
 ): Promise<CheckReport> {
   const members = await walkChain(core, source, options);
   try {
+    await noteWriters(members, options);
     const reports: CheckReport[] = [];
     for (const member of members) reports.push(await checkMember(core, member, options));
     return reports.reduceRight((below, report) => withParent(report, below));

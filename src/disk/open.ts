@@ -9,7 +9,7 @@ import { OpenImage } from '../image/open-image.js';
 import { openSource, type SourceOptions, type VhdxInput } from '../io/open.js';
 import { type Finding, finding } from '../rules.js';
 import { walkChain } from './chain.js';
-import { type ChainMember, closeMembers, LOCATOR, memberDetails } from './chain-member.js';
+import { type ChainMember, closeMembers, LOCATOR, memberDetails, noteWriters } from './chain-member.js';
 import type { CheckOptions, CheckReport } from './check.js';
 import { VhdxDisk } from './disk.js';
 import { openInput } from './open-input.js';
@@ -34,6 +34,7 @@ export async function openVhdx(input: VhdxInput, options: OpenOptions = {}): Pro
   const core = await loadCore();
   const members = await walkChain(core, await openInput(input, options), options);
   try {
+    await noteWriters(members, options);
     return await openMembers(core, members, options);
   } catch (error) {
     await closeMembers(members);

@@ -1,6 +1,3 @@
-import { builtinModule } from '../base/builtin-module.js';
-import { loadCore } from '../core/load.js';
-import { openSource } from '../io/open.js';
 import type { ReadOptions } from '../io/random-access.js';
 
 /**
@@ -12,14 +9,6 @@ import type { ReadOptions } from '../io/random-access.js';
  * @throws VhdxError if the image itself cannot be read
  */
 export async function findChildren(path: string, options: ReadOptions = {}): Promise<string[]> {
-  const [core, { identify }, { childrenOf }] = await Promise.all([
-    loadCore(),
-    import('../disk/parent-candidates.js'), // pages have no folders
-    import('../disk/children.js'),
-  ]);
-  const { source, dataWriteGuid } = await identify(core, await openSource(path, options), options);
-  await source.close?.();
-  const absolute = builtinModule('path')?.resolve(path);
-  if (dataWriteGuid === undefined || absolute === undefined) return [];
-  return (await childrenOf(core, absolute, dataWriteGuid, options)).map((child) => child.path);
+  const { childrenIn } = await import('./children-in.js'); // pages have no folders
+  return childrenIn(path, options);
 }

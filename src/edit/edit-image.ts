@@ -1,7 +1,7 @@
 import type { Core } from '../core/instance.js';
 import { loadCore } from '../core/load.js';
 import { walkChain } from '../disk/chain.js';
-import { closeMembers } from '../disk/chain-member.js';
+import { closeMembers, noteWriters } from '../disk/chain-member.js';
 import type { VhdxDisk } from '../disk/disk.js';
 import { openMembers } from '../disk/open.js';
 import { discreet } from '../disk/open-input.js';
@@ -46,6 +46,7 @@ export async function editFile(
 ): Promise<WritableVhdxDisk> {
   const { identity = randomIdentity, dataWriteGuid, signal } = options;
   const members = await walkChain(core, readOnly(file), options);
+  await noteWriters(members.slice(1), options); // the first is locked by this session itself
   const reading = await openMembers(core, members, options).catch(async (error: unknown) => {
     await closeMembers(members);
     throw error;

@@ -62,18 +62,11 @@ export async function lockFile(path: string): Promise<WriteLock> {
   }
 }
 
-/** Who writes a file at present, as the end of a sentence; undefined if there is no lock, or its owner is gone. */
-export async function writerOf(path: string): Promise<string | undefined> {
+/** Who holds a lock file, as the end of a sentence; undefined if there is none, or its owner is gone. */
+export async function ownerOf(lockPath: string): Promise<string | undefined> {
   const fs = builtinModule('fs');
-  if (fs === undefined) return undefined;
-  try {
-    const real = await call<string>((done) => fs.realpath(path, done));
-    const found = await readLock(fs, `${real}.lock`);
-    if (found.owner === undefined || (await isGone(fs, found.owner))) return undefined;
-    return nameOf(found.owner);
-  } catch {
-    return undefined;
-  }
+  const { owner } = fs ? await readLock(fs, lockPath) : {};
+  return fs === undefined || owner === undefined || (await isGone(fs, owner)) ? undefined : nameOf(owner);
 }
 
 /** Makes the lock, or takes it over. */

@@ -318,6 +318,23 @@ test('a writer that was killed leaves a lock that is taken over, and a disk that
   expect(await readdir(join(path, '..'))).toEqual(['disk.vhdx']);
 });
 
+test('commands that read say that another process writes the file, and go on', async () => {
+  const path = await newDisk();
+  const lock = await lockFile(path);
+  for (const line of [
+    ['read', '--length', '1', path],
+    ['convert', '-O', 'raw', path, join(path, '..', 'disk.img')],
+    ['checksum', path],
+  ]) {
+    const { status, stderr } = await vhdx(...line);
+    expect({ line, status }).toEqual({ line, status: 0 });
+    expect(stderr).toMatch(/^vhdx: [^\n]+: warning: file: is being written by process \d+ on [^\n]+\n$/);
+  }
+  const checked = await vhdx('check', path);
+  expect(checked).toMatchObject({ status: 0, stderr: '', stdout: expect.stringContaining('file-being-written') });
+  await lock.release();
+});
+
 test('of two processes that write at the same time one is refused', async () => {
   const path = await newDisk();
   const folder = join(path, '..');

@@ -5,7 +5,8 @@ import { chmod, link, readFile, rm, symlink, utimes, writeFile } from 'node:fs/p
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { lockFile, writerOf } from '../../src/io/lock.js';
+import { lockFile } from '../../src/io/lock.js';
+import { writerOf } from '../../src/io/writer-of.js';
 import { rejection } from '../support/scripted-source.js';
 import { needs, tempDir, tool } from '../support/tools.js';
 

@@ -1,0 +1,16 @@
+import { builtinModule } from '../base/builtin-module.js';
+import { loadCore } from '../core/load.js';
+import { childrenOf } from '../disk/children.js';
+import { identify } from '../disk/parent-candidates.js';
+import { openSource } from '../io/open.js';
+import type { ReadOptions } from '../io/random-access.js';
+
+/** What `findChildren` does. */
+export async function childrenIn(path: string, options: ReadOptions): Promise<string[]> {
+  const core = await loadCore();
+  const { source, dataWriteGuid } = await identify(core, await openSource(path, options), options);
+  await source.close?.();
+  const absolute = builtinModule('path')?.resolve(path);
+  if (dataWriteGuid === undefined || absolute === undefined) return [];
+  return (await childrenOf(core, absolute, dataWriteGuid, options)).map((child) => child.path);
+}
