@@ -13,8 +13,8 @@ export const MEANINGS = {
   // File and headers
   'file-signature': means('1', 'This is not a VHDX file, or its first bytes were overwritten.'),
   'file-too-small': means('3', 'The file ends inside its own header section: it was truncated.'),
-  'header-signature': means('4', 'This copy of the header is not valid; the other copy is used.'),
-  'header-checksum': means('5', 'This copy of the header is damaged or half written; the other copy is used.'),
+  'header-signature': means('4', 'This copy of the header is not valid; only a valid copy is used.'),
+  'header-checksum': means('5', 'This copy of the header is damaged or half written; only a valid copy is used.'),
   'header-none-valid': means('6', 'Neither header is valid, so it is unknown whether the log must be replayed.'),
   'header-sequence-tie': means('8', 'Two different headers carry the same sequence number, so it is unknown which is current.'),
   'header-version': means('10', 'The format version of the file is not supported.'),
@@ -26,8 +26,8 @@ export const MEANINGS = {
   'log-overlap': means('16', 'The log overlaps another structure; at most one of them is intact.'),
 
   // Region table
-  'region-table-signature': means('20', 'This copy of the region table is not valid; the other copy is used.'),
-  'region-table-checksum': means('20', 'This copy of the region table is damaged; the other copy is used.'),
+  'region-table-signature': means('20', 'This copy of the region table is not valid; only a valid copy is used.'),
+  'region-table-checksum': means('20', 'This copy of the region table is damaged; only a valid copy is used.'),
   'region-table-none-valid': means('20', 'Neither region table is valid, so it is unknown where the metadata and the BAT are.'),
   'region-tables-differ': means('21', 'The two copies differ; the first is used.'),
   'region-table-reserved': means('23', 'Bits that must be zero are set; they are ignored.'),
@@ -91,7 +91,7 @@ export const MEANINGS = {
   'log-truncated-file': means('93', 'The file is shorter than it was when its log was written: data was cut off.'),
   'log-target': means('83, 84', 'The log writes to a place that no log may change; the image is damaged or malicious.'),
   'log-file-size': means('94', 'The log gives an invalid file size; it is used as far as possible.'),
-  'log-too-large': means('17', 'The log makes more changes than this reader keeps in memory.'),
+  'log-too-large': means('17', 'The log is longer, or makes more changes, than this reader takes on.'),
   'log-dead': means('', 'The log holds old entries, which are ignored as the specification requires.'),
 
   // What is assumed if the caller asks for it

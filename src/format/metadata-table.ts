@@ -108,6 +108,14 @@ export function readMetadataTableEntries(bytes: Uint8Array): MetadataTableEntry[
   });
 }
 
+/** The known items that a metadata table lists, also those that cannot be read. */
+export function listedItems(bytes: Uint8Array): ReadonlySet<ItemName> {
+  const known = readMetadataTableEntries(bytes).map(({ itemId, flags }) =>
+    flags & IS_USER ? undefined : KNOWN.get(itemId),
+  );
+  return new Set(known.flatMap((item) => item?.name ?? []));
+}
+
 /**
  * A metadata table with these entries as bytes ([MS-VHDX] 2.6.1); it has no checksum. A present table is changed by
  * encoding its own entries, changed, over its own bytes: everything else stays as it is, and slots of entries that it

@@ -52,10 +52,12 @@ interface Item {
 
 /**
  * Reads the disk's parameters from the metadata items; undefined if a required one is missing or impossible.
- * `bytesOf` gives the bytes of an entry of the table.
+ * `listed` are all items of the table, `entries` those that can be read, and `bytesOf` gives their bytes. What is wrong
+ * with the others was reported before.
  */
 export function parseMetadata(
   entries: readonly MetadataEntry[],
+  listed: ReadonlySet<ItemName>,
   bytesOf: (entry: MetadataEntry) => Uint8Array,
   report: Report,
 ): DiskMetadata | undefined {
@@ -65,7 +67,9 @@ export function parseMetadata(
       const bytes = bytesOf(entry);
       return { bytes, view: viewOf(bytes), place: entry };
     }
-    if (absence) report(finding(absence, `there is no usable ${name} item`, { structure: 'metadata table' }));
+    if (absence && !listed.has(name)) {
+      report(finding(absence, `there is no ${name} item`, { structure: 'metadata table' }));
+    }
     return undefined;
   };
   const file = parseFileParameters(find('File Parameters', 'metadata-item-missing'), report);
@@ -77,7 +81,7 @@ export function parseMetadata(
   const locator = entries.find(({ name }) => name === 'Parent Locator');
   if (!file || logicalSectorSize === undefined || virtualSize === undefined) return undefined;
 
-  if (file.hasParent && !locator) {
+  if (file.hasParent && !listed.has('Parent Locator')) {
     const message = 'the disk has a parent, but there is no Parent Locator item';
     report(finding('parent-locator-missing', message, { structure: 'metadata table' }));
   }

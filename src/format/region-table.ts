@@ -149,7 +149,14 @@ export function parseRegionTable(
   log: FileRange | undefined,
   report: Report,
 ): Omit<ParsedRegions, 'copies'> {
-  return checkRegions(parseEntries(copy, report), fileSize, log, report);
+  const entries = parseEntries(copy, report);
+  return entries ? checkRegions(entries, fileSize, log, report) : { all: [] };
+}
+
+/** The entries of a region table: the regions that are possible, and the GUIDs of all that are listed. */
+interface RegionEntries {
+  readonly regions: Region[];
+  readonly listed: ReadonlySet<string>;
 }
 
 function parseCopy(section: Uint8Array, copy: 1 | 2, crc: Crc, report: Report): RegionTableCopy {
@@ -168,7 +175,7 @@ function parseCopy(section: Uint8Array, copy: 1 | 2, crc: Crc, report: Report): 
   return { copy, offset, bytes, fault: 'region-table-checksum' };
 }
 
-function parseEntries({ copy, offset: base, bytes }: RegionTableCopy, report: Report): Region[] {
+function parseEntries({ copy, offset: base, bytes }: RegionTableCopy, report: Report): RegionEntries | undefined {
   const table = `region table ${copy}`;
   const view = viewOf(bytes);
   const count = view.getUint32(8, true);
@@ -179,7 +186,7 @@ function parseEntries({ copy, offset: base, bytes }: RegionTableCopy, report: Re
         offset: base + 8,
       }),
     );
-    return [];
+    return undefined;
   }
   if (view.getUint32(12, true) !== 0) {
     report(finding('region-table-reserved', 'reserved bytes are not zero', { structure: table, offset: base + 12 }));
@@ -211,11 +218,11 @@ function parseEntries({ copy, offset: base, bytes }: RegionTableCopy, report: Re
       regions.push(region);
     }
   }
-  return regions;
+  return { regions, listed: seen };
 }
 
 function checkRegions(
-  all: Region[],
+  { regions: all, listed }: RegionEntries,
   fileSize: number,
   log: FileRange | undefined,
   report: Report,
@@ -238,14 +245,13 @@ function checkRegions(
   }
   const bat = all.find((region) => region.guid === BAT_GUID);
   const metadata = all.find((region) => region.guid === METADATA_GUID);
-  for (const [region, name] of [
-    [bat, 'BAT'],
-    [metadata, 'metadata'],
+  for (const [guid, name] of [
+    [BAT_GUID, 'BAT'],
+    [METADATA_GUID, 'metadata'],
   ] as const) {
-    if (!region) {
-      const place = { structure: 'region table', offset: REGION_TABLE_OFFSETS[0] };
-      report(finding('region-missing', `no usable entry for the ${name} region`, place));
-    }
+    if (listed.has(guid)) continue; // what is wrong with it was reported
+    const place = { structure: 'region table', offset: REGION_TABLE_OFFSETS[0] };
+    report(finding('region-missing', `there is no entry for the ${name} region`, place));
   }
   return { all, ...(bat && { bat }), ...(metadata && { metadata }) };
 }

@@ -1,6 +1,6 @@
 import { KiB } from '../base/units.js';
 import { type DiskMetadata, NEEDED_ITEMS, parseMetadata } from '../format/metadata.js';
-import { METADATA_TABLE_SIZE, type MetadataEntry, parseMetadataTable } from '../format/metadata-table.js';
+import { listedItems, METADATA_TABLE_SIZE, type MetadataEntry, parseMetadataTable } from '../format/metadata-table.js';
 import type { Region } from '../format/region-table.js';
 import type { RandomAccessSource, ReadOptions } from '../io/random-access.js';
 import type { Report } from '../rules.js';
@@ -41,7 +41,7 @@ export async function readMetadataRegion(
       items.set(entry, bytes);
     }
   }
-  const metadata = parseMetadata(entries, (entry) => items.get(entry) as Uint8Array, report);
+  const metadata = parseMetadata(entries, listedItems(table), (entry) => items.get(entry) as Uint8Array, report);
   if (!metadata) return { table, entries };
   const locator = metadata.hasParent && entries.find(({ name }) => name === 'Parent Locator');
   if (!locator) return { table, entries, metadata };

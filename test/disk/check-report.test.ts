@@ -8,12 +8,20 @@ import { LOG_GUID, setLogGuid, writeLog } from '../support/build-log.js';
 import { chainOf } from '../support/chain-files.js';
 import { dirtied, structureSectors } from '../support/dirty-images.js';
 import { GiB, KiB, MiB } from '../support/encode-primitives.js';
-import { GUID } from '../support/encode-structures.js';
+import { GUID, type RegionEntry } from '../support/encode-structures.js';
 import { type BlockSpec, STATE } from '../support/image-spec.js';
 import { mark, markable, withLog } from '../support/log-marks.js';
+import { withChangedItem, withoutItem } from '../support/metadata-images.js';
 
 const present = (seed: number): BlockSpec => ({ state: STATE.fullyPresent, data: pattern(seed) });
 const codesOf = ({ findings }: { findings: readonly { code: string }[] }) => findings.map(({ code }) => code);
+const withRegion = (index: number, change: Partial<RegionEntry>): BuiltImage =>
+  buildImage({ regions: (plain) => plain.map((region, i) => (i === index ? { ...region, ...change } : region)) });
+const childWithLocatorAt = (offset: number): BuiltImage =>
+  buildImage({
+    type: 'differencing',
+    items: (plain) => plain.map((item) => (item.id === GUID.parentLocator ? { ...item, offset } : item)),
+  });
 const check = (image: BuiltImage): Promise<CheckReport> => checkVhdx(image.source());
 
 describe('the verdict', () => {
@@ -39,6 +47,41 @@ describe('the verdict', () => {
       status: 'unreadable',
       counts: { fatal: 1 },
     });
+  });
+
+  test.each<[string, BuiltImage, RuleCode]>([
+    [
+      'an item of a wrong size',
+      withChangedItem(GUID.virtualDiskSize, { data: new Uint8Array(7) }),
+      'metadata-item-size',
+    ],
+    ['an item that is too long', withChangedItem(GUID.fileParameters, { length: 2 * MiB }), 'metadata-item-length'],
+    [
+      'an item outside its region',
+      withChangedItem(GUID.logicalSectorSize, { offset: 2 * MiB }),
+      'metadata-item-offset',
+    ],
+    ['a missing item', withoutItem(GUID.virtualDiskSize), 'metadata-item-missing'],
+    ['a locator outside its region', childWithLocatorAt(2 * MiB), 'metadata-item-offset'],
+    ['a BAT at an odd offset', withRegion(0, { offset: 3 * MiB + 1 }), 'region-offset'],
+    ['a metadata region of no length', withRegion(1, { length: 0 }), 'region-length'],
+    ['a missing region', buildImage({ regions: (plain) => plain.slice(1) }), 'region-missing'],
+    ['too many regions', buildImage({ regionTables: { entryCount: 5000 } }), 'region-entry-count'],
+  ])('has one fatal finding for one fault: %s', async (_, image, code) => {
+    const { findings, counts } = await check(image);
+    expect(findings.filter(({ severity }) => severity === 'fatal').map((found) => found.code)).toEqual([code]);
+    expect(counts).toMatchObject({ fatal: 1, warning: 0 });
+  });
+
+  test('does not say that another copy is used where both are bad', async () => {
+    for (const image of [
+      buildImage({ headers: { checksum: 1 } }),
+      buildImage({ regionTables: { signature: 'xxxx' } }),
+    ]) {
+      const { findings } = await check(image);
+      expect(findings.length).toBeGreaterThan(2);
+      expect(findings.map((found) => meaningOf(found.code)).join()).not.toContain('the other copy is used');
+    }
   });
 
   test('of an opened disk is that of its file', async () => {

@@ -24,7 +24,12 @@ import {
   encodeVirtualDiskSize,
   parseMetadata,
 } from '../../src/format/metadata.js';
-import { encodeMetadataTable, parseMetadataTable, readMetadataTableEntries } from '../../src/format/metadata-table.js';
+import {
+  encodeMetadataTable,
+  listedItems,
+  parseMetadataTable,
+  readMetadataTableEntries,
+} from '../../src/format/metadata-table.js';
 import { encodeParentLocator, parseParentLocator } from '../../src/format/parent-locator.js';
 import { encodeRegionTable, parseRegionTables, readRegionTableEntries } from '../../src/format/region-table.js';
 import type { Finding } from '../../src/rules.js';
@@ -236,6 +241,7 @@ describe('a metadata table', () => {
     const entries = parseMetadataTable(table, { structure: 'metadata region', offset: MiB, length: MiB }, noFindings);
     const again = parseMetadata(
       entries ?? [],
+      listedItems(table),
       (entry) => items[(entry.offset - MiB - 64 * KiB) / 16]?.bytes as Uint8Array,
       noFindings,
     );
