@@ -1,3 +1,4 @@
+import { MiB } from '../base/units.js';
 import type { ReplayMode } from '../image/examine.js';
 import type { HttpOptions } from '../io/http/source.js';
 import type { VhdxInput } from '../io/open.js';
@@ -63,7 +64,8 @@ export interface OpenOptions {
   /**
    * The image comes from a source that is not trusted, such as a user of a server. No file is opened and no folder is
    * listed because of what the image says: parents come from the option `parent` alone. Errors and findings hold no
-   * absolute path and no GUID but the image's own.
+   * absolute path and no GUID but the image's own. `maxExtents` is 4,194,304 and `maxLogLength` 64 MiB, if they are not
+   * given.
    */
   readonly untrusted?: boolean | undefined;
   /**
@@ -72,6 +74,35 @@ export interface OpenOptions {
    * of 14 MiB can describe 100 million extents. What else a call costs is bounded by the metadata, and by a signal.
    */
   readonly maxExtents?: number | undefined;
+  /**
+   * Longest log that is replayed, in bytes; a dirty image with a longer one is refused with `log-too-large`. No limit by
+   * default, but for that of the format, 4 GiB, all of which must be read and summed. Windows and QEMU make logs of 1 MiB.
+   */
+  readonly maxLogLength?: number | undefined;
   /** How to talk to the server of a remote image. */
   readonly http?: HttpOptions | undefined;
+}
+
+/** Extents that one call may go through on a disk of an untrusted image, if the caller does not say. */
+const UNTRUSTED_EXTENTS = 2 ** 22;
+/** Longest log of an untrusted image that is replayed, in bytes, if the caller does not say. */
+const UNTRUSTED_LOG = 64 * MiB;
+
+/**
+ * The options with what `untrusted` means for those that were not given.
+ *
+ * @throws RangeError for a limit that is no such number
+ */
+export function withLimits<Options extends OpenOptions>(options: Options): Options {
+  const { untrusted } = options;
+  const maxExtents = options.maxExtents === undefined && untrusted ? UNTRUSTED_EXTENTS : options.maxExtents;
+  const maxLogLength = options.maxLogLength === undefined && untrusted ? UNTRUSTED_LOG : options.maxLogLength;
+  checkLimit('maxExtents', maxExtents, 1);
+  checkLimit('maxLogLength', maxLogLength, 0);
+  return { ...options, maxExtents, maxLogLength };
+}
+
+function checkLimit(name: string, limit: number | undefined, least: number): void {
+  if (limit === undefined || (Number.isInteger(limit) && limit >= least)) return;
+  throw new RangeError(`${name} must be a whole number from ${least} up, not ${limit}`);
 }

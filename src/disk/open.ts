@@ -13,7 +13,7 @@ import { type ChainMember, closeMembers, LOCATOR, memberDetails, noteWriters } f
 import type { CheckOptions, CheckReport } from './check.js';
 import { VhdxDisk } from './disk.js';
 import { openInput } from './open-input.js';
-import type { OpenOptions } from './open-options.js';
+import { type OpenOptions, withLimits } from './open-options.js';
 
 /** A BAT of this many bytes or fewer is checked when the image is opened; a longer one by {@link VhdxDisk.check}. */
 const MAX_BAT_CHECKED_AT_OPEN = 1 * MiB;
@@ -26,11 +26,8 @@ const MAX_BAT_CHECKED_AT_OPEN = 1 * MiB;
  * @throws VhdxError with the code of the first fatal finding, `parent-missing` and the like where a chain is not whole,
  *   or the code of the input's failure
  */
-export async function openVhdx(input: VhdxInput, options: OpenOptions = {}): Promise<VhdxDisk> {
-  const { maxExtents = 1 } = options;
-  if (!(Number.isInteger(maxExtents) && maxExtents > 0)) {
-    throw new RangeError(`maxExtents must be a whole number from 1 up, not ${maxExtents}`);
-  }
+export async function openVhdx(input: VhdxInput, wanted: OpenOptions = {}): Promise<VhdxDisk> {
+  const options = withLimits(wanted);
   const core = await loadCore();
   const members = await walkChain(core, await openInput(input, options), options);
   try {
@@ -60,7 +57,8 @@ export async function isVhdx(input: VhdxInput, options: SourceOptions = {}): Pro
  *
  * @throws VhdxError where the input cannot be read
  */
-export async function checkVhdx(input: VhdxInput, options: OpenOptions & CheckOptions = {}): Promise<CheckReport> {
+export async function checkVhdx(input: VhdxInput, wanted: OpenOptions & CheckOptions = {}): Promise<CheckReport> {
+  const options = withLimits(wanted);
   const [core, { checkChain }] = await Promise.all([loadCore(), import('./check.js')]);
   return checkChain(core, await openInput(input, options), options);
 }

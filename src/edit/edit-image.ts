@@ -5,6 +5,7 @@ import { closeMembers, noteWriters } from '../disk/chain-member.js';
 import type { VhdxDisk } from '../disk/disk.js';
 import { openMembers } from '../disk/open.js';
 import { discreet } from '../disk/open-input.js';
+import { withLimits } from '../disk/open-options.js';
 import type { CompleteExamination } from '../image/examine.js';
 import { OpenImage } from '../image/open-image.js';
 import type { RandomAccessFile } from '../io/random-access.js';
@@ -17,7 +18,8 @@ import { openTarget, type VhdxTarget } from './target.js';
 import { RunningReads, WritableVhdxDisk } from './writable-disk.js';
 
 /** What `editVhdx` does. */
-export async function editImage(target: VhdxTarget, options: EditOptions): Promise<WritableVhdxDisk> {
+export async function editImage(target: VhdxTarget, wanted: EditOptions): Promise<WritableVhdxDisk> {
+  const options = withLimits(wanted);
   const core = await loadCore();
   const { onWarning, untrusted } = options;
   const { file, finish, abandon } = await openTarget(target, { durable: true, onWarning }).catch((error: unknown) => {

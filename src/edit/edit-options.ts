@@ -3,5 +3,8 @@ import type { OpenOptions } from '../disk/open-options.js';
 
 /** Options of `editVhdx`. */
 export interface EditOptions
-  extends Pick<OpenOptions, 'parent' | 'followParents' | 'ignoreParentMismatch' | 'untrusted' | 'signal' | 'http'>,
+  extends Pick<
+      OpenOptions,
+      'parent' | 'followParents' | 'ignoreParentMismatch' | 'untrusted' | 'maxLogLength' | 'signal' | 'http'
+    >,
     WarningOptions {}

@@ -45,6 +45,8 @@ export interface ExamineOptions extends ReadOptions {
   readonly keepTables?: boolean | undefined;
   /** What the dirty members of a chain share; an image alone has one of its own. */
   readonly changeBudget?: ChangeBudget | undefined;
+  /** Longest log that is replayed, in bytes. */
+  readonly maxLogLength?: number | undefined;
 }
 
 /** What an image says about itself, as far as it can be understood. */
@@ -244,6 +246,12 @@ async function replayDirtyLog(
   log: FileRange,
 ): Promise<boolean> {
   const { source } = examination;
+  const { maxLogLength = log.length } = options;
+  if (log.length > maxLogLength) {
+    const message = `the log has ${log.length} bytes, and maxLogLength allows ${maxLogLength}`;
+    (assume ? assume.asDoubt(report) : report)(finding('log-too-large', message, log));
+    return false;
+  }
   const [{ planReplay }, { overlay }] = await Promise.all([
     import('../log/plan.js'), // few images are dirty
     import('../log/overlay.js'),

@@ -1,14 +1,23 @@
 // Large logs, and logs made to waste time: work is linear in the log's length and memory is bounded.
 import { describe, expect, test } from 'vitest';
-import { checkVhdx, openVhdx } from '../../src/index.js';
+import { checkVhdx, editVhdx, memoryFile, openVhdx, type RandomAccessFile } from '../../src/index.js';
 import { buildImage } from '../support/build-image.js';
 import { LOG_GUID, setLogGuid, writeLog } from '../support/build-log.js';
 import { guidBytes, KiB, MiB, u32Bytes, u64Bytes } from '../support/encode-primitives.js';
 import { expectRefused } from '../support/expect-opening.js';
 import { STATE } from '../support/image-spec.js';
 import { mark, markable, marksOf, unmark, withLog } from '../support/log-marks.js';
+import type { SparseFile } from '../support/sparse-file.js';
 
 import { SLOW } from '../support/time-limits.js';
+
+/** An image as a file that can be written. */
+async function fileOf(image: SparseFile): Promise<RandomAccessFile> {
+  const file = memoryFile();
+  await file.truncate(image.size);
+  for (const { offset, bytes } of image.pieces()) await file.write(bytes, offset);
+  return file;
+}
 
 const SECTOR = 4 * KiB;
 const largeLog = (length: number) => ({ places: { log: { length } } });
@@ -112,6 +121,63 @@ describe('logs made to waste time', () => {
     const report = await checkVhdx(dirty.source());
     expect(report.status).toBe('unreadable');
     expect(report.findings.map(({ code }) => code)).toContain('log-file-size');
+  });
+});
+
+describe('maxLogLength', () => {
+  const log = 66 * MiB;
+  const dirty = () => {
+    const image = markable(largeLog(log));
+    return withLog(image, [{ descriptors: [mark(image, 0, 1)] }]);
+  };
+  const refused = { name: 'VhdxError', code: 'log-too-large' };
+
+  test('refuses a dirty image with a longer log, which is not read', async () => {
+    const source = dirty().source();
+    await expect(openVhdx(source, { maxLogLength: log - 1 })).rejects.toMatchObject(refused);
+    expect(source.bytesRead).toBeLessThan(2 * MiB);
+    const report = await checkVhdx(dirty().source(), { maxLogLength: MiB });
+    expect(report.status).toBe('unreadable');
+    expect(report.findings.map(({ code }) => code)).toEqual(['log-too-large', 'salvage-possible']);
+    const salvaged = await openVhdx(dirty().source(), { maxLogLength: 0, salvage: 'unverified' });
+    expect(salvaged.findings.map(({ code }) => code)).toContain('salvage-log');
+    await expect(editVhdx(await fileOf(dirty()), { maxLogLength: MiB })).rejects.toMatchObject(refused);
+  });
+
+  test('allows one of just that length, and says nothing of the log of a clean image', async () => {
+    expect((await openVhdx(dirty().source(), { maxLogLength: log })).info.log.replay?.entries).toBe(1);
+    await openVhdx(buildImage(largeLog(log)).source(), { maxLogLength: 0 });
+  });
+
+  test('is 64 MiB of an untrusted image, unless it is given; maxExtents is 4,194,304', SLOW.largest, async () => {
+    await expect(openVhdx(dirty().source(), { untrusted: true })).rejects.toMatchObject(refused);
+    await openVhdx(dirty().source(), { untrusted: true, maxLogLength: log });
+    await openVhdx(withLog(markable(largeLog(64 * MiB)), [{}]).source(), { untrusted: true });
+    // Sector by sector in the file and in the parent: 4,718,592 extents in 2,304 MiB.
+    const split = buildImage({
+      type: 'differencing',
+      virtualSize: 2304 * MiB,
+      blockSize: 256 * MiB,
+      blocks: Object.fromEntries(
+        Array.from({ length: 9 }, (_, i) => [
+          i,
+          { state: STATE.partiallyPresent, bitmap: new Uint8Array(65536).fill(0x55) },
+        ]),
+      ),
+    });
+    const disk = await openVhdx(split.source(), { parent: false, untrusted: true });
+    let extents = 0;
+    const counting = (async () => {
+      for await (const { length } of disk.extents()) extents += length > 0 ? 1 : 0;
+    })();
+    await expect(counting).rejects.toMatchObject({ code: 'limit-exceeded' });
+    expect(extents).toBeGreaterThan(4_180_000);
+  });
+
+  test.each([-1, 1.5, Number.NaN, '5', null])('refuses %s', async (odd) => {
+    const wanted = { maxLogLength: odd as number };
+    await expect(openVhdx(buildImage().source(), wanted)).rejects.toThrow(RangeError);
+    await expect(checkVhdx(buildImage().source(), wanted)).rejects.toThrow(RangeError);
   });
 });
 
