@@ -223,17 +223,15 @@ async function openWithParents(
 ): Promise<{ disk: VhdxDisk; missing?: string }> {
   const options = { signal, salvage: isSalvage ? ('unverified' as const) : undefined };
   const parent = others.filter(({ info }) => info !== undefined).map((other) => other.input);
-  let refusal: string | undefined;
-  if (parent.length > 0) {
-    try {
-      return { disk: await openVhdx(input, { ...options, parent }) };
-    } catch (error) {
-      if (!(error instanceof VhdxError) || !error.code.startsWith('parent-')) throw error;
-      if (error.code !== 'parent-missing' && error.code !== 'parent-mismatch') refusal = problemOf(error).sentence;
-    }
-  }
-  const disk = await openVhdx(input, { ...options, parent: false });
-  const missing = refusal ?? missingParent({ name: nameOf(input), info: disk.info }, others);
+  const disk = await openVhdx(input, { ...options, parent, incompleteChain: 'open' });
+  let last = disk;
+  while (last.parent) last = last.parent;
+  const { parentError: error } = last;
+  if (!error) return { disk };
+  const isUnknown = error.code === 'parent-missing' || error.code === 'parent-mismatch';
+  const missing = isUnknown
+    ? missingParent({ name: nameOf(input), info: disk.info }, others)
+    : problemOf(error).sentence;
   return { disk, ...(missing !== undefined && { missing }) };
 }
 

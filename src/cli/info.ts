@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
 import type { Command } from 'commander';
-import { openSource, openVhdx, type VhdxDisk, VhdxError } from '../index.js';
+import { checkVhdx, openSource, openVhdx, type VhdxDisk, VhdxError } from '../index.js';
 import { type PartitionTable, readPartitionTable } from '../volumes/index.js';
 import { complain, Failure, failureOf } from './failure.js';
 import {
@@ -78,16 +78,35 @@ async function factsOf(file: string, flags: Flags): Promise<Shown[]> {
         const isLast = member.type === 'differencing' && member.parent === undefined;
         facts.push(await factsOfDisk(member, depth === 0 ? file : undefined, isLast ? withoutParent : undefined));
       }
-      if (flags.backingChain && withoutParent) facts.push(withoutParent);
+      if (flags.backingChain && withoutParent) {
+        facts.push(withoutParent, ...(await factsBelow(file, members.length, flags)));
+      }
       return facts;
     } finally {
       await disk.close();
     }
   } catch (error) {
     const failure = error instanceof Failure ? error : failureOf(file, error);
-    if (failure) return [failure];
-    throw error;
+    if (!failure) throw error;
+    return flags.backingChain && error instanceof VhdxError
+      ? [failure, ...(await factsBelow(file, 0, flags))]
+      : [failure];
   }
+}
+
+/** The facts of the members below one that does not open, as far as it still says what its parent is. */
+async function factsBelow(file: string, broken: number, flags: Flags): Promise<Shown[]> {
+  const shown: Shown[] = [];
+  let depth = 0;
+  const top = await checkVhdx(file, openOptions(flags)).catch(() => undefined); // why was said before
+  for (let report = top; report; report = report.parent, depth++) {
+    const { path, status, findings } = report;
+    if (depth <= broken || path === undefined) continue;
+    if (status !== 'unreadable') return [...shown, ...(await factsOf(path, flags))];
+    const fatal = findings.find(({ severity }) => severity === 'fatal');
+    shown.push(new Failure(fatal ? `${fatal.structure}: ${fatal.message}` : 'does not open', { file: path }));
+  }
+  return shown;
 }
 
 /** Opens an image; with as much of its chain as opens, because much can be shown of that all the same. */

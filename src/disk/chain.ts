@@ -12,11 +12,17 @@ import type { ParentFinder } from './parents.js';
 /** Members that a chain may have. */
 const MAX_MEMBERS = 256;
 
+/** Options of a walk. */
+export interface WalkOptions extends OpenOptions {
+  /** Goes on below a member that does not open, if it still says what its parent is. */
+  readonly pastDamage?: boolean;
+}
+
 /**
  * Examines an image and the chain below it, from the top down, as far as it leads. A fault of the format never
  * rejects: it is in the members. The caller closes their sources.
  */
-export async function walkChain(core: Core, top: RandomAccessSource, options: OpenOptions): Promise<ChainMember[]> {
+export async function walkChain(core: Core, top: RandomAccessSource, options: WalkOptions): Promise<ChainMember[]> {
   const members: ChainMember[] = [];
   const identities = new Set<string>();
   const changeBudget: ChangeBudget = {};
@@ -28,7 +34,7 @@ export async function walkChain(core: Core, top: RandomAccessSource, options: Op
       const member: ChainMember | undefined = await examineMember(core, source, members.length, {
         ...options,
         changeBudget,
-      }).catch((error) => problemOf(child, error, options));
+      }).catch((error) => keepFailure(child, error, options));
       if (member === undefined) break;
       const unfit = findUnfit(member, identities);
       const problem = child && unfit ? VhdxError.from(unfit, memberDetails(child, options)) : undefined;
@@ -40,13 +46,18 @@ export async function walkChain(core: Core, top: RandomAccessSource, options: Op
       members.push(member);
       source = undefined;
       if (child) relate(child, member, options);
-      if (!isComplete(member.examination) || !member.examination.metadata.hasParent) break;
+      if (!member.examination.metadata?.hasParent || !(isComplete(member.examination) || options.pastDamage)) break;
       if (options.parent === false) {
-        member.findings.push(finding('parent-missing', 'the image was opened without its parent', LOCATOR));
+        // Nothing is wrong with an image that was to be read alone.
+        member.findings.push(finding('parent-missing', 'the image was opened without its parent', LOCATOR, 'info'));
         break;
       }
       finder ??= new (await import('./parents.js')).ParentFinder(core, options); // few images have a parent
-      source = await finder.find(member).catch((error) => problemOf(member, error, options));
+      const found: RandomAccessSource | VhdxError | undefined = await finder
+        .find(member)
+        .catch((error) => keepFailure(member, error, options));
+      if (found instanceof VhdxError) member.problem = found;
+      else source = found;
     }
     return members;
   } catch (error) {
@@ -73,23 +84,24 @@ async function examineMember(
 }
 
 /**
- * Keeps why a member has no parent. Rejects for what is not about the format, such as a parent that cannot be read,
- * unless a part of a chain is enough.
+ * Keeps why a member has no parent that can be read. Rejects with it unless a part of a chain is enough: it is not about
+ * the format of the chain.
  */
-function problemOf(child: ChainMember | undefined, error: unknown, options: OpenOptions): undefined {
-  if (!child || !(error instanceof VhdxError)) throw error;
-  if (error.finding === undefined && options.incompleteChain !== 'open') throw error;
+function keepFailure(child: ChainMember | undefined, error: unknown, options: OpenOptions): undefined {
+  if (!child || !(error instanceof VhdxError) || options.incompleteChain !== 'open') throw error;
   const { file, path, depth } = error;
-  child.problem = error.finding
-    ? error
-    : VhdxError.from(finding('parent-damaged', error.message, LOCATOR), { file, path, depth, cause: error });
+  child.problem = VhdxError.from(finding('parent-damaged', error.message, LOCATOR), {
+    file,
+    path,
+    depth,
+    cause: error,
+  });
 }
 
 /** Why an image cannot be one more member: it is in the chain already, or the chain is too long. */
 function findUnfit({ source, examination, depth }: ChainMember, identities: Set<string>): Finding | undefined {
-  if (!isComplete(examination)) return undefined;
-  const fileWriteGuid = givenGuid(examination.header.fileWriteGuid);
-  const dataWriteGuid = givenGuid(examination.header.dataWriteGuid);
+  const fileWriteGuid = givenGuid(examination.header?.fileWriteGuid);
+  const dataWriteGuid = givenGuid(examination.header?.dataWriteGuid);
   const own = [
     ...(source.path === undefined ? [] : [`path ${source.path}`]),
     ...(fileWriteGuid && dataWriteGuid ? [`guids ${fileWriteGuid} ${dataWriteGuid}`] : []),

@@ -29,6 +29,8 @@ export interface CheckReport {
   readonly status: CheckStatus;
   /** What the file is called, where it has a name. */
   readonly name?: string;
+  /** Absolute path of the file, where it was opened by a path and the image is not `untrusted`. */
+  readonly path?: string;
   /** In bytes. */
   readonly fileSize: number;
   /** Everything that was found; at most 1,000 findings of one code, the others are only counted. */
@@ -54,7 +56,7 @@ export async function checkChain(
   source: RandomAccessSource,
   options: OpenOptions & CheckOptions,
 ): Promise<CheckReport> {
-  const members = await walkChain(core, source, options);
+  const members = await walkChain(core, source, { ...options, pastDamage: true });
   try {
     await noteWriters(members, options);
     const reports: CheckReport[] = [];
@@ -66,20 +68,21 @@ export async function checkChain(
 }
 
 async function checkMember(core: Core, member: ChainMember, options: OpenOptions & CheckOptions): Promise<CheckReport> {
-  const { source, examination, problem } = member;
-  // Nothing is wrong with an image that was to be checked alone.
-  const findings =
-    options.parent === false
-      ? member.findings.map((found) => ({ ...found, severity: 'info' as const }))
-      : member.findings;
-  if (!isComplete(examination)) return checkUnreadable(core, source, examination, options);
+  const { source, examination, problem, findings } = member;
+  const path = options.untrusted ? undefined : source.path;
+  if (!isComplete(examination)) return withPath(await checkUnreadable(core, source, examination, options), path);
   const image = new OpenImage(core, examination);
   try {
     const chainFindings = problem?.finding ? [...findings, problem.finding] : findings;
-    return await checkImage(image, source.size, chainFindings, options);
+    return withPath(await checkImage(image, source.size, chainFindings, options), path);
   } finally {
     await image.close();
   }
+}
+
+/** A report with the place of its file, if that is known and may be said. */
+export function withPath(report: CheckReport, path: string | undefined): CheckReport {
+  return path === undefined ? report : { ...report, path };
 }
 
 /** Checks what can be checked of an image that does not open. */
@@ -106,7 +109,7 @@ async function trySalvage(
   options: OpenOptions & CheckOptions,
 ): Promise<Finding[]> {
   if (options.salvage || !isSalvageable(examination)) return [];
-  const salvaged = await examine(core, source, 'memory', { signal: options.signal, salvage: 'unverified' });
+  const salvaged = await examine(core, source, 'memory', { ...options, salvage: 'unverified' });
   if (!isComplete(salvaged)) return [];
   const assumed = salvaged.findings.filter(({ code }) => code.startsWith('salvage-'));
   const message = `opens with salvage: ${assumed.map((found) => `${found.structure}: ${found.message}`).join('; ')}`;

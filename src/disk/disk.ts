@@ -150,8 +150,9 @@ export class VhdxDisk implements RandomAccessSource {
 
   /** Checks everything that can be checked without reading payload, in time linear in the metadata. */
   async check(options: CheckOptions = {}): Promise<CheckReport> {
-    const { checkImage, withParent } = await import('./check.js');
-    const report = await checkImage(this.member.image, this.#fileSize, this.#chainFindings, options);
+    const { checkImage, withParent, withPath } = await import('./check.js');
+    const { image, place } = this.member;
+    const report = withPath(await checkImage(image, this.#fileSize, this.#chainFindings, options), place.path);
     return this.parent ? withParent(report, await this.parent.check(options)) : report;
   }
 

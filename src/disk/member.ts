@@ -7,6 +7,7 @@ import type { OpenImage } from '../image/open-image.js';
 import { DAMAGE, type Translator } from '../image/translator.js';
 import type { Extent, RandomAccessSource, ReadOptions } from '../io/random-access.js';
 import type { ReplayPlan } from '../log/plan.js';
+import { finding } from '../rules.js';
 import { inParent } from './chain-member.js';
 import { pushExtent } from './extent.js';
 
@@ -221,9 +222,7 @@ export class Member {
 
   #parentMissing({ offset, length }: RawExtent): VhdxError {
     const message = `the disk's bytes at ${hex(offset)} are in its parent, and the parent is not available`;
-    return new VhdxError('parent-missing', message, {
-      structure: 'Parent Locator',
-      facts: { range: { offset, length } },
-    });
+    const place = { structure: 'Parent Locator', facts: { range: { offset, length } } };
+    return new VhdxError('parent-missing', message, { ...place, finding: finding('parent-missing', message, place) });
   }
 }

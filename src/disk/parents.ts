@@ -54,16 +54,17 @@ export class ParentFinder {
    * The file of a member's parent, which the caller closes. It may be no VHDX file at all, if it is clear that it is
    * meant: then it says itself what it is.
    *
-   * @throws VhdxError with a finding: `parent-missing`, `parent-mismatch` or `parent-unverified`
+   * @returns the error with a finding if there is none: `parent-missing`, `parent-mismatch` or `parent-unverified`
+   * @throws what reading the candidates does
    */
-  async find(child: ChainMember): Promise<RandomAccessSource> {
+  async find(child: ChainMember): Promise<RandomAccessSource | VhdxError> {
     const linkages = linkagesOf(child);
-    if (linkages.length === 0 && !this.#options.ignoreParentMismatch) throw unverified(child, this.#options);
+    if (linkages.length === 0 && !this.#options.ignoreParentMismatch) return unverified(child, this.#options);
     const search: Search = { child, linkages, attempts: [], meant: [], followable: false };
-    let taken: Candidate | undefined;
+    let taken: Candidate | VhdxError | undefined;
     try {
       taken = (await this.#fitting(search)) ?? this.#notFitting(search);
-      return taken.source;
+      return taken instanceof VhdxError ? taken : taken.source;
     } finally {
       for (const candidate of search.meant) if (candidate !== taken) await candidate.source.close?.();
     }
@@ -102,8 +103,8 @@ export class ParentFinder {
     return (await this.#handedOver.takeFitting(search.linkages)) ?? (await this.#inPlaces(search));
   }
 
-  /** What is taken although it does not fit; rejects if there is nothing of that kind. */
-  #notFitting(search: Search): Candidate {
+  /** What is taken although it does not fit; the error if there is nothing of that kind. */
+  #notFitting(search: Search): Candidate | VhdxError {
     const { child, attempts, followable } = search;
     const { ignoreParentMismatch } = this.#options;
     const { free } = this.#handedOver;
@@ -115,13 +116,13 @@ export class ParentFinder {
       child.findings.push(overridden(child, image, this.#options));
       return image;
     }
-    if (image) throw mismatch(child, images, this.#options);
+    if (image) return mismatch(child, images, this.#options);
     if (search.meant[0]) return search.meant[0];
     const { passedOver } = this.#handedOver;
     const tried = this.#options.untrusted
       ? []
       : [...this.#handedOver.free.map(describeCandidate), ...passedOver, ...attempts];
-    throw missing(child, tried, followable || this.#handedOver.followable, this.#options);
+    return missing(child, tried, followable || this.#handedOver.followable, this.#options);
   }
 
   /** Looks where the image says that its parent is, and then for its DataWriteGuid in the same folders. */

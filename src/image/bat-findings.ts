@@ -80,7 +80,7 @@ export function damageError(image: TranslatorImage, extent: RawExtent): VhdxErro
   const entry = `(entry at ${hex(place.offset)})`;
   const what = `${owner}${where} ${explain(kind, source.size)}`;
   const message = `${place.structure}: ${what}; the disk cannot be read at ${hex(offset)} ${entry}`;
-  return new VhdxError(code, message, place);
+  return new VhdxError(code, message, { ...place, finding: finding(code, what, place) });
 }
 
 interface BatEntry {

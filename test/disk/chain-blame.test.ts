@@ -2,12 +2,12 @@
 import { describe, expect, test } from 'vitest';
 import { checkVhdx, openVhdx, VhdxError } from '../../src/index.js';
 import { pattern } from '../support/block-content.js';
-import type { BuiltImage } from '../support/build-image.js';
+import { type BuiltImage, buildImage } from '../support/build-image.js';
 import { setLogGuid } from '../support/build-log.js';
 import { chainOf, guidAt } from '../support/chain-files.js';
 import { MiB } from '../support/encode-primitives.js';
 import { expectContent, expectRefused } from '../support/expect-opening.js';
-import { STATE } from '../support/image-spec.js';
+import { locatorEntries, STATE } from '../support/image-spec.js';
 
 const present = (seed: number) => ({ state: STATE.fullyPresent, data: pattern(seed) });
 const { files, model } = chainOf(
@@ -86,6 +86,21 @@ describe('an error in a chain', () => {
     const error = await disk.read(3 * MiB, 1024).catch((reason: unknown) => reason);
     expect(error).toMatchObject({ code: 'bat-past-end', depth: 2, file: 'base.vhdx', isAboutFormat: true });
     expect(error).toMatchObject({ structure: expect.stringMatching(/^BAT entry \d+$/), offset: expect.any(Number) });
+    const { code, structure, offset, facts } = error as VhdxError;
+    expect(error).toMatchObject({ finding: { code, structure, offset, facts, severity: 'block' } });
+    const alone = await openVhdx(top.source(), { parent: false });
+    await expect(alone.read(0, 512)).rejects.toMatchObject({ finding: { code: 'parent-missing', severity: 'block' } });
+  });
+
+  test('of an image inside a damaged disk is about that disk, and no finding of the image', async () => {
+    const inner = base.source();
+    const outer = buildImage({ virtualSize: 8 * MiB, blocks: { 0: present(9) }, bat: { 0: 4n } });
+    const disk = Object.assign(await openVhdx(outer.source()), { name: 'inner.vhdx' });
+    await expect(openVhdx(top.source(), { parent: [named(middle, 'm'), disk] })).rejects.toMatchObject({
+      code: 'bat-reserved-state',
+    });
+    await expect(checkVhdx(disk)).rejects.toMatchObject({ code: 'bat-reserved-state' });
+    expect(inner.closed).toBe(false);
   });
 });
 
@@ -142,6 +157,30 @@ describe('a check', () => {
     expect(report.status).toBe('sound');
     expect(report.findings).toMatchObject([{ code: 'parent-missing', severity: 'info' }]);
     expect((await checkVhdx(top.source())).status).toBe('incomplete');
+    const disk = await openVhdx(top.source(), { parent: false });
+    expect(await disk.check()).toEqual(report);
+    expect(disk.findings).toEqual(report.findings);
+  });
+
+  test('goes on below a member that does not open, if that says what its parent is', async () => {
+    const cut = middle.clone();
+    cut.truncate(middle.layout.bat.offset + 4096);
+    const report = await checkVhdx(top.source(), { parent: [named(cut, 'm.avhdx'), named(base, 'base.vhdx')] });
+    expect(report).toMatchObject({ status: 'corrupt', parent: { status: 'unreadable', name: 'm.avhdx' } });
+    expect(report.parent?.parent).toMatchObject({ status: 'sound', name: 'base.vhdx' });
+    await expectRefused(top, 'parent-damaged', { parent: [named(cut, 'm.avhdx'), named(base, 'base.vhdx')] });
+  });
+
+  test('ends where a member that does not open is its own parent', async () => {
+    const loop = buildImage({
+      type: 'differencing',
+      dataWriteGuid: guidAt(5),
+      parentLocator: { entries: locatorEntries({ linkage: guidAt(5), relativePath: 'x' }) },
+    });
+    loop.truncate(loop.layout.bat.offset + 4096);
+    const report = await checkVhdx(loop.source(), { parent: () => loop.source() });
+    expect(report.status).toBe('unreadable');
+    expect(report.parent).toBeUndefined();
   });
 
   test('says what was overridden, and is no better than corrupt for it', async () => {
