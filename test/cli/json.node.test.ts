@@ -1,9 +1,10 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, test } from 'vitest';
 import { pattern } from '../support/block-content.js';
-import { buildImage } from '../support/build-image.js';
+import { type BuiltImage, buildImage } from '../support/build-image.js';
+import { chainOf, nameAt } from '../support/chain-files.js';
 import { expectFailure, saved, vhdx } from '../support/command.js';
 import { dirtied, structureSectors } from '../support/dirty-images.js';
 import { modelOf } from '../support/disk-model.js';
@@ -192,6 +193,18 @@ describe('JSON of every subcommand fits the schema that is shipped', () => {
     expect(isValid({ ...document, fileSize: 1 })).toBe(false);
     expect(isValid({ ...document, schema: 2 })).toBe(false);
   });
+
+  test('which knows all keys of every object in it', () => {
+    const open: string[] = [];
+    const walk = (node: unknown, path: string): void => {
+      if (typeof node !== 'object' || node === null) return;
+      const isObject = 'type' in node && node.type === 'object';
+      if (isObject && !('additionalProperties' in node && node.additionalProperties !== true)) open.push(path);
+      for (const [key, value] of Object.entries(node)) walk(value, `${path}/${key}`);
+    };
+    walk(schema.$defs, '#/$defs');
+    expect(open).toEqual([]);
+  });
 });
 
 describe('text out of an image', () => {
@@ -237,6 +250,28 @@ describe('a chain with a broken member', () => {
     const human = await vhdx('info', '--backing-chain', child);
     expect(human.stdout.match(/^image:/gm)).toHaveLength(1);
     expect(await vhdx('info', child)).toMatchObject({ status: 0, stderr: '' });
+  });
+
+  test('is shown past that member, if it still says what its parent is', async () => {
+    const folder = await tempDir();
+    const { files } = chainOf({}, {}, {}, {});
+    const names = [3, 2, 1, 0].map((depth) => join(folder, nameAt(depth)));
+    const [top = '', third, broken, base] = names;
+    for (const [i, image] of files.entries()) await saved(image, names[i] as string);
+    await truncate(broken as string, (files[2] as BuiltImage).layout.bat.offset + 4096);
+    const { status, document } = await output('info', '--backing-chain', top);
+    expect(status).toBe(1);
+    expect(document).toMatchObject([
+      { filename: top, format: 'vhdx' },
+      { filename: third, format: 'vhdx' },
+      { filename: broken, error: { code: 'parent-damaged' } },
+      { filename: base, format: 'vhdx' },
+    ]);
+    const lowest = await output('info', '--backing-chain', broken as string);
+    expect(lowest.document).toMatchObject([
+      { filename: broken, error: {} },
+      { filename: base, format: 'vhdx' },
+    ]);
   });
 
   test('whose parent is another state is read with the override, with a warning, and is not sound', async () => {
