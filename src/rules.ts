@@ -137,9 +137,10 @@ export const RULES = {
 /** The code of a rule, as findings and errors carry it. */
 export type RuleCode = keyof typeof RULES;
 
-/** What a violation of a rule means for the data, in one sentence. */
+/** What a violation of a rule means for the data, in one sentence. RangeError for what is no code of a rule. */
 export async function meaningOf(code: RuleCode): Promise<string> {
   const { MEANINGS } = await import('./rule-meanings.js'); // for people, who come when all else is done
+  if (!Object.hasOwn(MEANINGS, code)) throw new RangeError(`${String(code)} is no code of a rule`);
   return MEANINGS[code].meaning;
 }
 

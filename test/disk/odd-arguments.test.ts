@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import * as vhdx from '../../src/index.js';
 import { pattern } from '../support/block-content.js';
 import { buildImage } from '../support/build-image.js';
-import { MiB } from '../support/encode-primitives.js';
+import { MiB, ZERO_GUID } from '../support/encode-primitives.js';
 import { STATE } from '../support/image-spec.js';
 
 /** Anything may be passed where JavaScript calls. */
@@ -30,8 +30,16 @@ const NO_BYTES = [
   { length: 4, byteLength: 4 },
 ];
 const NO_INPUT = [undefined, null, 5, true, {}, [], Symbol('x'), () => {}, { size: 5 }, { readInto: () => {} }, ''];
+const NO_TARGET = [undefined, null, 5, true, {}, [], ''];
 const NO_DISK = [undefined, null, 5, 'disk.vhdx', true];
 const NO_CHECKSUM = [-1, 0.5, Number.NaN, 2 ** 32, '0', null, 1n, {}];
+
+/** A new image that can be written. */
+async function newFile(): Promise<vhdx.RandomAccessFile> {
+  const file = vhdx.memoryFile();
+  await vhdx.createVhdx(file, { size: MiB });
+  return file;
+}
 
 /** What reading all of something gives; rejects as it does. */
 async function drain(all: AsyncIterable<unknown>): Promise<unknown[]> {
@@ -135,8 +143,24 @@ const TABLE: Readonly<Record<string, readonly (readonly [what: string, odd: read
     ['input', [undefined, null, 5, true, {}, [], ''], (_, odd) => vhdx.openDisk(odd)],
     ['format', [null, 5, 'qcow2', ''], (_, odd) => vhdx.openDisk(new Uint8Array(512), { format: odd })],
   ],
-  editVhdx: [['target', [undefined, null, 5, true, {}, [], ''], (_, odd) => vhdx.editVhdx(odd)]],
-  repairVhdx: [['target', [undefined, null, 5, true, {}, [], ''], (_, odd) => vhdx.repairVhdx(odd)]],
+  editVhdx: [['target', NO_TARGET, (_, odd) => vhdx.editVhdx(odd)]],
+  repairVhdx: [['target', NO_TARGET, (_, odd) => vhdx.repairVhdx(odd)]],
+  mergeVhdx: [['child', NO_TARGET, (_, odd) => vhdx.mergeVhdx(odd)]],
+  rebaseVhdx: [
+    ['child', NO_TARGET, (_, odd) => vhdx.rebaseVhdx(odd, image.source())],
+    ['parent', [null, 5, true, {}, ''], async (_, odd) => vhdx.rebaseVhdx(await newFile(), odd)],
+  ],
+  resizeVhdx: [
+    ['target', NO_TARGET, (_, odd) => vhdx.resizeVhdx(odd, MiB)],
+    ['size', [...NUMBERS, undefined, 0, 65 * 2 ** 40], async (_, odd) => vhdx.resizeVhdx(await newFile(), odd)],
+  ],
+  setVhdx: [
+    ['target', NO_TARGET, (_, odd) => vhdx.setVhdx(odd, { newId: true })],
+    ['id', ['', 'disk', 5, {}, ZERO_GUID], async (_, odd) => vhdx.setVhdx(await newFile(), { newId: odd })],
+    ['sector size', ['512', 0, 1024, {}], async (_, odd) => vhdx.setVhdx(await newFile(), { physicalSectorSize: odd })],
+  ],
+  findChildren: [['path', [undefined, null, 5, true, {}, []], (_, odd) => vhdx.findChildren(odd)]],
+  meaningOf: [['code', [undefined, null, 5, 'x', 'toString', {}], (_, odd) => vhdx.meaningOf(odd)]],
   initCore: [['module', [undefined, null, 5, new Uint8Array(8), {}], (_, odd) => vhdx.initCore(odd)]],
 };
 
