@@ -2,6 +2,7 @@ export type { Progress, ProgressOptions, RangeOptions, WarningOptions } from './
 export { type Bytes, Crc32c, crc32c, crc32cCombine } from './core/crc32c.js';
 export { initCore } from './core/load.js';
 export type { CheckOptions, CheckReport, CheckStatus } from './disk/check.js';
+export { checkVhdx } from './disk/check-vhdx.js';
 export { compareDisks } from './disk/compare.js';
 export { type DetectedFormat, detectFormat } from './disk/detect-format.js';
 export { VhdxDisk } from './disk/disk.js';
@@ -13,7 +14,7 @@ export {
   exportSize,
   exportStream,
 } from './disk/export.js';
-export { checkVhdx, isVhdx, openVhdx } from './disk/open.js';
+export { isVhdx, openVhdx } from './disk/open.js';
 export type { OpenOptions, ParentOption, ParentRequest } from './disk/open-options.js';
 export type { DamagedRange } from './disk/salvage.js';
 export type { Usage, UsageOptions } from './disk/usage.js';
@@ -44,7 +45,8 @@ export type { FileHandleLike, OpenFileOptions } from './io/file.js';
 export type { AllowRedirect } from './io/http/answer.js';
 export type { HttpOptions } from './io/http/source.js';
 export { memoryFile } from './io/memory.js';
-export { openFile, openSource, type SourceOptions, type VhdxInput } from './io/open.js';
+export type { SourceOptions } from './io/named-input.js';
+export { openFile, openSource, type VhdxInput } from './io/open.js';
 export type { OpfsFileHandle, SyncAccessHandleLike } from './io/opfs.js';
 export type {
   Extent,

@@ -1,16 +1,11 @@
 import type { ProgressOptions } from '../base/options.js';
-import type { Core } from '../core/instance.js';
-import { isDirty } from '../format/header.js';
 import type { BlockCounts } from '../image/bat-scan.js';
-import { type Examination, examine, isComplete, isSalvageable } from '../image/examine.js';
-import { type DiskInfo, describe } from '../image/info.js';
-import { OpenImage } from '../image/open-image.js';
-import type { RandomAccessSource, ReadOptions } from '../io/random-access.js';
+import type { Examination } from '../image/examine.js';
+import type { DiskInfo } from '../image/info.js';
+import type { OpenImage } from '../image/open-image.js';
+import type { ReadOptions } from '../io/random-access.js';
 import { countEntries, LogRing } from '../log/ring.js';
 import { type Finding, finding, type RuleCode, type Severity } from '../rules.js';
-import { walkChain } from './chain.js';
-import { type ChainMember, closeMembers, noteWriters } from './chain-member.js';
-import type { OpenOptions } from './open-options.js';
 
 /**
  * The verdict on an image:
@@ -50,76 +45,15 @@ export interface CheckReport {
 /** Options of a check. */
 export interface CheckOptions extends ReadOptions, ProgressOptions {}
 
-/** Checks an image and the chain below it, and closes their files. */
-export async function checkChain(
-  core: Core,
-  source: RandomAccessSource,
-  options: OpenOptions & CheckOptions,
-): Promise<CheckReport> {
-  const members = await walkChain(core, source, { ...options, pastDamage: true });
-  try {
-    await noteWriters(members, options);
-    const reports: CheckReport[] = [];
-    for (const member of members) reports.push(await checkMember(core, member, options));
-    return reports.reduceRight((below, report) => withParent(report, below));
-  } finally {
-    await closeMembers(members);
-  }
-}
-
-async function checkMember(core: Core, member: ChainMember, options: OpenOptions & CheckOptions): Promise<CheckReport> {
-  const { source, examination, problem, findings } = member;
-  const path = options.untrusted ? undefined : source.path;
-  if (!isComplete(examination)) return withPath(await checkUnreadable(core, source, examination, options), path);
-  const image = new OpenImage(core, examination);
-  try {
-    const chainFindings = problem?.finding ? [...findings, problem.finding] : findings;
-    return withPath(await checkImage(image, source.size, chainFindings, options), path);
-  } finally {
-    await image.close();
-  }
-}
-
 /** A report with the place of its file, if that is known and may be said. */
 export function withPath(report: CheckReport, path: string | undefined): CheckReport {
   return path === undefined ? report : { ...report, path };
 }
 
-/** Checks what can be checked of an image that does not open. */
-async function checkUnreadable(
-  core: Core,
-  source: RandomAccessSource,
-  examination: Examination,
-  options: OpenOptions & CheckOptions,
-): Promise<CheckReport> {
-  const findings = [
-    ...examination.findings,
-    ...(await inspectDeadLog(examination, options)),
-    ...(await trySalvage(core, source, examination, options)),
-  ];
-  const counts = countSeverities(findings, new Map());
-  return { status: 'unreadable', ...nameOf(examination), fileSize: source.size, findings, counts, unlisted: {} };
-}
-
-/** Whether salvage opens an image that does not open otherwise, and what it assumes, as a finding. */
-async function trySalvage(
-  core: Core,
-  source: RandomAccessSource,
-  examination: Examination,
-  options: OpenOptions & CheckOptions,
-): Promise<Finding[]> {
-  if (options.salvage || !isSalvageable(examination)) return [];
-  const salvaged = await examine(core, source, 'memory', { ...options, salvage: 'unverified' });
-  if (!isComplete(salvaged)) return [];
-  const assumed = salvaged.findings.filter(({ code }) => code.startsWith('salvage-'));
-  const message = `opens with salvage: ${assumed.map((found) => `${found.structure}: ${found.message}`).join('; ')}`;
-  return [finding('salvage-possible', message, { structure: 'file' })];
-}
-
-/** Checks everything of an image that opens. `chainFindings` are those about it and its parent. */
+/** Checks everything of an image that opens. `info` describes it, `chainFindings` are those about it and its parent. */
 export async function checkImage(
   image: OpenImage,
-  fileSize: number,
+  info: DiskInfo,
   chainFindings: readonly Finding[],
   options: CheckOptions,
 ): Promise<CheckReport> {
@@ -138,13 +72,35 @@ export async function checkImage(
   return {
     status: judge(findings),
     ...nameOf(examination),
-    fileSize,
+    fileSize: info.fileSize,
     findings,
     counts: countSeverities(findings, unlisted),
     unlisted: Object.fromEntries(unlisted),
-    info: describe(examination, fileSize),
+    info,
     blocks,
   };
+}
+
+/** The report on an image that does not open. `salvaged` is what an examination with salvage found, if it helps. */
+export async function reportUnreadable(
+  examination: Examination,
+  salvaged: Examination | undefined,
+  fileSize: number,
+  options: ReadOptions,
+): Promise<CheckReport> {
+  const findings = [
+    ...examination.findings,
+    ...(await inspectDeadLog(examination, options)),
+    ...(salvaged ? [salvagePossible(salvaged)] : []),
+  ];
+  const counts = countSeverities(findings, new Map());
+  return { status: 'unreadable', ...nameOf(examination), fileSize, findings, counts, unlisted: {} };
+}
+
+function salvagePossible({ findings }: Examination): Finding {
+  const assumed = findings.filter(({ code }) => code.startsWith('salvage-'));
+  const message = `opens with salvage: ${assumed.map((found) => `${found.structure}: ${found.message}`).join('; ')}`;
+  return finding('salvage-possible', message, { structure: 'file' });
 }
 
 const nameOf = ({ source: { name } }: Examination): { name?: string } => (name === undefined ? {} : { name });
@@ -177,8 +133,8 @@ function countSeverities(
 }
 
 /** Describes entries in the log of a clean image: they are rightly ignored, and a forensic reader wants to know of them. */
-async function inspectDeadLog({ header, log, source }: Examination, options: ReadOptions): Promise<Finding[]> {
-  if (!header || !log || isDirty(header) || log.offset + log.length > source.size) return [];
+async function inspectDeadLog({ isDirty, log, source }: Examination, options: ReadOptions): Promise<Finding[]> {
+  if (!log || isDirty || log.offset + log.length > source.size) return [];
   const { count, all } = await countEntries(new LogRing(source, log, options));
   if (count === 0) return [];
   const known = all ? `${count}` : `at least ${count}`;

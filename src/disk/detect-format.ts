@@ -1,6 +1,7 @@
 import { hasVhdxSignature } from '../format/file-identifier.js';
 import { parseFixedVhdFooter, VHD_FOOTER_SIZE } from '../format/vhd-footer.js';
-import { openSource, type SourceOptions, type VhdxInput } from '../io/open.js';
+import type { SourceOptions } from '../io/named-input.js';
+import { openSource, type VhdxInput } from '../io/open.js';
 
 /** What a file is, as far as its first and last bytes say. */
 export interface DetectedFormat {

@@ -152,7 +152,8 @@ export class VhdxDisk implements RandomAccessSource {
   async check(options: CheckOptions = {}): Promise<CheckReport> {
     const { checkImage, withParent, withPath } = await import('./check.js');
     const { image, place } = this.member;
-    const report = withPath(await checkImage(image, this.#fileSize, this.#chainFindings, options), place.path);
+    const info = describe(image.examination, this.#fileSize);
+    const report = withPath(await checkImage(image, info, this.#chainFindings, options), place.path);
     return this.parent ? withParent(report, await this.parent.check(options)) : report;
   }
 

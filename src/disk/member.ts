@@ -9,7 +9,6 @@ import type { Extent, RandomAccessSource, ReadOptions } from '../io/random-acces
 import type { ReplayPlan } from '../log/plan.js';
 import { finding } from '../rules.js';
 import { inParent } from './chain-member.js';
-import { pushExtent } from './extent.js';
 
 /** Reads of one call that may be in flight at a time. */
 const READS_IN_FLIGHT = 8;
@@ -225,4 +224,22 @@ export class Member {
     const place = { structure: 'Parent Locator', facts: { range: { offset, length } } };
     return new VhdxError('parent-missing', message, { ...place, finding: finding('parent-missing', message, place) });
   }
+}
+
+/** Appends an extent, or lengthens the last one where this one continues it. */
+function pushExtent(out: Extent[], extent: Extent): void {
+  const last = out.at(-1);
+  if (last && continues(last, extent)) out[out.length - 1] = { ...last, length: last.length + extent.length };
+  else out.push(extent);
+}
+
+/** Whether `next` continues `last`, in the file too if it has data there. */
+function continues(last: Extent, next: Extent): boolean {
+  return (
+    last.kind === next.kind &&
+    last.depth === next.depth &&
+    last.code === next.code &&
+    last.offset + last.length === next.offset &&
+    (last.fileOffset === undefined || last.fileOffset + last.length === next.fileOffset)
+  );
 }

@@ -6,11 +6,11 @@ import { BAT_ENTRY_SIZE } from '../format/bat.js';
 import { hasVhdxSignature } from '../format/file-identifier.js';
 import { type CompleteExamination, isComplete, isSalvageable } from '../image/examine.js';
 import { OpenImage } from '../image/open-image.js';
-import { openSource, type SourceOptions, type VhdxInput } from '../io/open.js';
+import type { SourceOptions } from '../io/named-input.js';
+import { openSource, type VhdxInput } from '../io/open.js';
 import { type Finding, finding } from '../rules.js';
 import { walkChain } from './chain.js';
 import { type ChainMember, closeMembers, LOCATOR, memberDetails, noteWriters } from './chain-member.js';
-import type { CheckOptions, CheckReport } from './check.js';
 import { VhdxDisk } from './disk.js';
 import { openInput } from './open-input.js';
 import { type OpenOptions, withLimits } from './open-options.js';
@@ -49,18 +49,6 @@ export async function isVhdx(input: VhdxInput, options: SourceOptions = {}): Pro
   } finally {
     await source.close?.();
   }
-}
-
-/**
- * Checks an image and the chain below it, also one that does not open: what is wrong is in the report and nothing of
- * it is thrown. Reads the metadata and never the payload.
- *
- * @throws VhdxError where the input cannot be read
- */
-export async function checkVhdx(input: VhdxInput, wanted: OpenOptions & CheckOptions = {}): Promise<CheckReport> {
-  const options = withLimits(wanted);
-  const [core, { checkChain }] = await Promise.all([loadCore(), import('./check.js')]);
-  return checkChain(core, await openInput(input, options), options);
 }
 
 /** A member that can be read. */

@@ -6,6 +6,7 @@ import { VhdxDisk } from '../disk/disk.js';
 import { Member } from '../disk/member.js';
 import { VhdxError } from '../errors.js';
 import { BlockGuard, type Claim } from '../image/block-guard.js';
+import { describe } from '../image/info.js';
 import { OpenImage } from '../image/open-image.js';
 import type { WriteSession } from '../image/session.js';
 import type { ReadOptions } from '../io/random-access.js';
@@ -154,7 +155,8 @@ export class WritableVhdxDisk extends VhdxDisk {
     const source = slice(this.session.source, 0, this.session.end);
     const image = new OpenImage(core, { ...examination, source });
     try {
-      const report = await checkImage(image, this.session.end, this.#chainFindings, options);
+      const info = describe(image.examination, this.session.end);
+      const report = await checkImage(image, info, this.#chainFindings, options);
       return this.parent ? withParent(report, await this.parent.check(options)) : report;
     } finally {
       await image.close();

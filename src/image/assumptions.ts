@@ -1,14 +1,7 @@
 import type { FileRange } from '../base/byte-range.js';
-import { viewOf } from '../base/bytes.js';
 import { ZERO_GUID } from '../format/guid.js';
 import type { Header, HeaderSlot, Headers } from '../format/header.js';
-import { hasMetadataSignature } from '../format/metadata-table.js';
-import {
-  hasRegionTableSignature,
-  type ParsedRegions,
-  parseRegionTable,
-  type RegionTableCopy,
-} from '../format/region-table.js';
+import type { ParsedRegions, RegionTableCopy } from '../format/region-table.js';
 import type { RandomAccessSource, ReadOptions } from '../io/random-access.js';
 import { finding, type Report } from '../rules.js';
 
@@ -78,27 +71,29 @@ export function assumeTruncated(log: FileRange, report: Report): void {
 /**
  * The regions of an invalid region table, if one of the two still lists a BAT and a metadata region that can be those
  * of an image; undefined otherwise. A table whose signature is intact is preferred.
+ *
+ * @param parse what parses a copy as if it were valid
  */
 export async function assumeRegions(
   copies: readonly [RegionTableCopy, RegionTableCopy],
   source: RandomAccessSource,
-  log: FileRange | undefined,
+  parse: (copy: RegionTableCopy, report: Report) => Omit<ParsedRegions, 'copies'>,
   report: Report,
   options?: ReadOptions,
 ): Promise<Omit<ParsedRegions, 'copies'> | undefined> {
-  const intact = (copy: RegionTableCopy) => (hasRegionTableSignature(viewOf(copy.bytes)) ? 0 : 1);
+  const intact = ({ fault }: RegionTableCopy) => (fault === 'region-table-signature' ? 1 : 0);
   for (const copy of [...copies].sort((a, b) => intact(a) - intact(b))) {
     let isUsable = true;
-    const regions = parseRegionTable(copy, source.size, log, ({ severity }) => {
+    const regions = parse(copy, ({ severity }) => {
       if (severity === 'fatal') isUsable = false;
     });
     if (!isUsable || !regions.bat || !regions.metadata) continue;
     const start = new Uint8Array(8);
     await source.readInto(start, regions.metadata.offset, options);
-    if (!hasMetadataSignature(viewOf(start))) continue;
+    if (String.fromCharCode(...start) !== 'metadata') continue;
     const message = 'is used although it is not valid: the places of the BAT and of the metadata are unverified';
     report(finding('salvage-region-table', message, { structure: `region table ${copy.copy}`, offset: copy.offset }));
-    return parseRegionTable(copy, source.size, log, report);
+    return parse(copy, report);
   }
   return undefined;
 }

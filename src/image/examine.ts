@@ -20,10 +20,12 @@ import type { MetadataEntry } from '../format/metadata-table.js';
 import {
   hasRegionTableSignature,
   type ParsedRegions,
+  parseRegionTable,
   parseRegionTables,
   REGION_TABLE_OFFSETS,
   REGION_TABLE_SIZE,
   type Regions,
+  type RegionTableCopy,
 } from '../format/region-table.js';
 import type { RandomAccessSource, ReadOptions } from '../io/random-access.js';
 import type { ChangeBudget, ReplayPlan } from '../log/plan.js';
@@ -63,6 +65,8 @@ export interface Examination {
   /** The current one. */
   header?: Header;
   log?: FileRange;
+  /** Whether its log must be replayed before anything else is read; undefined if it has no header. */
+  isDirty?: boolean;
   /** What replay did; undefined if there was nothing to replay. */
   replay?: ReplayPlan;
   regions?: Partial<Regions>;
@@ -224,7 +228,8 @@ async function examineLog(examining: Examining, section: Uint8Array, mode: Repla
   });
   // The log of a header that is only assumed may be anywhere; it must not make its place unreadable.
   if (log && examination.headers?.current) examination.log = log;
-  if (!isDirty(header)) return true;
+  examination.isDirty = isDirty(header);
+  if (!examination.isDirty) return true;
   if (isUsable && mode === 'refuse') {
     const message = `the image is dirty: its log (log GUID ${header.logGuid}) must be replayed`;
     report(finding('log-dirty', message, log ?? { structure: 'log' }));
@@ -277,7 +282,8 @@ async function examineRegions(examining: Examining, section: Uint8Array): Promis
   const { copies, ...regions } = parseRegionTables(section, source.size, log, crc, (one) => found.push(one));
   if (options.keepTables) examination.regionTables = copies;
   const isValid = copies.some(({ fault }) => fault === undefined);
-  const assumed = isValid ? undefined : await assume?.assumeRegions(copies, source, log, report, options);
+  const parse = (copy: RegionTableCopy, to: Report) => parseRegionTable(copy, source.size, log, to);
+  const assumed = isValid ? undefined : await assume?.assumeRegions(copies, source, parse, report, options);
   for (const one of found) (assumed && assume ? assume.asDoubt(report) : report)(one);
   examination.regions = assumed ?? regions;
   return examination.regions;
