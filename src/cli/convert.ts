@@ -11,6 +11,7 @@ import {
   type OpenOptions,
   type RandomAccessFile,
   type VhdxDisk,
+  vhdxStream,
   type WriteVhdxOptions,
   writeVhdx,
 } from '../index.js';
@@ -67,6 +68,7 @@ Exit codes: 0, 1 if it could not be done, 2 if --salvage could not read or verif
   vhdx convert -O vhdx disk.img disk.vhdx
   vhdx convert -O vhdx -o subformat=fixed,block_size=1M disk.img disk.vhdx
   zstd -dc disk.img.zst | vhdx convert -O vhdx - disk.vhdx
+  vhdx convert -O vhdx disk.img - | ssh host 'cat > disk.vhdx'
   vhdx convert -O vhdx -B base.vhdx disk.img child.avhdx
   vhdx convert --salvage damaged.vhdx rest.img`;
 
@@ -162,9 +164,7 @@ async function writeImage(
 ): Promise<void> {
   const { options, backing, pad, force } = flags;
   const stats = statsOf(out);
-  if (out === '-' || (stats && !stats.isFile() && !stats.isDirectory())) {
-    throw new Failure('a VHDX cannot be written to a pipe or a device', { file: out });
-  }
+  if (out === '-' || (stats && !stats.isFile() && !stats.isDirectory())) return streamImage(source, out, flags, more);
   if (stats?.isDirectory()) throw new Failure('is a folder', { file: out });
   if (stats && !force) throw new Failure('exists already; --force replaces it', { file: out });
   const { parent, followParents } = openOptions(flags);
@@ -234,6 +234,40 @@ async function writeTo(out: string, { force }: Flags, write: Write): Promise<voi
     return interruptible((signal) => writeFileWhole(out, stats, force === true, (sink) => write(sink, signal)));
   }
   return writeToDevice(out, stats, write);
+}
+
+/** Writes a VHDX to a pipe or a device, from its first byte to its last. */
+async function streamImage(
+  source: Parameters<typeof writeVhdx>[0],
+  out: string,
+  flags: Flags,
+  { format }: WriteVhdxOptions,
+): Promise<void> {
+  const refuse = (message: string): never => {
+    throw new Failure(message, { file: out === '-' ? 'standard output' : out });
+  };
+  if (source === process.stdin) return refuse('what comes from a pipe is written to a file: its length is not known');
+  if (flags.backing !== undefined) return refuse('-B writes a child to a file, not to a pipe');
+  if (flags.salvage) return refuse('--salvage writes a VHDX to a file, not to a pipe');
+  const { type, ...options } = flags.options ?? {};
+  await writeTo(out, flags, (sink, signal) =>
+    withProgress('convert', flags, async (onProgress) => {
+      const { size, stream } = await vhdxStream(source as Parameters<typeof vhdxStream>[0], {
+        ...options,
+        ...(type !== undefined && type !== 'differencing' && { type }),
+        format,
+        pad: flags.pad === true,
+        signal,
+      });
+      await sink.truncate(size);
+      let done = 0;
+      for await (const chunk of stream) {
+        await sink.write(chunk as Uint8Array<ArrayBuffer>, done);
+        done += chunk.length;
+        onProgress?.({ done, total: size });
+      }
+    }),
+  );
 }
 
 /** What there is under a name; undefined if there is nothing. */

@@ -56,26 +56,36 @@ export function piecesOf(disk: Member, offset: number, length: number, options: 
 }
 
 /**
- * Cuts all of a source into pieces to read and holes between them: the holes that it says it has.
+ * Cuts a source, or a range of it, into pieces to read and holes between them: the holes that it says it has.
  *
- * @throws VhdxError `unsupported-input` if its extents leave a gap, overlap, or do not end where it ends
+ * @throws VhdxError `unsupported-input` if its extents leave a gap, overlap, or do not end where the range ends
  */
-export function piecesOfSource(source: RandomAccessSource, options: PieceOptions): AsyncGenerator<Piece> {
-  const whole: Extent[] = source.size === 0 ? [] : [{ offset: 0, length: source.size, kind: 'data', depth: 0 }];
-  const extents = source.extents ? checked(source.extents({ signal: options.signal }), source.size) : whole;
-  return cut(extents, 0, options, source.size);
+export function piecesOfSource(
+  source: RandomAccessSource,
+  options: PieceOptions,
+  { offset, length }: Pick<Piece, 'offset' | 'length'> = { offset: 0, length: source.size },
+): AsyncGenerator<Piece> {
+  const whole: Extent[] = length === 0 ? [] : [{ offset, length, kind: 'data', depth: 0 }];
+  const extents = source.extents ? extentsOfSource(source, { offset, length, signal: options.signal }) : whole;
+  return cut(extents, offset, options, offset + length);
 }
 
-/** Extents of a source that the caller wrote, held to what they promise: what they leave out would never be read. */
-async function* checked(extents: AsyncIterable<Extent>, size: number): AsyncGenerator<Extent> {
-  let end = 0;
-  for await (const extent of extents) {
+/**
+ * The extents of a source that knows them, held to what they promise: what they leave out would never be read.
+ *
+ * @throws VhdxError `unsupported-input` if they leave a gap, overlap, or do not end where the range ends
+ */
+export async function* extentsOfSource(source: RandomAccessSource, options: RangeOptions = {}): AsyncGenerator<Extent> {
+  const { offset: start = 0, length: bytes = source.size - start } = options;
+  const limit = start + bytes;
+  let end = start;
+  for await (const extent of source.extents?.(options) ?? []) {
     const { offset, length } = extent;
-    if (offset !== end || !(length > 0 && length <= size - end)) throw unsound(end);
+    if (offset !== end || !(length > 0 && length <= limit - end)) throw unsound(end);
     end += length;
     yield extent;
   }
-  if (end !== size) throw unsound(end);
+  if (end !== limit) throw unsound(end);
 }
 
 const unsound = (at: number): VhdxError =>

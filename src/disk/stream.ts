@@ -19,8 +19,15 @@ export function streamOf(
   return streamOfChunks(chunksOf(source, pieces, signal));
 }
 
-/** A stream of chunks that are made when they are asked for. */
-function streamOfChunks(chunks: AsyncGenerator<Uint8Array, undefined>): ReadableStream<Uint8Array> {
+/**
+ * A stream of chunks that are made when they are asked for.
+ *
+ * @param onCancel called when the reader has cancelled, also before the first chunk
+ */
+export function streamOfChunks(
+  chunks: AsyncGenerator<Uint8Array, undefined>,
+  onCancel?: () => Promise<void>,
+): ReadableStream<Uint8Array> {
   const stream = new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
@@ -30,6 +37,7 @@ function streamOfChunks(chunks: AsyncGenerator<Uint8Array, undefined>): Readable
       },
       async cancel() {
         await chunks.return(undefined);
+        await onCancel?.();
       },
     },
     { highWaterMark: 0 },
@@ -56,7 +64,8 @@ async function* iterate<T>(stream: ReadableStream<T>): AsyncGenerator<T, undefin
   }
 }
 
-async function* chunksOf(
+/** The bytes of pieces, in chunks that belong to the reader. */
+export async function* chunksOf(
   source: Pick<RandomAccessSource, 'readInto'>,
   pieces: AsyncGenerator<Piece>,
   signal: AbortSignal | undefined,

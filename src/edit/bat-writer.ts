@@ -42,8 +42,7 @@ export async function writeInitialBat(
       const buffer = buffers[(first / ENTRIES) % IN_FLIGHT] as (typeof buffers)[number];
       await buffer.written;
       const part = buffer.bytes.subarray(0, count * BAT_ENTRY_SIZE);
-      fillEntries(part, first, geometry, blocks);
-      stored.copyTo(part, first);
+      encodeEntries(part, first, geometry, blocks, stored);
       buffer.written = file.write(part, batOffset + first * BAT_ENTRY_SIZE);
       buffer.written.catch(() => {}); // it is waited for, later
       onChunk(first + count);
@@ -53,6 +52,26 @@ export async function writeInitialBat(
     // A caller that gets an error may close the file: nothing writes to it any more.
     await Promise.allSettled(buffers.map(({ written }) => written));
   }
+}
+
+/** The BAT of a new image in pieces of at most 1 MiB. */
+export function* initialBat(geometry: Geometry, blocks: InitialBlocks, stored: StoredEntries): Generator<Uint8Array> {
+  for (let first = 0; first < geometry.batEntries; first += ENTRIES) {
+    const bytes = new Uint8Array(Math.min(ENTRIES, geometry.batEntries - first) * BAT_ENTRY_SIZE);
+    encodeEntries(bytes, first, geometry, blocks, stored);
+    yield bytes;
+  }
+}
+
+function encodeEntries(
+  bytes: Uint8Array,
+  first: number,
+  geometry: Geometry,
+  blocks: InitialBlocks,
+  stored: StoredEntries,
+): void {
+  fillEntries(bytes, first, geometry, blocks);
+  stored.copyTo(bytes, first);
 }
 
 /** Fills bytes with entries from number `first` on. Two 32-bit words each: bigints would take most of the time. */

@@ -6,7 +6,7 @@ import { encodeFileIdentifier } from '../format/file-identifier.js';
 import { ZERO_GUID } from '../format/guid.js';
 import { encodeHeader, HEADER_OFFSETS, type Header } from '../format/header.js';
 import { BAT_GUID, encodeRegionTable, METADATA_GUID, REGION_TABLE_OFFSETS } from '../format/region-table.js';
-import { writeInitialBat } from './bat-writer.js';
+import { type InitialBlocks, writeInitialBat } from './bat-writer.js';
 import type { NewImage, NewLayout } from './layout.js';
 import type { WrittenFile } from './new-file.js';
 import type { StoredEntries } from './stored-entries.js';
@@ -48,14 +48,34 @@ export async function writeNewImage(
   identity: Identity,
   onProgress: (entries: number) => void,
 ): Promise<void> {
-  const crc: Crc = (bytes, initial = 0) => sumBytes(core, bytes, initial);
-  const { geometry, bat, payloadOffset, log, metadata } = layout;
-  const { leaveBlocksAllocated, hasParent } = image.metadata;
-  const isFixed = leaveBlocksAllocated && !hasParent;
+  const { geometry, bat, payloadOffset } = layout;
+  const blocks = otherBlocks(image, layout);
   // The last block is whole, whatever the disk needs of it.
+  const isFixed = typeof blocks === 'object';
   const payloadEnd = isFixed ? payloadOffset + geometry.payloadBlocks * geometry.blockSize : payload.end;
   await file.truncate(Math.max(payloadEnd, bat.offset + bat.length));
+  await writeStructures(core, file, layout, identity);
+  await writeInitialBat(file, bat.offset, geometry, blocks, payload.entries, onProgress);
+  await file.flush();
 
+  await writeSignature(file);
+  await file.flush();
+}
+
+/** What the blocks of a new image are that nothing was stored in. */
+export function otherBlocks({ metadata }: NewImage, { payloadOffset }: NewLayout): InitialBlocks {
+  if (metadata.hasParent) return 'parent';
+  return metadata.leaveBlocksAllocated ? { from: payloadOffset } : 'zero';
+}
+
+/** Writes the structures of a new image but for the BAT and the signature. */
+export async function writeStructures(
+  core: Core,
+  file: Pick<WrittenFile, 'write'>,
+  { bat, log, metadata, metadataBytes }: NewLayout,
+  identity: Identity,
+): Promise<void> {
+  const crc: Crc = (bytes, initial = 0) => sumBytes(core, bytes, initial);
   const identifier = encodeFileIdentifier(identity.creator);
   await file.write(identifier.subarray(SIGNATURE_LENGTH), SIGNATURE_LENGTH);
   const header: Omit<Header, 'copy'> = {
@@ -80,17 +100,16 @@ export async function writeNewImage(
   );
   for (const offset of REGION_TABLE_OFFSETS) await file.write(regions, offset);
   await writeZeros(file, log.offset, log.length);
-  await file.write(layout.metadataBytes, metadata.offset);
-  const others = hasParent ? 'parent' : isFixed ? { from: payloadOffset } : 'zero';
-  await writeInitialBat(file, bat.offset, geometry, others, payload.entries, onProgress);
-  await file.flush();
+  await file.write(metadataBytes, metadata.offset);
+}
 
-  await file.write(identifier.subarray(0, SIGNATURE_LENGTH), 0);
-  await file.flush();
+/** Writes what makes a file a VHDX. */
+export async function writeSignature(file: Pick<WrittenFile, 'write'>): Promise<void> {
+  await file.write(encodeFileIdentifier('').subarray(0, SIGNATURE_LENGTH), 0);
 }
 
 /** Writes the log's zeros and leaves no hole: a full device must not be found out when an entry is to be written. */
-async function writeZeros(file: WrittenFile, offset: number, length: number): Promise<void> {
+async function writeZeros(file: Pick<WrittenFile, 'write'>, offset: number, length: number): Promise<void> {
   const zeros = new Uint8Array(1 * MiB);
   for (let done = 0; done < length; done += MiB) await file.write(zeros, offset + done);
 }

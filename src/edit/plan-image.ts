@@ -55,7 +55,7 @@ function nameOf(input: VhdxInput): string {
 
 /** What the options, and the parent, say about the new image. */
 export async function planImage(
-  target: VhdxTarget,
+  target: VhdxTarget | undefined,
   options: CreateOptions,
   parent: VhdxDisk | undefined,
 ): Promise<NewImage> {
@@ -64,7 +64,7 @@ export async function planImage(
   checkMultiple(logSize, MiB, MiB, MAX_LOG_SIZE, 'logSize');
   if (!parent) return { metadata, logLength: logSize };
   await checkParent(parent, signal);
-  const path = pathOf(target);
+  const path = target && pathOf(target);
   return {
     metadata,
     logLength: logSize,

@@ -24,3 +24,18 @@ export interface WriteVhdxOptions extends Omit<CreateOptions, 'size'> {
 
 /** A raw disk that comes once, from its first byte to its last: a body of `fetch`, standard input. */
 export type ForwardInput = ReadableStream<Uint8Array> | AsyncIterable<Uint8Array>;
+
+/** Options of `vhdxStream`: those of `writeVhdx` but for what a stream cannot have, a parent and damage. */
+export interface StreamOptions
+  extends Omit<WriteVhdxOptions, 'parent' | 'parentPath' | 'parentOptions' | 'overwrite' | 'onWarning' | 'onDamage'> {
+  /** A child is written to a file, not to a stream. */
+  readonly type?: 'dynamic' | 'fixed' | undefined;
+}
+
+/** A VHDX as a stream. */
+export interface VhdxStream {
+  /** Its length in bytes. */
+  readonly size: number;
+  /** Its bytes, in chunks of at most 1 MiB, made when they are asked for. */
+  readonly stream: ReadableStream<Uint8Array>;
+}

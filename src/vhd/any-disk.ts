@@ -10,6 +10,7 @@ import type { DiskFormat, OpenDisk, OpenDiskOptions } from './disk-format.js';
 
 /** What `openDisk` does. */
 export async function openAnyDisk(input: VhdxInput, options: OpenDiskOptions): Promise<OpenDisk> {
+  checkFormat(options.format);
   if (input instanceof VhdxDisk) return { format: 'vhdx', source: input, vhdx: input, close: async () => {} };
   const file = await openInput(input, options);
   const close = async () => file.close?.();
@@ -43,4 +44,9 @@ async function fixedSize(file: RandomAccessSource, options: OpenDiskOptions): Pr
   const found = await detectFormat(file, options);
   if (found?.diskSize !== undefined) return found.diskSize;
   throw new VhdxError('unsupported-input', 'not a fixed VHD: its footer is missing or not valid');
+}
+
+function checkFormat(format: DiskFormat | undefined): void {
+  if (format === undefined || ['vhdx', 'vhd', 'raw'].includes(format)) return;
+  throw new RangeError(`format must be 'vhdx', 'vhd' or 'raw', not '${String(format)}'`);
 }

@@ -1,5 +1,5 @@
 import type { VhdxInput } from '../io/open.js';
-import type { DiskFormat, OpenDisk, OpenDiskOptions } from './disk-format.js';
+import type { OpenDisk, OpenDiskOptions } from './disk-format.js';
 
 /**
  * Opens a disk of whatever format. An open disk is taken as it is, and so is a source that knows its holes, because that
@@ -9,12 +9,6 @@ import type { DiskFormat, OpenDisk, OpenDiskOptions } from './disk-format.js';
  *   for another `format` than these
  */
 export async function openDisk(input: VhdxInput, options: OpenDiskOptions = {}): Promise<OpenDisk> {
-  checkFormat(options.format);
   const { openAnyDisk } = await import('./any-disk.js'); // pages that only open VHDX do not load it
   return openAnyDisk(input, options);
-}
-
-function checkFormat(format: DiskFormat | undefined): void {
-  if (format === undefined || ['vhdx', 'vhd', 'raw'].includes(format)) return;
-  throw new RangeError(`format must be 'vhdx', 'vhd' or 'raw', not '${String(format)}'`);
 }

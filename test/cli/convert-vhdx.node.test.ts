@@ -161,6 +161,27 @@ describe('vhdx convert -O vhdx', () => {
     expect((await readdir(folder)).sort()).toEqual(['disk.vhdx', 'odd.vhdx']);
   });
 
+  test('writes to a pipe what it writes to a file', async () => {
+    const folder = await tempDir();
+    const path = await rawFile(folder);
+    const id = 'id=33333333-3333-3333-3333-333333333333';
+    const piped = await vhdx('convert', '-f', 'raw', '-O', 'vhdx', '-o', `block_size=1M,${id}`, path, '-');
+    expect(piped).toMatchObject({ status: 0, stderr: '' });
+    expect(piped.bytes.length).toBe(4 * MiB + 6 * MiB);
+    const out = join(folder, 'piped.vhdx');
+    await writeFile(out, piped.bytes);
+    expectSameBytes(await contentOf(out), raw);
+    const image = buildImage({ virtualSize: 3 * MiB, blocks: { 1: { state: 6, data: pattern(1) } } });
+    const again = await vhdx('convert', '-O', 'vhdx', await saved(image, join(folder, 'disk.vhdx')), '-');
+    expect(again).toMatchObject({ status: 0, stderr: '' });
+    await writeFile(out, again.bytes);
+    expectSameBytes(await contentOf(out), modelOf(image).expected(0, 3 * MiB));
+    const toPipe = (...words: string[]) => vhdxWith({ input: raw }, 'convert', '-O', 'vhdx', ...words, '-');
+    expectFailure(await toPipe('-'), 1, 'standard output: what comes from a pipe is written to a file');
+    expectFailure(await toPipe('-B', out, '-f', 'raw', path), 1, 'standard output: -B writes a child to a file');
+    expectFailure(await toPipe('--salvage', out), 1, 'standard output: --salvage writes a VHDX to a file');
+  });
+
   test('refuses a raw disk of no whole sector, and names the option that pads it', async () => {
     const folder = await tempDir();
     const path = await rawFile(folder, raw.subarray(0, 5 * MiB + 1));

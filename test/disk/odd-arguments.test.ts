@@ -139,6 +139,7 @@ const TABLE: Readonly<Record<string, readonly (readonly [what: string, odd: read
       (_, odd) => vhdx.writeVhdx(new Uint8Array(512), vhdx.memoryFile(), { format: odd }),
     ],
   ],
+  vhdxStream: [['source', [undefined, null, 5, true, {}, [], ''], (_, odd) => vhdx.vhdxStream(odd)]],
   openDisk: [
     ['input', [undefined, null, 5, true, {}, [], ''], (_, odd) => vhdx.openDisk(odd)],
     ['format', [null, 5, 'qcow2', ''], (_, odd) => vhdx.openDisk(new Uint8Array(512), { format: odd })],

@@ -1,0 +1,165 @@
+import { describe, expect, test } from 'vitest';
+import {
+  memoryFile,
+  openVhdx,
+  type RandomAccessSource,
+  type StreamOptions,
+  slice,
+  vhdxStream,
+  writeVhdx,
+} from '../../src/index.js';
+import { contentBytes, pattern } from '../support/block-content.js';
+import { buildImage } from '../support/build-image.js';
+import { modelOf } from '../support/disk-model.js';
+import { bytesOf, expectImage } from '../support/edit/judged-image.js';
+import { KiB, MiB, TiB } from '../support/encode-primitives.js';
+import { STATE } from '../support/image-spec.js';
+import { expectSameBytes } from '../support/same-bytes.js';
+
+/** A raw disk of which blocks of 1 MiB 0, 3, 5 to 8 and the cut one at the end hold something. */
+const raw = new Uint8Array(10 * MiB + 512);
+raw.set(contentBytes(pattern(1), 0, 700 * KiB));
+raw.set([1, 2, 3], 4 * MiB - 3);
+raw.set(contentBytes(pattern(2), 0, 3 * MiB), 5 * MiB + 512 * KiB);
+raw.set([7], 10 * MiB + 511);
+
+async function streamed(source: Parameters<typeof vhdxStream>[0], options: StreamOptions = {}) {
+  const { size, stream } = await vhdxStream(source, options);
+  const file = memoryFile();
+  const reader = stream.getReader();
+  for (let part = await reader.read(); !part.done; part = await reader.read()) {
+    expect(part.value.length).toBeLessThanOrEqual(MiB);
+    await file.write(part.value, file.size);
+  }
+  expect(file.size).toBe(size);
+  return file;
+}
+
+/** A source that knows no holes and tells what was read. */
+function watched(bytes: Uint8Array) {
+  const reads: [number, number][] = [];
+  const source: RandomAccessSource = {
+    size: bytes.length,
+    async readInto(target, offset) {
+      reads.push([offset, target.length]);
+      target.set(bytes.subarray(offset, offset + target.length));
+    },
+  };
+  return { source, reads };
+}
+
+describe('a stream', () => {
+  test.each([1, 2, 32])('of blocks of %d MiB is the image, of the length that it said', async (blocks) => {
+    for (const type of ['dynamic', 'fixed'] as const) {
+      await expectImage(await streamed(raw, { type, blockSize: blocks * MiB }), raw);
+    }
+  });
+
+  test('has the same content, sizes and identity as a file of the same source', async () => {
+    const id = '33333333-3333-3333-3333-333333333333';
+    const options = { id, blockSize: MiB, logSize: 2 * MiB, physicalSectorSize: 512 } as const;
+    const file = memoryFile();
+    await writeVhdx(raw, file, options);
+    const [a, b] = [await bytesOf(await streamed(raw, options)), await bytesOf(file)];
+    // All but the headers, which have GUIDs of their own.
+    for (const bytes of [a, b]) bytes.fill(0, 64 * KiB, 192 * KiB);
+    expectSameBytes(a, b);
+  });
+
+  test('pads a disk that ends inside a sector, if that is asked for', async () => {
+    const odd = raw.subarray(0, 5 * MiB + 1);
+    await expect(vhdxStream(odd)).rejects.toMatchObject({ code: 'virtual-disk-size-alignment', hints: ['pad'] });
+    const padded = new Uint8Array(5 * MiB + 512);
+    padded.set(odd);
+    await expectImage(await streamed(odd, { pad: true }), padded);
+  });
+
+  test('reads a block up to its first byte that is not zero, and again only what it stores', async () => {
+    const { source, reads } = watched(raw);
+    const { stream } = await vhdxStream(source, { blockSize: MiB, format: 'raw' });
+    const first = reads.splice(0);
+    const readOf = (block: number) =>
+      first.filter(([at]) => Math.floor(at / MiB) === block).reduce((sum, [, length]) => sum + length, 0);
+    expect(readOf(0)).toBe(64 * KiB);
+    expect(readOf(1)).toBe(MiB);
+    expect(readOf(6)).toBe(64 * KiB);
+    await new Response(stream).arrayBuffer();
+    const blocks = new Set(reads.map(([at]) => Math.floor(at / MiB)));
+    expect([...blocks].sort((a, b) => a - b)).toEqual([0, 3, 5, 6, 7, 8, 10]);
+  });
+
+  test('of a source that knows its holes reads nothing before the stream is read, and no hole', async () => {
+    const image = buildImage({
+      virtualSize: 9 * MiB,
+      blocks: { 1: { state: STATE.fullyPresent, data: pattern(1) }, 4: { state: STATE.zero } },
+    });
+    const disk = await openVhdx(image.source());
+    const { reads, source } = watched(modelOf(image).expected(0, 9 * MiB));
+    const holed = { ...source, extents: disk.extents.bind(disk) };
+    const { size, stream } = await vhdxStream(holed, { blockSize: 2 * MiB });
+    expect(reads).toEqual([]);
+    expect(size).toBe(4 * MiB + 2 * MiB);
+    await new Response(stream).arrayBuffer();
+    expect(reads.reduce((sum, [, length]) => sum + length, 0)).toBe(MiB);
+    await expectImage(await streamed(disk), modelOf(image).expected(0, 9 * MiB));
+    const part = slice(disk, MiB + 512, 4 * MiB);
+    await expectImage(await streamed(part), modelOf(image).expected(MiB + 512, 4 * MiB));
+  });
+
+  test('of a large disk takes memory for what is stored alone', async () => {
+    const huge: RandomAccessSource = {
+      size: 16 * TiB,
+      readInto: async (target) => void target.fill(7),
+      async *extents() {
+        yield { offset: 0, length: 8 * TiB, kind: 'unmapped', depth: 0 };
+        yield { offset: 8 * TiB, length: MiB, kind: 'data', depth: 0 };
+        yield { offset: 8 * TiB + MiB, length: 8 * TiB - MiB, kind: 'unmapped', depth: 0 };
+      },
+    };
+    const { size, stream } = await vhdxStream({ ...huge }, { blockSize: 32 * MiB });
+    expect(size).toBe(3 * MiB + 5 * MiB + 32 * MiB);
+    await stream.cancel();
+  });
+
+  test('of a damaged image fails before its first byte', async () => {
+    const image = buildImage({ virtualSize: 4 * MiB, blocks: {}, bat: { 2: 4n } });
+    await expect(vhdxStream(image.source())).rejects.toMatchObject({ code: 'bat-reserved-state' });
+  });
+
+  test('that is cancelled, before or after its first chunk, leaves open a disk that was handed over', async () => {
+    const image = buildImage({ virtualSize: 4 * MiB });
+    const opened: RandomAccessSource[] = [];
+    const open = async (): Promise<ReadableStream<Uint8Array>> => {
+      const source = await openVhdx(image.source());
+      opened.push(source);
+      return (await vhdxStream(source)).stream;
+    };
+    await (await open()).cancel();
+    const reader = (await open()).getReader();
+    await reader.read();
+    await reader.cancel();
+    // A disk that was handed over stays open.
+    for (const disk of opened) await disk.readInto(new Uint8Array(1), 0);
+  });
+
+  test('ends when it is aborted, before and during the stream', async () => {
+    const aborted = AbortSignal.abort(new Error('enough'));
+    await expect(vhdxStream(raw, { signal: aborted })).rejects.toThrow('enough');
+    const controller = new AbortController();
+    const { stream } = await vhdxStream(raw, { signal: controller.signal, blockSize: MiB });
+    const reader = stream.getReader();
+    await reader.read();
+    controller.abort(new Error('enough'));
+    const rest = async () => {
+      while (!(await reader.read()).done);
+    };
+    await expect(rest()).rejects.toThrow('enough');
+  });
+
+  test('reports how far it has looked', async () => {
+    const seen: number[] = [];
+    await streamed(raw, { onProgress: ({ done, total }) => seen.push(done / total) });
+    expect(seen.at(-1)).toBe(1);
+    expect(seen).toEqual([...seen].sort((a, b) => a - b));
+  });
+});
