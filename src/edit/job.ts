@@ -14,7 +14,7 @@ import {
   settled,
   spaceOf,
 } from './open-session.js';
-import { openTarget, readableTarget, type VhdxTarget } from './target.js';
+import { lookAt, openTarget, type VhdxTarget, workOn } from './target.js';
 
 /** Options that all jobs share. */
 export interface JobOptions extends WarningOptions {
@@ -49,25 +49,11 @@ export async function changeImage<T>(
 ): Promise<T> {
   options.signal?.throwIfAborted();
   const core = await loadCore();
-  if (options.dryRun) {
-    const source = await readableTarget(target);
-    try {
-      return await look(core, source, options, work);
-    } finally {
-      await source.close?.();
-    }
-  }
+  if (options.dryRun) return lookAt(target, (source) => look(core, source, options, work));
   const { durable, onWarning } = options;
-  const { file, finish, abandon } = await openTarget(target, { durable: durable === true, onWarning });
-  let result: T;
-  try {
-    result = await change(core, file, options, work, identity);
-  } catch (error) {
-    await abandon();
-    throw error;
-  }
-  await finish();
-  return result;
+  return workOn(await openTarget(target, { durable: durable === true, onWarning }), (file) =>
+    change(core, file, options, work, identity),
+  );
 }
 
 async function look<T>(

@@ -16,11 +16,12 @@ import { editFile } from './edit-image.js';
 import { HandedOverFiles } from './handed-over-files.js';
 import type { MergeOptions, MergeReport } from './merge-options.js';
 import { changesAbove, type MergePlan, planMerge, refuseToBreak } from './merge-plan.js';
+import { mergeToNew } from './merge-to-new.js';
 import { changeItems, type ItemChange, itemChange } from './metadata-writer.js';
 import { readOnly } from './open-session.js';
 import { type Relink, relink } from './relink.js';
 import { resizeImage } from './resize-image.js';
-import { openTarget, type VhdxTarget, workOn } from './target.js';
+import { lookAt, openTarget, type VhdxTarget, workOn } from './target.js';
 import type { WritableVhdxDisk } from './writable-disk.js';
 
 /** What `mergeVhdx` does; specs say besides where new GUIDs come from. */
@@ -32,18 +33,20 @@ export async function mergeImage(
   options.signal?.throwIfAborted();
   const core = await loadCore();
   const files = new HandedOverFiles(core);
+  if (options.base !== undefined && options.into !== undefined)
+    throw new RangeError('base and into exclude each other');
   const opening: MergeOptions = { ...options, parent: files.follow(options.parent) };
-  if (options.dryRun && typeof child === 'string') return reportOf(await planOf(core, child, files, opening));
-  return workOn(await openTarget(child, { durable: true, onWarning: options.onWarning }), async (file) => {
-    if (options.dryRun) return reportOf(await planOf(core, readOnly(file), files, opening));
-    return mergeFile({ core, file, files, options: opening, identity });
-  });
+  if (options.into !== undefined) return mergeToNew(child, options.into, options);
+  if (options.dryRun) return lookAt(child, async (source) => reportOf(await planOf(core, source, files, opening)));
+  return workOn(await openTarget(child, { durable: true, onWarning: options.onWarning }), (file) =>
+    mergeFile({ core, file, files, options: opening, identity }),
+  );
 }
 
 /** Opens the chain for reading, plans the merge and closes the chain. */
 async function planOf(
   core: Core,
-  child: string | RandomAccessSource,
+  child: RandomAccessSource,
   files: HandedOverFiles,
   options: MergeOptions,
 ): Promise<MergePlan> {

@@ -1,8 +1,9 @@
 import type { ProgressOptions, WarningOptions } from '../base/options.js';
 import type { OpenOptions } from '../disk/open-options.js';
 import type { RandomAccessFile } from '../io/random-access.js';
+import type { VhdxTarget } from './target.js';
 
-/** Options of `mergeVhdx`. */
+/** Options of `mergeVhdx`. `base` and `into` exclude each other. */
 export interface MergeOptions
   extends Pick<OpenOptions, 'parent' | 'followParents' | 'ignoreParentMismatch' | 'http' | 'signal'>,
     ProgressOptions,
@@ -12,6 +13,11 @@ export interface MergeOptions
    * direct parent if it is not given.
    */
   readonly base?: string | RandomAccessFile | undefined;
+  /**
+   * A new file that gets everything the child reads as, with no parent, instead of the base: then nothing else is touched,
+   * and no other child can break. What is there already is never replaced.
+   */
+  readonly into?: VhdxTarget | undefined;
   /** Merges although other children will not fit any more. */
   readonly force?: boolean | undefined;
   /** Says what would be done, and writes nothing. */
@@ -20,7 +26,7 @@ export interface MergeOptions
 
 /** What a merge did, or with `dryRun` would do. Sizes in bytes. */
 export interface MergeReport {
-  /** Path or name of the image that holds everything now. */
+  /** Path or name of the image that holds everything now: the base, or the new file. */
   readonly base: string;
   /** Paths or names of the images that are not needed any more: the child, and those between it and the base. */
   readonly merged: readonly string[];
@@ -28,7 +34,7 @@ export interface MergeReport {
   readonly copied: number;
   /** How much was made zeros. */
   readonly zeroed: number;
-  /** Size of the disk before, if that of the base changes. */
+  /** Size of the disk that the base held before. */
   readonly sizeBefore: number;
   /** Size of the disk that the base holds now. */
   readonly sizeAfter: number;

@@ -17,7 +17,7 @@ export interface MergePlan extends MergeReport {
 }
 
 /** The name of a disk's file in reports and messages. */
-const nameOf = ({ path, name }: VhdxDisk): string => path ?? name ?? 'an image without a name';
+export const nameOf = ({ path, name }: VhdxDisk): string => path ?? name ?? 'an image without a name';
 
 /** Looks at a chain and says what merging it would do. Rejects if that cannot be done; nothing is written. */
 export async function planMerge(
@@ -73,17 +73,22 @@ export async function* changesAbove(
   }
 }
 
-function membersOf(child: VhdxDisk): VhdxDisk[] {
+/** The members of a chain, from the child down. */
+export function membersOf(child: VhdxDisk): VhdxDisk[] {
   const members: VhdxDisk[] = [];
   for (let disk: VhdxDisk | undefined = child; disk; disk = disk.parent) members.push(disk);
   return members;
 }
 
+/** Refuses an image without a parent. */
+export function refuseAlone(child: VhdxDisk): void {
+  if (child.parent) return;
+  throw new VhdxError('unsupported-input', 'the image has no parent, so there is nothing to merge it with');
+}
+
 /** How many members are above the one that gets everything. */
 async function depthOfBase(child: VhdxDisk, files: HandedOverFiles, { base }: MergeOptions): Promise<number> {
-  if (!child.parent) {
-    throw new VhdxError('unsupported-input', 'the image has no parent, so there is nothing to merge it into');
-  }
+  refuseAlone(child);
   if (base === undefined) return 1;
   for (const [depth, member] of membersOf(child).entries()) {
     const isBase =
@@ -114,6 +119,7 @@ async function brokenBy(core: Core, members: readonly VhdxDisk[], options: Merge
   return broken;
 }
 
-async function childrenIn(core: Core, { path, info }: VhdxDisk, { signal }: ReadOptions): Promise<ChildImage[]> {
+/** The children of a disk in the folder of its file. */
+export async function childrenIn(core: Core, { path, info }: VhdxDisk, { signal }: ReadOptions): Promise<ChildImage[]> {
   return path === undefined ? [] : childrenOf(core, path, info.header.dataWriteGuid, { signal });
 }

@@ -16,10 +16,9 @@ import { editFile } from './edit-image.js';
 import { changesThatKeep, differences, fallThrough } from './fall-through.js';
 import { changeItems, itemChange } from './metadata-writer.js';
 import { refuseParent } from './new-parent.js';
-import { readOnly } from './open-session.js';
 import type { RebaseOptions, RebaseReport } from './rebase-options.js';
 import { type Relink, relink } from './relink.js';
-import { openTarget, type VhdxTarget, workOn } from './target.js';
+import { lookAt, openTarget, type VhdxTarget, workOn } from './target.js';
 
 /** What `rebaseVhdx` does; specs say besides where new GUIDs come from. */
 export async function rebaseImage(
@@ -37,11 +36,10 @@ export async function rebaseImage(
   const newParent = parent === undefined ? undefined : await openNewParent(parent, options);
   const rebase = { core, newParent, options, identity };
   try {
-    if (dryRun && typeof child === 'string') return await look(rebase, child);
-    return await workOn(await openTarget(child, { durable: true, onWarning }), async (file) => {
-      if (dryRun) return look(rebase, readOnly(file));
-      return newParent && unsafe ? relinkOnly(rebase, newParent, file) : rebaseFile(rebase, file);
-    });
+    if (dryRun) return await lookAt(child, (source) => look(rebase, source));
+    return await workOn(await openTarget(child, { durable: true, onWarning }), (file) =>
+      newParent && unsafe ? relinkOnly(rebase, newParent, file) : rebaseFile(rebase, file),
+    );
   } finally {
     await newParent?.close();
   }
@@ -76,7 +74,7 @@ async function openNewParent(parent: VhdxInput, options: RebaseOptions): Promise
 }
 
 /** Says what would be done. */
-async function look(rebase: Rebase, child: string | RandomAccessSource): Promise<RebaseReport> {
+async function look(rebase: Rebase, child: RandomAccessSource): Promise<RebaseReport> {
   const { newParent, options } = rebase;
   const { unsafe } = options;
   const disk = await openVhdx(child, { ...openingOf(options), ...(unsafe && { parent: false }) });

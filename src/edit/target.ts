@@ -82,6 +82,16 @@ export async function readableTarget(target: VhdxTarget): Promise<RandomAccessSo
   return openSource(found.kind === 'handle' ? await found.handle.getFile() : found.file);
 }
 
+/** Reads a target that is not changed; it is closed afterwards if it was opened for that. */
+export async function lookAt<T>(target: VhdxTarget, work: (source: RandomAccessSource) => Promise<T>): Promise<T> {
+  const source = await readableTarget(target);
+  try {
+    return await work(source);
+  } finally {
+    await source.close?.();
+  }
+}
+
 /** Whether two paths lead to one file, through links too. Paths that lead to nothing are not the same. */
 export function isSameFile(a: string, b: string): boolean {
   const fs = builtinModule('fs');
