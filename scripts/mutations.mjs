@@ -12,7 +12,15 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
-const SUITE = ['test/edit/session-crash.test.ts', 'test/image/page-layer.test.ts'];
+const SUITE = [
+  'test/edit/session-crash.test.ts',
+  'test/edit/recovery-crash.test.ts',
+  'test/edit/model.test.ts',
+  'test/edit/faults.test.ts',
+  'test/edit/resize-crash.test.ts',
+  'test/image/page-layer.test.ts',
+  'test/log/journal.test.ts',
+];
 
 /**
  * @typedef {object} Mutation
@@ -70,6 +78,23 @@ const MUTATIONS = [
     to: '',
   },
   {
+    rule: 'W24',
+    breaks: 'begins a lap with an entry that is longer than the space before the last entry of the lap before',
+    by: 'every write of entries',
+    file: 'src/log/journal.ts',
+    from: `    if (!this.isOpen || !this.#hasRoom(group.pages.size)) await this.#beginLap(group.structuresEnd);
+    await this.#append(group); // F2, the commit point`,
+    to: `    if (this.isOpen && !this.#hasRoom(group.pages.size)) {
+      this.#head = 0;
+      this.#guid = this.#identity.guid();
+      await this.#append(group);
+      await this.#headers.updateBoth({ logGuid: this.#guid });
+    } else {
+      if (!this.isOpen) await this.#beginLap(group.structuresEnd);
+      await this.#append(group);
+    }`,
+  },
+  {
     rule: 'W25b',
     breaks: 'goes round the ring under one LogGuid',
     file: 'src/log/journal.ts',
@@ -95,6 +120,22 @@ const MUTATIONS = [
     to: '[offset, bytes]',
   },
   {
+    rule: 'W27',
+    breaks: 'gives space to payload that an older entry of the log writes to',
+    file: 'src/image/session.ts',
+    by: 'sector bitmap block to payload',
+    from: 'if (this.#journal.writesInto(offset, length)) {',
+    to: 'if (length < 0) {',
+  },
+  {
+    rule: 'W27',
+    breaks: 'reads pages of space that has another owner by now',
+    file: 'src/image/page-layer.ts',
+    by: 'of space that is free are forgotten',
+    from: 'for (const page of this.#overlapping(offset, length)) this.#pages.delete(page.offset);',
+    to: 'this.#overlapping(offset, length);',
+  },
+  {
     rule: 'W29',
     breaks: 'says that all of the file was durable',
     file: 'src/log/journal.ts',
@@ -108,9 +149,11 @@ const MUTATIONS = [
     file: 'src/image/session.ts',
     by: 'allocated, freed',
     from: `    await this.#journal.close();
-    for (const freed of this.#limbo) this.#reuse(freed);
+    for (const freed of [...this.#limbo, this.#revoked.splice(0)]) this.#reuse(freed);
+    this.#limbo.clear();
     await this.#file.cut(this.#space.end);`,
-    to: `    for (const freed of this.#limbo) this.#reuse(freed);
+    to: `    for (const freed of [...this.#limbo, this.#revoked.splice(0)]) this.#reuse(freed);
+    this.#limbo.clear();
     await this.#file.cut(this.#space.end);
     await this.#journal.close();`,
   },

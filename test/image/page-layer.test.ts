@@ -101,4 +101,16 @@ describe('changed pages', () => {
     expect([0, 1, 7]).toContain((await reading)[PAGE_SIZE]);
     expect((await read(layer, PAGE_SIZE, 1))[0]).toBe(7);
   });
+
+  test('of space that is free are forgotten: what is written there next is read', async () => {
+    const file = fileOf(4);
+    const layer = new PageLayer(file);
+    await layer.change([0, PAGE_SIZE], 126, noRoom, (bytesOf) => bytesOf(PAGE_SIZE).fill(0xaa));
+    layer.close();
+    layer.settle();
+    layer.forget(PAGE_SIZE, PAGE_SIZE);
+    file.bytes.fill(0x77, PAGE_SIZE, 2 * PAGE_SIZE);
+    expect([...(await read(layer, PAGE_SIZE, 2))]).toEqual([0x77, 0x77]);
+    expect((await layer.read(PAGE_SIZE))[0]).toBe(0x77);
+  });
 });
