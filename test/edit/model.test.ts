@@ -1,7 +1,6 @@
 // Any writes, zeros and trims at any byte, at the same time or one after the other, against a plain array.
 import fc from 'fast-check';
 import { describe, test } from 'vitest';
-import type { WritableVhdxDisk } from '../../src/edit/writable-disk.js';
 import { openVhdx, type VhdxDisk } from '../../src/index.js';
 import { memoryFile } from '../../src/io/memory.js';
 import type { RandomAccessFile } from '../../src/io/random-access.js';
@@ -9,44 +8,13 @@ import { sectorBits } from '../support/block-content.js';
 import { buildImage } from '../support/build-image.js';
 import { PageImage } from '../support/crash/page-image.js';
 import { readState } from '../support/crash/state-reader.js';
+import { ArrayDisk, change, stepsOn } from '../support/edit/array-disk.js';
 import { editFile } from '../support/edit/driven-disk.js';
 import { KiB, MiB } from '../support/encode-primitives.js';
 import { type ImageSpec, STATE } from '../support/image-spec.js';
 import { propertyRuns } from '../support/property-runs.js';
 import { expectSameBytes } from '../support/same-bytes.js';
 import { SLOW } from '../support/time-limits.js';
-
-interface Change {
-  readonly kind: 'write' | 'zero' | 'trim';
-  readonly offset: number;
-  readonly length: number;
-}
-
-type Step = Change | { readonly kind: 'flush' } | { readonly kind: 'reopen' };
-
-/** Offsets and lengths at the borders of blocks, pages and sectors, and one byte beside them. */
-function stepsOn(size: number, unit: number): fc.Arbitrary<readonly Step[]> {
-  const offset = fc
-    .tuple(fc.nat({ max: Math.ceil(size / unit) }), fc.constantFrom(-4096, -512, -1, 0, 1, 511, 512, 4096, 5000))
-    .map(([block, by]) => Math.min(size, Math.max(0, block * unit + by)));
-  const change = fc
-    .record({
-      kind: fc.constantFrom('write', 'write', 'write', 'zero', 'trim'),
-      from: offset,
-      to: offset,
-      short: fc.boolean(),
-    })
-    .map(({ kind, from, to, short }): Step => {
-      const start = Math.min(from, to);
-      const length = short ? Math.min(700, size - start) : Math.abs(to - from);
-      return { kind: kind as 'write', offset: start, length };
-    });
-  const other = fc.constantFrom<Step>({ kind: 'flush' }, { kind: 'reopen' });
-  return fc.array(fc.oneof({ weight: 6, arbitrary: change }, { weight: 1, arbitrary: other }), {
-    minLength: 1,
-    maxLength: 25,
-  });
-}
 
 interface Kind {
   readonly name: string;
@@ -84,58 +52,16 @@ const KINDS: readonly Kind[] = [
   },
 ];
 
-/** A disk as a plain array, and which of its blocks have space of their own: a trim is about these alone. */
-class Model {
-  readonly bytes: Uint8Array;
-  readonly #stored: ('parent' | 'zero' | 'stored')[];
-  readonly #spec: ImageSpec;
-  readonly #blockSize: number;
-
-  constructor(spec: ImageSpec, bytes: Uint8Array) {
-    this.bytes = bytes;
-    this.#spec = spec;
-    this.#blockSize = spec.blockSize ?? MiB;
-    const others = spec.type === 'fixed' ? 'stored' : spec.type === 'differencing' ? 'parent' : 'zero';
-    this.#stored = Array.from({ length: Math.ceil(bytes.length / this.#blockSize) }, (_, block) => {
-      const state = spec.blocks?.[block]?.state;
-      if (state === undefined || state === STATE.notPresent) return others;
-      return state >= STATE.fullyPresent ? 'stored' : 'zero';
-    });
-  }
-
-  change({ kind, offset, length }: Change, byte: number): void {
-    for (let at = offset; at < offset + length; ) {
-      const block = Math.floor(at / this.#blockSize);
-      const start = block * this.#blockSize;
-      const end = Math.min(this.bytes.length, start + this.#blockSize);
-      const to = Math.min(end, offset + length);
-      const isWhole = at === start && to === end;
-      const before = this.#stored[block];
-      if (kind === 'write') {
-        this.bytes.fill(byte, at, to);
-        this.#stored[block] = 'stored';
-      } else if (kind === 'zero') {
-        this.bytes.fill(0, at, to);
-        const stays = before === 'stored' && (!isWhole || this.#spec.type === 'fixed');
-        this.#stored[block] = stays || (before === 'parent' && !isWhole) ? 'stored' : 'zero';
-      } else if (isWhole && before === 'stored' && this.#spec.type !== 'fixed') {
-        this.bytes.fill(0, at, to);
-        this.#stored[block] = 'zero';
-      }
-      at = to;
-    }
-  }
-}
-
-async function change(
-  disk: WritableVhdxDisk,
-  model: Model,
-  { kind, offset, length }: Change,
-  byte: number,
-): Promise<void> {
-  model.change({ kind, offset, length }, byte);
-  if (kind === 'write') await disk.write(new Uint8Array(length).fill(byte), offset);
-  else await disk[kind](offset, length);
+/** A model of a disk that is just opened. */
+function modelOf(spec: ImageSpec, bytes: Uint8Array): ArrayDisk {
+  const blockSize = spec.blockSize ?? MiB;
+  const others = spec.type === 'fixed' ? 'stored' : spec.type === 'differencing' ? 'parent' : 'zero';
+  const blocks = Array.from({ length: Math.ceil(bytes.length / blockSize) }, (_, block) => {
+    const state = spec.blocks?.[block]?.state;
+    if (state === undefined || state === STATE.notPresent) return others;
+    return state >= STATE.fullyPresent ? 'stored' : 'zero';
+  });
+  return new ArrayDisk({ bytes, blockSize, isFixed: spec.type === 'fixed', blocks });
 }
 
 async function fileOf(spec: ImageSpec): Promise<RandomAccessFile> {
@@ -160,7 +86,7 @@ describe('a disk that is written', () => {
         const file = await fileOf(spec);
         const parent: VhdxDisk | undefined = parentFile && (await openVhdx(parentFile));
         let disk = await editFile(file, parent);
-        const model = new Model(spec, await disk.read(0, size));
+        const model = modelOf(spec, await disk.read(0, size));
         let running: Promise<void>[] = [];
         for (const [i, step] of steps.entries()) {
           if (step.kind === 'flush') running.push(disk.flush());
