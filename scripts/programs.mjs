@@ -29,6 +29,8 @@ const programs = {
   // Not a program but a module: the program is the Python that can import it, which need not be the first in PATH.
   pyvhdi: { package: 'python3-libvhdi', names: ['/usr/bin/python3', 'python3'], probe: ['-c', 'import pyvhdi'] },
   'mkfs.ext4': { package: 'e2fsprogs', names: ['mkfs.ext4', '/usr/sbin/mkfs.ext4'] },
+  e2fsck: { package: 'e2fsprogs', names: ['e2fsck', '/usr/sbin/e2fsck'] },
+  debugfs: { package: 'e2fsprogs', names: ['debugfs', '/usr/sbin/debugfs'] },
   // Files and no programs: the firmware that an emulated PC starts with.
   seabios: { package: 'seabios', names: ['/usr/share/seabios/bios.bin'], isFile: true },
   flock: { package: 'util-linux', names: ['flock'] },
@@ -57,6 +59,8 @@ export const testPrograms = [
   'bunzip2',
   'flock',
   'mkfs.ext4',
+  'e2fsck',
+  'debugfs',
   'seabios',
 ];
 

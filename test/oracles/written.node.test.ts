@@ -13,6 +13,7 @@ import {
   readWithLibvhdi,
   sevenZip,
 } from '../support/other-readers.js';
+import { propertyRuns } from '../support/property-runs.js';
 import { expectSameBytes } from '../support/same-bytes.js';
 import { needs, tempDir } from '../support/tools.js';
 
@@ -77,14 +78,14 @@ describe('a disk that was written', () => {
     const path = join(await tempDir(), 'disk.vhdx');
     await createVhdx(path, { size: SIZE, blockSize: MiB });
     const model = new Uint8Array(SIZE);
-    for (let round = 0; round < 10; round++) {
+    for (let round = 0; round < propertyRuns(10).numRuns; round++) {
       const disk = await editVhdx(path);
-      await scatter(disk, model, 11 * round + 1);
+      await scatter(disk, model, (11 * round + 1) % 200);
       await disk.close();
-      const offset = (round * 1_300_000) & ~511;
-      const command = `write -P ${200 + round} ${offset} ${96 * KiB}`;
+      const offset = ((round * 1_300_000) % (SIZE - MiB)) & ~511;
+      const command = `write -P ${200 + (round % 50)} ${offset} ${96 * KiB}`;
       expect(await qemuIo.run(['-f', 'vhdx', '-c', command, path])).toMatchObject({ status: 0, stderr: '' });
-      model.fill(200 + round, offset, offset + 96 * KiB);
+      model.fill(200 + (round % 50), offset, offset + 96 * KiB);
     }
     await expectClean(path);
     const read = await openVhdx(path);
