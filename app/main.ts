@@ -8,6 +8,7 @@ import { MapPanel } from './panels/map.js';
 import { overviewPanel } from './panels/overview.js';
 import { type Context, sentenceOf } from './panels/panel.js';
 import { partitionsPanel } from './panels/partitions.js';
+import { repairPanel } from './panels/repair.js';
 import { savePanel } from './panels/save.js';
 import type { Input, Opened } from './protocol.js';
 
@@ -19,6 +20,7 @@ const panels = [
   findingsPanel(),
   partitionsPanel(),
   bytes,
+  repairPanel(),
   checksumPanel(),
   savePanel(),
 ];
@@ -96,9 +98,17 @@ function complain(sentence: string): void {
 
 function show(opened: Opened, signal: AbortSignal): void {
   const info = opened.chain[0]?.info;
+  const input = inputs[opened.subject];
   const context: Context = {
     client,
     opened,
+    file: typeof input === 'string' ? undefined : input,
+    replaceFile: (file) => {
+      void open(
+        inputs.map((before, i) => (i === opened.subject ? file : before)),
+        opened.subject,
+      );
+    },
     info,
     signal,
     announce,

@@ -108,6 +108,23 @@ export interface Saved {
   readonly lost: number;
 }
 
+/** What a repair would do. */
+export interface RepairPlan {
+  /** In sentences, in the order in which it is done. */
+  readonly repairs: readonly string[];
+  /** Whether there is a log that cannot be replayed and may be cleared instead. */
+  readonly discardsLog: boolean;
+  /** Why nothing can be repaired, in a sentence. */
+  readonly refusal?: string;
+}
+
+/** What was repaired: with a blob to download if a copy was to be saved and the browser could not write a file. */
+export interface Repaired {
+  readonly name: string;
+  readonly repairs: readonly string[];
+  readonly blob?: Blob;
+}
+
 /** The methods of the worker that the page can call: their parameters, the progress that they report, and their result. */
 export interface Methods {
   open: {
@@ -121,6 +138,21 @@ export interface Methods {
   partitions: { parameters: null; progress: never; result: PartitionTable };
   bytes: { parameters: { of: 'disk' | 'file'; offset: number; length: number }; progress: never; result: BytesView };
   checksum: { parameters: { of: 'disk' | 'file' }; progress: JobProgress; result: number };
+  planRepair: { parameters: { discardLog: boolean }; progress: never; result: RepairPlan };
+  repair: {
+    parameters: {
+      target: FileSystemFileHandle;
+      asOpened: { size: number; lastModified: number };
+      discardLog: boolean;
+    };
+    progress: never;
+    result: Repaired;
+  };
+  saveRepaired: {
+    parameters: { target: FileSystemFileHandle | null; discardLog: boolean };
+    progress: JobProgress;
+    result: Repaired;
+  };
   save: {
     parameters: { format: ExportFormat; target: FileSystemFileHandle | null; salvage: boolean };
     progress: JobProgress;

@@ -11,6 +11,7 @@ export type Job = (signal: AbortSignal, onProgress: (progress: JobProgress) => v
 
 /** A button that starts a long job, its progress with speed and time left, and the same button to cancel it. */
 export class JobView {
+  readonly #host: HTMLElement;
   readonly #button: HTMLButtonElement;
   readonly #bar = el('progress', { max: 1, value: 0, class: 'idle' });
   readonly #text = el('p', { class: 'state' });
@@ -22,6 +23,7 @@ export class JobView {
 
   /** `verb` is the button's label; `job` is called when it is pressed, and gives undefined if there is nothing to do. */
   constructor(host: HTMLElement, verb: string, job: () => Promise<Job | undefined> | Job | undefined) {
+    this.#host = host;
     this.#verb = verb;
     this.#button = el('button', { type: 'button', class: 'primary' }, verb);
     this.#bar.setAttribute('aria-label', `${verb}: progress`);
@@ -47,6 +49,11 @@ export class JobView {
   /** Whether the button can be pressed. */
   set enabled(enabled: boolean) {
     this.#button.disabled = !enabled;
+  }
+
+  /** Whether there is anything of it to be seen. */
+  set shown(shown: boolean) {
+    this.#host.hidden = !shown;
   }
 
   async #run(job: Job): Promise<void> {

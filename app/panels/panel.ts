@@ -7,12 +7,16 @@ import type { Opened } from '../protocol.js';
 export interface Context {
   readonly client: Client;
   readonly opened: Opened;
+  /** The file of the image that is shown; undefined if it is on a server. */
+  readonly file: File | undefined;
   /** What the image says about itself; undefined if it does not open. */
   readonly info: DiskInfo | undefined;
   /** Fires when other files are opened. */
   readonly signal: AbortSignal;
   /** Lets screen readers read a text out. */
   announce(text: string): void;
+  /** Opens the file of the image that is shown again, after it was changed. */
+  replaceFile(file: File): void;
   /** Shows bytes of the disk or of its file in the bytes panel. */
   showBytes(of: 'disk' | 'file', offset: number): void;
 }

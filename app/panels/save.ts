@@ -1,11 +1,9 @@
 import type { ExportFormat } from '../../src/index.js';
-import { byId, el, isAbort } from '../dom.js';
+import { byId } from '../dom.js';
 import { exactSizeText, sizeText } from '../wording.js';
 import { JobView } from './job.js';
 import type { Context, Panel } from './panel.js';
-
-/** Opens the browser's dialog for saving; only some browsers have it. */
-type SavePicker = (options: { suggestedName: string }) => Promise<FileSystemFileHandle>;
+import { download, pickTarget } from './pick.js';
 
 /** Largest disk that a VHD can hold, in bytes: 2,040 GiB. */
 const LARGEST_VHD = 2040 * 1024 ** 3;
@@ -66,23 +64,4 @@ export function savePanel(): Panel {
 function vhdRefusal(size: number, sectorSize: number): string | undefined {
   if (sectorSize !== 512) return 'A VHD has sectors of 512 bytes; this disk has sectors of 4,096.';
   return size > LARGEST_VHD ? `A VHD holds at most 2,040 GiB; this disk has ${sizeText(size)}.` : undefined;
-}
-
-/** Lets the user choose a file; null if the browser has no dialog for that. */
-async function pickTarget(suggestedName: string): Promise<FileSystemFileHandle | null | 'declined'> {
-  const pick = (globalThis as { showSaveFilePicker?: SavePicker }).showSaveFilePicker;
-  if (pick === undefined) return null;
-  try {
-    return await pick({ suggestedName });
-  } catch (error) {
-    if (isAbort(error)) return 'declined';
-    return null;
-  }
-}
-
-function download(blob: Blob, name: string): void {
-  const url = URL.createObjectURL(blob);
-  el('a', { href: url, download: name }).click();
-  // Long enough for the browser to have taken the blob over.
-  setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }

@@ -112,6 +112,12 @@ export class OpenImage {
     }
   }
 
+  /** The file that is shown, as the user handed it over. */
+  get file(): File {
+    if (typeof this.#input === 'string') throw new RangeError('an image on a server cannot be repaired from here');
+    return this.#input;
+  }
+
   /** Cancels all work and closes the files. */
   async close(): Promise<void> {
     this.#end.abort(new DOMException('other files were opened', 'AbortError'));

@@ -1,7 +1,9 @@
 // The worker: everything that reads, sums or writes happens here, so that the page stays free.
 import type { Answer, Method, Methods, Request } from '../protocol.js';
+import { throttled } from './job-progress.js';
 import { type Call, OpenImage } from './open-image.js';
 import { problemOf, watchPolicy } from './problem.js';
+import { planRepair, repairInPlace, saveRepaired } from './repair.js';
 
 /** What of a worker's global scope is used. (The types of pages and of workers cannot be had together.) */
 interface WorkerScope extends EventTarget {
@@ -50,6 +52,17 @@ function answer<M extends Method>(method: M, parameters: Methods[M]['parameters'
       return current.checksum((parameters as Methods['checksum']['parameters']).of, within);
     case 'save':
       return current.save(parameters as Methods['save']['parameters'], within);
+    case 'planRepair': {
+      const { discardLog } = parameters as Methods['planRepair']['parameters'];
+      return planRepair(current.file, discardLog, within.signal);
+    }
+    case 'repair': {
+      return repairInPlace(current.file.name, parameters as Methods['repair']['parameters'], within.signal);
+    }
+    case 'saveRepaired': {
+      const { target, discardLog } = parameters as Methods['saveRepaired']['parameters'];
+      return saveRepaired(current.file, target, discardLog, within.signal, throttled(within.onProgress));
+    }
     default:
       throw new RangeError(`there is no method ${String(method)}`);
   }
