@@ -2,10 +2,12 @@ import type { Core } from '../core/instance.js';
 import { VhdxError } from '../errors.js';
 import { givenGuid } from '../format/guid.js';
 import { type CompleteExamination, examine, isComplete } from '../image/examine.js';
+import { identify } from '../image/identify.js';
 import type { RandomAccessSource } from '../io/random-access.js';
 import type { ChangeBudget } from '../log/plan.js';
 import { type Finding, finding } from '../rules.js';
 import { type ChainMember, closeMembers, inFile, LOCATOR, memberDetails } from './chain-member.js';
+import { openInput } from './open-input.js';
 import type { OpenOptions } from './open-options.js';
 import type { ParentFinder } from './parents.js';
 
@@ -38,7 +40,7 @@ export async function walkChain(core: Core, top: RandomAccessSource, options: Wa
       if (member === undefined) break;
       const unfit = findUnfit(member, identities);
       const problem = child && unfit ? VhdxError.from(unfit, memberDetails(child, options)) : undefined;
-      const refused = problem ?? (child && finder?.verify(child, member));
+      const refused = problem ?? (child && isComplete(member.examination) && finder?.verify(child, member));
       if (child && refused) {
         child.problem = refused;
         break;
@@ -52,7 +54,7 @@ export async function walkChain(core: Core, top: RandomAccessSource, options: Wa
         member.findings.push(finding('parent-missing', 'the image was opened without its parent', LOCATOR, 'info'));
         break;
       }
-      finder ??= new (await import('./parents.js')).ParentFinder(core, options); // few images have a parent
+      finder ??= await parentFinder(core, options);
       const found: RandomAccessSource | VhdxError | undefined = await finder
         .find(member)
         .catch((error) => keepFailure(member, error, options));
@@ -67,6 +69,13 @@ export async function walkChain(core: Core, top: RandomAccessSource, options: Wa
     await source?.close?.();
     await finder?.close();
   }
+}
+
+/** Few images have a parent, so what looks for one is loaded then. */
+async function parentFinder(core: Core, options: OpenOptions): Promise<ParentFinder> {
+  const { ParentFinder } = await import('./parents.js');
+  const opener = { open: openInput, identify: identify.bind(undefined, core) };
+  return new ParentFinder(opener, options);
 }
 
 async function examineMember(

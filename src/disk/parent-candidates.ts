@@ -1,45 +1,15 @@
 import { builtinModule } from '../base/builtin-module.js';
 import { isUrlText } from '../base/url.js';
-import { sumBytes } from '../core/crc32c.js';
-import type { Core } from '../core/instance.js';
 import { VhdxError } from '../errors.js';
-import { hasVhdxSignature } from '../format/file-identifier.js';
-import { givenGuid } from '../format/guid.js';
-import { HEADER_OFFSETS, HEADER_SIZE, parseHeaders } from '../format/header.js';
+import type { Candidate } from '../image/identify.js';
+import { openDiscreetly } from '../io/discreet.js';
 import type { VhdxInput } from '../io/open.js';
 import type { RandomAccessSource } from '../io/random-access.js';
-import { openDiscreetly, openInput } from './open-input.js';
 import type { OpenOptions } from './open-options.js';
 import { openPlace, whyRefused } from './parent-paths.js';
 
-/** A file that may be the parent of a member. */
-export interface Candidate {
-  readonly source: RandomAccessSource;
-  /** DataWriteGuid of its current header; undefined if there is none, or it is zero. */
-  readonly dataWriteGuid: string | undefined;
-  /** Whether it has a valid header of a VHDX file. */
-  readonly isVhdx: boolean;
-}
-
 /** Images of one folder that are looked into; a folder of more is no folder of disks. */
 const MAX_IMAGES = 1000;
-
-/** Bytes from the start of a file to the end of its second header. */
-const HEADERS_END = HEADER_OFFSETS[1] + HEADER_SIZE;
-
-/** Reads the headers of a file, and closes it where that fails. */
-export async function identify(core: Core, source: RandomAccessSource, options: OpenOptions): Promise<Candidate> {
-  try {
-    const section = new Uint8Array(HEADERS_END);
-    await source.readInto(section.subarray(0, Math.min(HEADERS_END, source.size)), 0, options);
-    const crc = (bytes: Uint8Array, initial = 0) => sumBytes(core, bytes, initial);
-    const header = hasVhdxSignature(section) ? parseHeaders(section, crc, () => {}).current : undefined;
-    return { source, dataWriteGuid: givenGuid(header?.dataWriteGuid), isVhdx: header !== undefined };
-  } catch (error) {
-    await source.close?.();
-    throw error;
-  }
-}
 
 /** Paths of the images in a folder, by their names' endings, sorted, and how many more there are. */
 export async function listImages(folder: string): Promise<{ images: string[]; unlisted: number }> {
@@ -51,9 +21,15 @@ export async function listImages(folder: string): Promise<{ images: string[]; un
   return { images: listed, unlisted: images.length - listed.length };
 }
 
+/** How candidates are opened and identified: handed over, since few images have a parent and all are opened by these. */
+export interface CandidateOpener {
+  readonly open: (input: VhdxInput, options: OpenOptions) => Promise<RandomAccessSource>;
+  readonly identify: (source: RandomAccessSource, options: OpenOptions) => Promise<Candidate>;
+}
+
 /** The files that the caller handed over as candidates for every member of a chain. Each is taken once. */
 export class HandedOver {
-  readonly #core: Core;
+  readonly #opener: CandidateOpener;
   readonly #options: OpenOptions;
   readonly #inputs: readonly VhdxInput[];
   #free: Candidate[] | undefined;
@@ -62,8 +38,8 @@ export class HandedOver {
   /** Whether a file was not looked at that `followParents` would allow. */
   followable = false;
 
-  constructor(core: Core, inputs: readonly VhdxInput[], options: OpenOptions) {
-    this.#core = core;
+  constructor(opener: CandidateOpener, inputs: readonly VhdxInput[], options: OpenOptions) {
+    this.#opener = opener;
     this.#inputs = inputs;
     this.#options = options;
   }
@@ -99,7 +75,7 @@ export class HandedOver {
     this.#free = [];
     for (const input of this.#inputs) {
       const folder = await isFolder(input);
-      if (folder === undefined) this.#free.push(await this.#identify(() => openInput(input, this.#options)));
+      if (folder === undefined) this.#free.push(await this.#identify(() => this.#opener.open(input, this.#options)));
       else await this.#openFolder(folder, this.#free);
     }
     return this.#free;
@@ -126,7 +102,7 @@ export class HandedOver {
   }
 
   async #identify(open: () => Promise<RandomAccessSource>): Promise<Candidate> {
-    return identify(this.#core, await open(), this.#options);
+    return this.#opener.identify(await open(), this.#options);
   }
 }
 

@@ -1,8 +1,8 @@
 import { type Hint, VhdxError } from '../errors.js';
+import type { Candidate } from '../image/identify.js';
 import { type Finding, finding, type RuleCode } from '../rules.js';
 import { type ChainMember, LOCATOR, memberDetails } from './chain-member.js';
 import type { OpenOptions } from './open-options.js';
-import type { Candidate } from './parent-candidates.js';
 
 /** The DataWriteGuids of the parent that a member wants. */
 export function linkagesOf({ examination }: ChainMember): readonly string[] {

@@ -1,15 +1,13 @@
 import { builtinModule } from '../base/builtin-module.js';
-import type { Core } from '../core/instance.js';
 import { VhdxError } from '../errors.js';
 import { givenGuid } from '../format/guid.js';
-import { isComplete } from '../image/examine.js';
+import type { Candidate } from '../image/identify.js';
 import type { VhdxInput } from '../io/open.js';
 import type { RandomAccessSource } from '../io/random-access.js';
 import { finding } from '../rules.js';
 import { type ChainMember, LOCATOR } from './chain-member.js';
-import { openInput } from './open-input.js';
 import type { OpenOptions, ParentRequest } from './open-options.js';
-import { type Candidate, HandedOver, identify, listImages } from './parent-candidates.js';
+import { type CandidateOpener, HandedOver, listImages } from './parent-candidates.js';
 import {
   describeCandidate,
   linkagesOf,
@@ -38,16 +36,16 @@ interface Search {
  * names, unless the caller asked for the opposite and nothing fits.
  */
 export class ParentFinder {
-  readonly #core: Core;
+  readonly #opener: CandidateOpener;
   readonly #options: OpenOptions;
   readonly #handedOver: HandedOver;
 
-  constructor(core: Core, options: OpenOptions) {
-    this.#core = core;
+  constructor(opener: CandidateOpener, options: OpenOptions) {
+    this.#opener = opener;
     this.#options = options;
     const { parent } = options;
     const inputs = parent === undefined || parent === false || typeof parent === 'function' ? [] : [parent].flat();
-    this.#handedOver = new HandedOver(core, inputs as VhdxInput[], options);
+    this.#handedOver = new HandedOver(opener, inputs as VhdxInput[], options);
   }
 
   /**
@@ -71,12 +69,12 @@ export class ParentFinder {
   }
 
   /**
-   * Why a file that was found is not the parent, now that all of it was examined: undefined if it is. A file that had no
+   * Why a file that was found, and opens, is not the parent, now that all of it was examined: undefined if it is. A file that had no
    * valid header may have one now, because salvage believes one that is damaged.
    */
   verify(child: ChainMember, { source, examination }: ChainMember): VhdxError | undefined {
     const { header } = examination;
-    if (!isComplete(examination) || child.findings.some(({ code }) => OVERRIDDEN.has(code))) return undefined;
+    if (child.findings.some(({ code }) => OVERRIDDEN.has(code))) return undefined;
     const candidate = { source, dataWriteGuid: givenGuid(header?.dataWriteGuid), isVhdx: true };
     if (fits(linkagesOf(child), candidate)) return undefined;
     if (!this.#options.ignoreParentMismatch) return mismatch(child, [candidate], this.#options);
@@ -94,7 +92,7 @@ export class ParentFinder {
     if (typeof parent === 'function') {
       const input = await parent(requestOf(search.child));
       if (input !== undefined) {
-        const candidate = await this.#identify(await openInput(input, this.#options));
+        const candidate = await this.#identify(await this.#opener.open(input, this.#options));
         if (fits(search.linkages, candidate)) return candidate;
         search.meant.push(candidate);
         return undefined;
@@ -207,7 +205,7 @@ export class ParentFinder {
   }
 
   #identify(source: RandomAccessSource): Promise<Candidate> {
-    return identify(this.#core, source, this.#options);
+    return this.#opener.identify(source, this.#options);
   }
 }
 

@@ -1,7 +1,7 @@
 import { builtinModule } from '../base/builtin-module.js';
 import { loadCore } from '../core/load.js';
 import { childrenOf } from '../disk/children.js';
-import { identify } from '../disk/parent-candidates.js';
+import { identify } from '../image/identify.js';
 import { openSource } from '../io/open.js';
 import type { ReadOptions } from '../io/random-access.js';
 

@@ -1,4 +1,4 @@
-import { discreet } from '../disk/open-input.js';
+import { discreet } from '../io/discreet.js';
 import type { RandomAccessFile, ReadOptions } from '../io/random-access.js';
 
 /** The file of an untrusted image, without its path, and with errors that do not have it either. */

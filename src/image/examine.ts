@@ -121,7 +121,6 @@ export function isSalvageable({ findings, isVhdx }: Examination): boolean {
 
 /** What the steps of an examination share. */
 interface Examining {
-  readonly core: Core;
   readonly examination: Examination;
   readonly crc: Crc;
   readonly report: Report;
@@ -144,7 +143,7 @@ export async function examine(
   const report: Report = (found) => examination.findings.push(found);
   const crc: Crc = (bytes, initial = 0) => sumBytes(core, bytes, initial);
   const assume = options.salvage === 'unverified' ? await import('./assumptions.js') : undefined;
-  const examining = { core, examination, crc, report, options, assume };
+  const examining = { examination, crc, report, options, assume };
   const section = await readSection(source, options);
   if (!(await examineIdentifier(examining, section))) return examination;
   if (source.size < HEADER_SECTION_SIZE) {
@@ -246,7 +245,7 @@ async function examineLog(examining: Examining, section: Uint8Array, mode: Repla
 }
 
 async function replayDirtyLog(
-  { core, examination, report, options, assume }: Examining,
+  { examination, crc, report, options, assume }: Examining,
   header: Header,
   log: FileRange,
 ): Promise<boolean> {
@@ -263,7 +262,7 @@ async function replayDirtyLog(
   ]);
   const { signal, changeBudget } = options;
   const planOptions = { signal, changeBudget, truncated: assume !== undefined };
-  const plan = await planReplay(core, source, header, log, assume ? assume.asDoubt(report) : report, planOptions);
+  const plan = await planReplay(crc, source, header, log, assume ? assume.asDoubt(report) : report, planOptions);
   if (!plan) return false;
   if (plan.isTruncated) assume?.assumeTruncated(log, report);
   examination.source = overlay(source, plan);

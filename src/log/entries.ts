@@ -1,6 +1,4 @@
-import { sumBytes } from '../core/crc32c.js';
-import type { Core } from '../core/instance.js';
-import { structureChecksum } from '../format/checksum.js';
+import { type Crc, structureChecksum } from '../format/checksum.js';
 import { type GuidMatcher, guidMatcher } from '../format/guid.js';
 import {
   DESCRIPTOR_SIZE,
@@ -105,13 +103,13 @@ function withRoom<T extends Column>(column: T, count: number): T {
  * Reads a log once, from its first sector to its last, and returns its valid entries that carry a log GUID
  * ([MS-VHDX] 2.3.1), with all that they write. Undefined if they hold more than {@link MAX_WRITES}.
  */
-export async function readEntries(core: Core, ring: LogRing, logGuid: string): Promise<EntryTable | undefined> {
+export async function readEntries(crc: Crc, ring: LogRing, logGuid: string): Promise<EntryTable | undefined> {
   const table = new EntryTable();
   const { writes } = table;
   const isOwn = guidMatcher(logGuid);
   for (let sector = await ring.findEntry(0); sector !== undefined; ) {
     const firstWrite = writes.count;
-    const entry = await readEntry(core, ring, sector, isOwn, writes);
+    const entry = await readEntry(crc, ring, sector, isOwn, writes);
     if (writes.count > MAX_WRITES) return undefined;
     if (entry) table.add(sector, entry, firstWrite);
     else writes.count = firstWrite;
@@ -122,18 +120,17 @@ export async function readEntries(core: Core, ring: LogRing, logGuid: string): P
 
 /** Reads the entry at a sector, checks all of it and appends its writes; undefined if it is not valid. */
 async function readEntry(
-  core: Core,
+  crc: Crc,
   ring: LogRing,
   sector: number,
   isOwn: GuidMatcher,
   writes: WriteTable,
 ): Promise<LogEntryHeader | undefined> {
-  const sum = (bytes: Uint8Array, initial = 0) => sumBytes(core, bytes, initial);
   const { bytes, view, at: start } = await ring.read(sector, 1);
   const entry = parseLogEntryHeader(view, start, ring.sectors, isOwn);
   if (!entry) return undefined;
   const firstWrite = writes.count;
-  let crc = structureChecksum(bytes.subarray(start, start + LOG_SECTOR_SIZE), sum);
+  let checksum = structureChecksum(bytes.subarray(start, start + LOG_SECTOR_SIZE), crc);
   if (!addWrites(view, start, 0, ring, sector, entry, writes)) return undefined;
   for (let index = 1; index < entry.sectors; ) {
     const run = await ring.read(sector + index, entry.sectors - index);
@@ -145,7 +142,7 @@ async function readEntry(
           : isDataSector(run.view, at, entry);
       if (!valid || writes.count > MAX_WRITES) return undefined;
     }
-    crc = sum(run.bytes.subarray(run.at, run.at + run.count * LOG_SECTOR_SIZE), crc);
+    checksum = crc(run.bytes.subarray(run.at, run.at + run.count * LOG_SECTOR_SIZE), checksum);
     index += run.count;
   }
   let dataSectors = 0;
@@ -155,7 +152,7 @@ async function readEntry(
     dataSectors += 1;
   }
   const exact = entry.sectors === entry.descriptorSectors + dataSectors;
-  return exact && crc === entry.checksum ? entry : undefined;
+  return exact && checksum === entry.checksum ? entry : undefined;
 }
 
 /** Appends what the descriptors in one log sector of an entry write; false if one of them is not valid. */

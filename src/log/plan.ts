@@ -1,8 +1,8 @@
 import { type FileRange, overlaps } from '../base/byte-range.js';
 import { hex } from '../base/bytes.js';
 import { MiB } from '../base/units.js';
-import type { Core } from '../core/instance.js';
 import { LONGEST_FILE } from '../format/bat.js';
+import type { Crc } from '../format/checksum.js';
 import type { Header } from '../format/header.js';
 import { DESCRIPTOR_SIZE, FIRST_LOGGED_OFFSET } from '../format/log.js';
 import type { RandomAccessSource, ReadOptions } from '../io/random-access.js';
@@ -60,7 +60,7 @@ export interface PlanOptions extends ReadOptions {
  * found and checked, and nothing is written. Undefined, and a fatal finding, if the log cannot be replayed.
  */
 export async function planReplay(
-  core: Core,
+  crc: Crc,
   source: RandomAccessSource,
   header: Header,
   log: FileRange,
@@ -74,7 +74,7 @@ export async function planReplay(
     return undefined;
   };
   const ring = new LogRing(source, log, options);
-  const entries = await readEntries(core, ring, header.logGuid);
+  const entries = await readEntries(crc, ring, header.logGuid);
   if (!entries) return tooLarge();
   const sequence = findActiveSequence(entries, ring.sectors);
   if (!sequence) {

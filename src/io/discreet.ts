@@ -1,0 +1,48 @@
+import { VhdxError } from '../errors.js';
+import type { RandomAccessSource, ReadOptions } from './random-access.js';
+
+/** Opens a source in some way; if the image is untrusted, its errors give away nothing of this machine. */
+export async function openDiscreetly(
+  open: () => Promise<RandomAccessSource>,
+  options: { readonly untrusted?: boolean | undefined },
+): Promise<RandomAccessSource> {
+  if (!options.untrusted) return open();
+  try {
+    return new DiscreetSource(await open());
+  } catch (error) {
+    throw discreet(error, undefined);
+  }
+}
+
+/** A source whose errors name the file by its name alone, without its path or the address of its server. */
+class DiscreetSource implements RandomAccessSource {
+  readonly size: number;
+  readonly name?: string;
+  readonly path?: string;
+  readonly #source: RandomAccessSource;
+
+  constructor(source: RandomAccessSource) {
+    this.#source = source;
+    this.size = source.size;
+    if (source.name !== undefined) this.name = source.name;
+    if (source.path !== undefined) this.path = source.path;
+  }
+
+  async readInto(target: Uint8Array, offset: number, options?: ReadOptions): Promise<void> {
+    try {
+      await this.#source.readInto(target, offset, options);
+    } catch (error) {
+      throw discreet(error, this.name);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#source.close?.();
+  }
+}
+
+/** An error about a file of an untrusted image, without the file's path; `name` is what it is called instead. */
+export function discreet(error: unknown, name: string | undefined): unknown {
+  if (!(error instanceof VhdxError)) return error;
+  return new VhdxError(error.code, error.reason, { ...error, file: name, path: undefined, cause: error });
+}
