@@ -10,7 +10,7 @@ import {
 import { fullSize } from './byte-size.js';
 import { complain, Failure, failureOf, interruptible } from './failure.js';
 import { findingsJson, findingsText } from './findings-text.js';
-import { addImageOptions, type ImageFlags, openOptions, outputOption } from './image-options.js';
+import { addImageOptions, type ImageFlags, openOptions, outputOption, warnOfDoubts } from './image-options.js';
 import { errorJson, failureJson, jsonHead, kebabKeys, writeJson } from './json.js';
 import { withProgress } from './progress.js';
 import { writeOut } from './standard-output.js';
@@ -78,6 +78,7 @@ async function check(files: readonly string[], flags: Flags): Promise<void> {
       documents.push(failureJson(result));
       continue;
     }
+    if (flags.ignoreParentMismatch) warnOfDoubts(result, file);
     codes.push(EXIT_CODES[result.status]);
     // Kept, so that a reader who closes the pipe does not change the verdict.
     process.exitCode = worst(codes);

@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import {
   detectFormat,
+  type Finding,
   type OpenOptions,
   openSource,
   openVhdx,
@@ -186,10 +187,18 @@ export function withAnyDisk<T>(file: string, flags: ImageFlags, work: (disk: Ope
 /** Findings that put in doubt what is read, because an option overrode something or another program writes the file: standard error says it each time. */
 const DOUBTS = /^(parent-mismatch|parent-unverified|file-being-written|salvage-.*)$/;
 
+/** A member of a chain and what was found about it: a disk, or the report of a check. */
+interface Examined {
+  readonly findings: readonly Finding[];
+  readonly name?: string;
+  readonly path?: string;
+  readonly parent?: Examined | undefined;
+}
+
 /** Says on standard error what puts in doubt what is read of a disk and its parents. */
-export function warnOfDoubts(disk: VhdxDisk, file: string): void {
-  for (const [depth, member] of chainOf(disk).entries()) {
-    const name = depth === 0 ? file : (member.path ?? member.name ?? file);
+export function warnOfDoubts(top: Examined, file: string): void {
+  for (let member: Examined | undefined = top; member; member = member.parent) {
+    const name = member === top ? file : (member.path ?? member.name ?? file);
     for (const { code, structure, message } of member.findings) {
       if (DOUBTS.test(code)) complain(new Failure(`warning: ${structure}: ${message}`, { file: name }));
     }

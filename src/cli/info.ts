@@ -11,6 +11,7 @@ import {
   openDisk,
   openOptions,
   outputOption,
+  warnOfDoubts,
 } from './image-options.js';
 import { type ImageFacts, imageJson, imageText } from './info-output.js';
 import { failureJson, writeJson } from './json.js';
@@ -117,6 +118,7 @@ async function open(file: string, flags: Flags): Promise<{ disk: OpenedDisk; wit
     if (!(error instanceof VhdxError) || flags.parent === false) throw error;
     const vhdx = await openVhdx(file, { ...openOptions(flags), incompleteChain: 'open' }).catch(() => undefined);
     if (!vhdx) throw error;
+    if (flags.ignoreParentMismatch) warnOfDoubts(vhdx, file);
     const disk: OpenedDisk = { format: 'vhdx', source: vhdx, vhdx, guessed: false, close: () => vhdx.close() };
     return { disk, withoutParent: failureOf(file, error) as Failure };
   }

@@ -3,6 +3,7 @@ import { openVhdx, type ResizeReport, resizeVhdx, VhdxError } from '../index.js'
 import { checkGptBackup, fixGpt, type GptBackup, readPartitionTable } from '../volumes/index.js';
 import { fullSize, humanSize, parseByteSize } from './byte-size.js';
 import { about, interruptible } from './failure.js';
+import { warnOfDoubts } from './image-options.js';
 import { withProgress } from './progress.js';
 import { writeOut } from './standard-output.js';
 import { displayName, printable } from './terminal.js';
@@ -116,6 +117,7 @@ async function partitionLines(file: string, report: ResizeReport, flags: Flags):
       followParents: followParents ? 'anywhere' : 'folder',
       ignoreParentMismatch,
     });
+    warnOfDoubts(disk, file);
     try {
       const { scheme, partitions } = await readPartitionTable(disk);
       const outside = partitions.filter(({ offset, length }) => offset + length > size);
@@ -129,7 +131,7 @@ async function partitionLines(file: string, report: ResizeReport, flags: Flags):
     }
   } catch (error) {
     if (!(error instanceof VhdxError)) throw error;
-    return [`partitions were not looked at: ${error.message.split('\n')[0]}`].map(printable);
+    return [`partitions were not looked at: ${error.reason}`].map(printable);
   }
 }
 
