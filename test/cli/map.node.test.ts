@@ -5,6 +5,8 @@ import { buildImage } from '../support/build-image.js';
 import { saved, vhdx } from '../support/command.js';
 import { MiB, TiB } from '../support/encode-primitives.js';
 import { BASE_DATA_WRITE_GUID, locatorEntries, STATE } from '../support/image-spec.js';
+import { rangeServer, serveRange } from '../support/range-server.js';
+import { SLOW } from '../support/time-limits.js';
 import { tempDir } from '../support/tools.js';
 
 interface MapEntry {
@@ -117,6 +119,41 @@ describe('vhdx map', () => {
       end = start + length;
     }
     expect(end).toBe(TiB);
+  });
+
+  test(
+    'that fails midway is still an array, which ends with the failure, and exits with 1',
+    SLOW.programs,
+    async () => {
+      const blocks = Object.fromEntries(
+        Array.from({ length: 5000 }, (_, i) => [2 * i, { state: STATE.fullyPresent, offset: 16 * MiB }]),
+      );
+      const image = buildImage({ virtualSize: TiB, blocks, fileSize: 32 * MiB });
+      const border = image.layout.bat.offset + 2 * MiB; // of 8 MiB
+      const { url } = await rangeServer(async (request) => {
+        if (request.from < border) return serveRange({ ...request, to: Math.min(request.to, border) }, image);
+        request.response.writeHead(403).end();
+      });
+      const said = `${url}: the server does not permit access (HTTP status 403)`;
+      const json = await vhdx('map', '--output', 'json', url);
+      expect(json).toMatchObject({ status: 1, stderr: `vhdx: ${said}\n` });
+      const map = JSON.parse(json.stdout);
+      expect(map.at(-1)).toMatchObject({ filename: url, error: { code: 'read-failed' } });
+      expect(map.length).toBeGreaterThan(4000);
+      for (const [i, { start }] of map.slice(0, 4000).entries()) expect(start).toBe(i * MiB);
+      const human = await vhdx('map', url);
+      expect(human).toMatchObject({ status: 1, stderr: `vhdx: ${said}\n` });
+      expect(human.stdout).toMatch(/^Offset +Length +Mapped to +File\n(0x[0-9a-f]+ .*\n)+$/);
+      const whole = await vhdx('map', '--output', 'json', '--max-length', '1G', url);
+      expect(whole).toMatchObject({ status: 0, stderr: '' });
+    },
+  );
+
+  test('that cannot begin is the failure alone', async () => {
+    const nowhere = join(await tempDir(), 'nowhere');
+    const { status, stdout, stderr } = await vhdx('map', '--output', 'json', nowhere);
+    expect({ status, stderr }).toEqual({ status: 1, stderr: `vhdx: ${nowhere}: no such file\n` });
+    expect(JSON.parse(stdout)).toMatchObject({ filename: nowhere, error: { code: 'read-failed' } });
   });
 
   test('of an empty disk is an empty array', async () => {
