@@ -205,6 +205,22 @@ const MUTATIONS = [
     from: 'this.#setBits(new Uint8Array(bits.length), whole)',
     to: 'this.#setBits(await this.#table.readBits(bits.blockOffset + bits.byte, bits.length), whole)',
   },
+  {
+    rule: 'W57',
+    breaks: 'leaves what the old last block holds after the end of the disk',
+    file: 'src/edit/old-tail.ts',
+    by: 'of a disk that grows',
+    from: 'if (isStored) await zero(entry.offset + start, before.blockSize - start);',
+    to: 'if (isStored) await zero(entry.offset + start, 0);',
+  },
+  {
+    rule: 'W58',
+    breaks: 'takes over slots of the BAT that did not count',
+    file: 'src/edit/resized-bat.ts',
+    by: 'over slots that hold anything',
+    from: '} else if (block >= this.#keptBlocks) {',
+    to: '} else if (block < 0) {',
+  },
 ];
 
 const wanted = process.argv.slice(2);
