@@ -112,6 +112,11 @@ export class WritableVhdxDisk extends VhdxDisk {
    */
   write(bytes: Uint8Array, offset: number, options: WriteOptions = {}): Promise<void> {
     if (!(bytes instanceof Uint8Array)) return Promise.reject(new TypeError('bytes must be a Uint8Array'));
+    const inPlace = options.signal === undefined ? this.#writeInPlace(bytes, offset) : undefined;
+    return inPlace ?? this.#write(bytes, offset, options);
+  }
+
+  #write(bytes: Uint8Array, offset: number, options: WriteOptions): Promise<void> {
     return this.#run(offset, bytes.length, options, async (claim) => {
       if (await this.#overwrite(bytes, offset, options)) return;
       await this.#guard.claimBlocks(claim, options.signal);
@@ -174,6 +179,7 @@ export class WritableVhdxDisk extends VhdxDisk {
 
   async #close(): Promise<void> {
     await Promise.allSettled(this.#running);
+    await this.#guard.empty();
     try {
       await this.session.close();
     } finally {
@@ -214,6 +220,31 @@ export class WritableVhdxDisk extends VhdxDisk {
     } finally {
       this.#running.delete(run);
     }
+  }
+
+  /**
+   * The common case, with as few promises as can be: the range is stored in one piece, nothing else touches it, and the
+   * session has begun. Undefined if it is another one.
+   */
+  #writeInPlace(bytes: Uint8Array, offset: number): Promise<void> | undefined {
+    const end = offset + bytes.length;
+    if (this.#closing !== undefined || !this.session.isBegunVisibly) return undefined;
+    if (!(Number.isSafeInteger(offset) && offset >= 0 && end <= this.size && end > offset)) return undefined;
+    const claim = this.#guard.claimFree(offset, end);
+    if (claim === undefined) return undefined;
+    const { translator } = this.member.image;
+    const extent = translator.only(translator.begin(offset, bytes.length), end);
+    if (extent?.kind !== Kind.Data) {
+      this.#guard.release(claim);
+      return undefined;
+    }
+    return this.session.writePayload(bytes, extent.fileOffset).then(
+      () => this.#guard.release(claim),
+      (error: unknown) => {
+        this.#guard.release(claim);
+        throw error;
+      },
+    );
   }
 
   /** Overwrites a range in place if all of it is stored in this file; false if it is not. */

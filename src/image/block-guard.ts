@@ -24,6 +24,8 @@ export class BlockGuard {
   readonly #blockSize: number;
   /** Those that run or wait, in the order in which they came. */
   readonly #operations: Operation[] = [];
+  /** Called when an operation ends, if something waits for all to end. */
+  #released: (() => void) | undefined;
 
   constructor(blockSize: number) {
     this.#blockSize = blockSize;
@@ -40,6 +42,23 @@ export class BlockGuard {
       throw reason;
     }
     return operation;
+  }
+
+  /** Claims bytes if nothing overlaps them that runs or waits; undefined if something does. */
+  claimFree(start: number, end: number): Claim | undefined {
+    for (const other of this.#operations) if (other.start < end && start < other.end) return undefined;
+    const operation: Operation = { start, end, running: true, wake: undefined };
+    this.#operations.push(operation);
+    return operation;
+  }
+
+  /** Resolves when nothing is claimed any more. */
+  async empty(): Promise<void> {
+    while (this.#operations.length > 0) {
+      await new Promise<void>((resolve) => {
+        this.#released = resolve;
+      });
+    }
   }
 
   /**
@@ -61,6 +80,7 @@ export class BlockGuard {
     if (at < 0) throw new Error('block guard: a claim was released twice');
     this.#operations.splice(at, 1);
     this.#wakeOthers();
+    this.#released?.();
   }
 
   async #run(operation: Operation, signal: AbortSignal | undefined): Promise<void> {

@@ -75,6 +75,8 @@ export class WriteSession {
   readonly #dataWriteGuid: string | undefined;
   #begun: Promise<void> | undefined;
   #begunVisibly: Promise<void> | undefined;
+  /** Whether payload may be overwritten in place without waiting. */
+  #isBegunVisibly = false;
   /** End of the last structure that durable or waiting pages refer to. */
   #structuresEnd: number;
   /** Space that the changes of pages that wait for a commit set free. */
@@ -108,6 +110,11 @@ export class WriteSession {
     };
   }
 
+  /** Whether {@link begin} has resolved for a change that shows. */
+  get isBegunVisibly(): boolean {
+    return this.#isBegunVisibly;
+  }
+
   /** End of the last structure in bytes: how long the file will be when the session has ended. */
   get end(): number {
     return this.#space.end;
@@ -122,6 +129,7 @@ export class WriteSession {
    */
   async begin(visible: boolean): Promise<void> {
     this.#file.check();
+    if (this.#isBegunVisibly) return;
     const shows = visible && this.#dataWriteGuid !== 'keep';
     if (this.#begun === undefined) {
       this.#begun = this.#begin(shows);
@@ -136,6 +144,7 @@ export class WriteSession {
       this.#begunVisibly ??= this.#begun.then(() => this.#showChange());
     }
     await (shows ? this.#begunVisibly : this.#begun);
+    if (visible) this.#isBegunVisibly = true;
   }
 
   /** A page of 4 KiB as it is now. Read it before the next wait. */

@@ -31,6 +31,12 @@ interface OpenDescriptor {
   readonly writable: boolean;
 }
 
+/** A write that is running. */
+interface RunningWrite {
+  /** Called when it has ended, if something waits for that. */
+  ended: (() => void) | undefined;
+}
+
 /**
  * An open file of Node, Bun or Deno. Reads and writes go to the thread pool by the callback form of `fs.read` and
  * `fs.write`, straight from and into the caller's memory; nothing is between but the promise, because at 16 reads in
@@ -51,7 +57,7 @@ export class DescriptorFile implements RandomAccessFile {
   #closing: Promise<void> | undefined;
   #drained: (() => void) | undefined;
   /** The writes that are running. A failure is reported to the caller of the write alone. */
-  readonly #writes = new Set<Promise<unknown>>();
+  readonly #writes = new Set<RunningWrite>();
   /** The change of length that is running: writes wait for it, so that `size` is what the file has. */
   #truncating: Promise<void> | undefined;
   /** The first flush that failed. The system may have dropped what it could not write, so none succeeds after it. */
@@ -108,25 +114,25 @@ export class DescriptorFile implements RandomAccessFile {
     });
   }
 
-  async write(bytes: Uint8Array, offset: number): Promise<void> {
+  write(bytes: Uint8Array, offset: number): Promise<void> {
+    // Without another promise around it: most writes are short, and there are many.
+    return this.#truncating === undefined ? this.#write(bytes, offset) : this.#writeLater(bytes, offset);
+  }
+
+  async #writeLater(bytes: Uint8Array, offset: number): Promise<void> {
     this.#checkWritable();
-    checkWrite(bytes, offset);
     while (this.#truncating !== undefined) await this.#truncating.catch(() => {});
-    if (this.#closed) throw this.#closedError();
-    if (bytes.byteLength === 0) return;
-    const writing = this.#write(bytes, offset);
-    this.#writes.add(writing);
-    try {
-      await writing;
-    } finally {
-      this.#writes.delete(writing);
-    }
+    await this.#write(bytes, offset);
   }
 
   #write(bytes: Uint8Array, offset: number): Promise<void> {
     return new Promise((resolve, reject) => {
+      this.#checkWritable();
+      checkWrite(bytes, offset);
       const length = bytes.byteLength;
+      if (length === 0) return resolve();
       const fd = this.#descriptor();
+      const write: RunningWrite = { ended: undefined };
       let done = 0;
       const onWritten = (error: Error | null, count: number): void => {
         if (!error) done += count;
@@ -136,22 +142,38 @@ export class DescriptorFile implements RandomAccessFile {
           return;
         }
         this.#settled();
+        this.#writes.delete(write);
         if (error) reject(writeFailed(this.#who, error, offset + done));
         else if (done === length) resolve();
         else reject(writeFailed(this.#who, new Error('the system wrote nothing'), offset + done));
+        write.ended?.();
       };
       this.#fs.write(fd, bytes, 0, Math.min(length, PIECE), offset, onWritten);
       this.#pending++;
+      this.#writes.add(write);
     });
+  }
+
+  /** Resolves when the writes that run now have ended, well or not. */
+  async #writesEnded(): Promise<void> {
+    await Promise.all(
+      Array.from(this.#writes, (write) => {
+        const { ended } = write;
+        return new Promise<void>((resolve) => {
+          write.ended = () => {
+            ended?.();
+            resolve();
+          };
+        });
+      }),
+    );
   }
 
   async truncate(size: number): Promise<void> {
     this.#checkWritable();
     if (!Number.isSafeInteger(size) || size < 0) throw new RangeError(`${size} is not a length in bytes`);
     while (this.#truncating !== undefined) await this.#truncating.catch(() => {});
-    const truncating = Promise.allSettled(this.#writes).then(() =>
-      this.#use((fd, done) => this.#fs.ftruncate(fd, size, done)),
-    );
+    const truncating = this.#writesEnded().then(() => this.#use((fd, done) => this.#fs.ftruncate(fd, size, done)));
     this.#truncating = truncating;
     try {
       await truncating;
@@ -164,7 +186,7 @@ export class DescriptorFile implements RandomAccessFile {
   /** Waits for the writes that are running, and for the device. After a failure every flush rejects with it. */
   async flush(): Promise<void> {
     this.#checkWritable();
-    await Promise.allSettled([...this.#writes, this.#truncating]);
+    await Promise.allSettled([this.#writesEnded(), this.#truncating]);
     if (this.#flushFailure !== undefined) throw this.#flushFailure;
     try {
       await this.#use((fd, done) => this.#fs.fdatasync(fd, done));

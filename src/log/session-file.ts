@@ -41,14 +41,18 @@ export class SessionFile {
   }
 
   /** Writes payload, past the log. A full device is the caller's to deal with; any other failure ends the session. */
-  async writePayload(bytes: Uint8Array, offset: number): Promise<void> {
-    this.check();
+  writePayload(bytes: Uint8Array, offset: number): Promise<void> {
+    if (this.#failure) return Promise.reject(this.#failure);
     try {
-      await this.#file.write(bytes as Uint8Array<ArrayBuffer>, offset);
+      return this.#file.write(bytes as Uint8Array<ArrayBuffer>, offset).catch(this.#payloadFailed);
     } catch (error) {
-      throw error instanceof VhdxError && error.code === 'no-space' ? error : this.fail(error);
+      return Promise.reject(this.fail(error)); // a file of the caller that throws
     }
   }
+
+  readonly #payloadFailed = (error: unknown): never => {
+    throw error instanceof VhdxError && error.code === 'no-space' ? error : this.fail(error);
+  };
 
   /** Lengthens the file; what is new reads as zeros. A failure, such as a full device, is the caller's. */
   async extend(size: number): Promise<void> {

@@ -88,4 +88,24 @@ describe('operations on a disk', () => {
     guard.release(claim);
     expect(() => guard.release(claim)).toThrow('twice');
   });
+
+  test('claims at once what nothing overlaps, and says when nothing is claimed any more', async () => {
+    const guard = new BlockGuard(16);
+    const first = await guard.claim(0, 10);
+    const waiting = guard.claim(5, 20);
+    expect(guard.claimFree(9, 10)).toBeUndefined();
+    expect(guard.claimFree(15, 30), 'of something that waits').toBeUndefined();
+    const free = guard.claimFree(20, 30);
+    expect(free).toBeDefined();
+    let isEmpty = false;
+    const empty = guard.empty().then(() => {
+      isEmpty = true;
+    });
+    guard.release(first);
+    guard.release(await waiting);
+    expect(isEmpty).toBe(false);
+    guard.release(free as Claim);
+    await empty;
+    await guard.empty();
+  });
 });
