@@ -20,6 +20,9 @@ async function bytesOf(file: RandomAccessFile): Promise<Uint8Array> {
   return bytes;
 }
 
+/** A region that a reader may ignore. */
+const UNKNOWN_REGION = { id: 'c0ffee00-1234-4abc-8def-0123456789ab', flags: 0 };
+
 const stored = (byte: number) => ({ state: STATE.fullyPresent, data: byte });
 
 describe('an image that is opened for writing', () => {
@@ -108,6 +111,22 @@ describe('an image that is opened for writing', () => {
     ],
     ['a block has a reserved state', { bat: { 5: 4n } }, 'bat-reserved-state'],
     ['a block is past the end', { bat: { 5: (1n << 40n) | 6n } }, 'bat-past-end'],
+    ['a block is unmapped as in the draft', { bat: { 5: 5n } }, 'bat-draft-unmapped'],
+    ['there is no log', { headers: { logLength: 0 } }, 'log-length'],
+    ['the log is not aligned', { headers: { logOffset: MiB + 4096 } }, 'log-offset'],
+    ['the log is past the end', { headers: { logOffset: 1024 * MiB } }, 'log-outside-file'],
+    ['the log has another version', { headers: { logVersion: 1 } }, 'log-version'],
+    ['the log is over the BAT', { headers: { logOffset: buildImage().layout.bat.offset } }, 'log-overlap'],
+    [
+      'an unknown region is past the end',
+      { regions: (plain) => [...plain, { ...UNKNOWN_REGION, offset: 1024 * MiB, length: MiB }] },
+      'region-outside-file',
+    ],
+    [
+      'an unknown region is over the BAT',
+      { regions: (plain) => [...plain, { ...UNKNOWN_REGION, offset: buildImage().layout.bat.offset, length: MiB }] },
+      'region-overlap',
+    ],
   ])('is refused if %s', async (_, spec, code) => {
     const file = await fileOf(spec);
     const before = await bytesOf(file);
