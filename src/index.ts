@@ -19,6 +19,8 @@ export type { OpenOptions, ParentOption, ParentRequest } from './disk/open-optio
 export type { DamagedRange } from './disk/salvage.js';
 export type { Usage, UsageOptions } from './disk/usage.js';
 export { findChildren } from './edit/children.js';
+export { compactVhdx } from './edit/compact.js';
+export type { CompactOptions, CompactReport, FreeRange } from './edit/compact-report.js';
 export { createVhdx } from './edit/create.js';
 export type { CreateOptions } from './edit/create-options.js';
 export { editVhdx } from './edit/edit.js';

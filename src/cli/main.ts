@@ -29,6 +29,7 @@ const SUBCOMMANDS: Readonly<Record<string, Entry>> = {
   trim: { summary: 'give back the space of a range of the disk', failed: 1, load: () => import('./trim.js') },
   set: { summary: 'change the identity or the physical sector size', failed: 1, load: () => import('./set.js') },
   resize: { summary: 'change the size of the disk', failed: 1, load: () => import('./resize.js') },
+  compact: { summary: 'make the file as short as it can be', failed: 1, load: () => import('./compact.js') },
   merge: { summary: 'merge a child into its parent, or into a new file', failed: 1, load: () => import('./merge.js') },
   rebase: { summary: 'give a child another parent, or none', failed: 1, load: () => import('./rebase.js') },
   checksum: { summary: 'compute the CRC-32C of disks', failed: 1, load: () => import('./checksum.js') },

@@ -2,12 +2,11 @@ import { MiB, TiB } from '../base/units.js';
 import { VhdxError } from '../errors.js';
 import { computeGeometry, type Geometry } from '../format/bat.js';
 import { encodeVirtualDiskSize } from '../format/metadata.js';
-import type { RegionTableCopy } from '../format/region-table.js';
 import { PAGE_SIZE } from '../image/page-layer.js';
 import type { Freed, WriteSession } from '../image/session.js';
 import type { Allocation } from '../image/space.js';
 import { MAX_PAGES, type WriterIdentity } from '../log/journal.js';
-import { regionTablePatches, writeBatCopy } from './bat-move.js';
+import { BatRegion, writeBatCopy } from './bat-move.js';
 import { changeImage, type JobImage, type JobOptions } from './job.js';
 import { itemChange, itemPatches } from './metadata-writer.js';
 import { zeroOldTail } from './old-tail.js';
@@ -216,8 +215,7 @@ async function moveBat(
       onProgress?.({ done, total: length });
     },
   );
-  const tables = examination.regionTables as readonly [RegionTableCopy, RegionTableCopy];
-  const all = [...regionTablePatches(core, tables, offset, length), ...patches];
+  const all = [...new BatRegion(core, examination).place(offset, length), ...patches];
   await session.change({
     pages: [...pagesOf(all)],
     change: (bytesOf) => patchPages(all, bytesOf),

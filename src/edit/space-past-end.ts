@@ -1,13 +1,8 @@
-import { viewOf } from '../base/bytes.js';
-import { eventLoopYielder } from '../base/concurrency.js';
-import { MiB } from '../base/units.js';
 import { BAT_ENTRY_SIZE, type Geometry, PayloadState, readBatEntry, SECTOR_BITMAP_BLOCK_SIZE } from '../format/bat.js';
 import type { Freed } from '../image/session.js';
 import type { ReadOptions } from '../io/random-access.js';
+import { batPieces } from './bat-pieces.js';
 import type { JobImage } from './job.js';
-
-/** Bytes of a BAT that are read at a time. */
-const PIECE = 1 * MiB;
 
 /** What a disk that gets smaller loses. */
 export interface PastEnd {
@@ -32,17 +27,11 @@ export async function spacePastEnd(
     if (last && last.offset + last.length === offset) last.length += length;
     else frees.push({ offset, length });
   };
-  const yieldToEventLoop = eventLoopYielder();
   const lastBlock = after.payloadBlocks - 1;
-  const bytes = new Uint8Array(PIECE);
-  const view = viewOf(bytes);
-  let index = lastBlock + Math.floor(lastBlock / chunkRatio);
-  while (index < before.batEntries) {
-    await yieldToEventLoop();
-    const count = Math.min(PIECE / BAT_ENTRY_SIZE, before.batEntries - index);
-    const part = bytes.subarray(0, count * BAT_ENTRY_SIZE);
-    await source.readInto(part, regions.bat.offset + index * BAT_ENTRY_SIZE, options);
-    for (let i = 0; i < count; i++, index++) {
+  const start = lastBlock + Math.floor(lastBlock / chunkRatio);
+  for await (const { first, count, view } of batPieces(source, regions.bat.offset, start, before.batEntries, options)) {
+    for (let i = 0; i < count; i++) {
+      const index = first + i;
       const { state, offset } = readBatEntry(view, i * BAT_ENTRY_SIZE);
       const chunk = Math.floor(index / (chunkRatio + 1));
       if (index % (chunkRatio + 1) === chunkRatio) {

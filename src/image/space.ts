@@ -72,6 +72,28 @@ export class Space {
     return this.#end * MiB;
   }
 
+  /** How much is in use up to there, in bytes. */
+  get used(): number {
+    return (this.#end - this.#holes) * MiB;
+  }
+
+  /**
+   * Takes the lowest hole of `length` bytes that lies from `start` on and ends at `end` or before; all of them multiples
+   * of 1 MiB. Returns its offset, or undefined if there is none. What it held is still there.
+   */
+  takeHole(length: number, start: number, end: number): number | undefined {
+    const units = length / MiB;
+    let run = 0;
+    for (let unit = start / MiB; unit < Math.min(this.#end, end / MiB); unit++) {
+      run = this.#isUsed(unit) ? 0 : run + 1;
+      if (run < units) continue;
+      this.#mark(unit - units + 1, units, true);
+      this.#holes -= units;
+      return (unit - units + 1) * MiB;
+    }
+    return undefined;
+  }
+
   /** Takes `length` bytes, a multiple of 1 MiB, in one piece. */
   allocate(length: number): Allocation {
     const units = length / MiB;

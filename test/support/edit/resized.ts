@@ -66,7 +66,7 @@ export function resizeDifference(before: StateView, after: StateView): string | 
 }
 
 /** Compares what both have: of a large disk the blocks that are stored, and those at its ends. */
-function contentDifference(before: StateView, after: StateView): string | undefined {
+export function contentDifference(before: StateView, after: StateView): string | undefined {
   const size = Math.min(before.metadata.size, after.metadata.size);
   const { blockSize } = before.metadata;
   const last = Math.ceil(size / blockSize) - 1;

@@ -1,0 +1,113 @@
+import { copyFile, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { createVhdx, editVhdx, openVhdx } from '../../src/index.js';
+import { buildImage } from '../support/build-image.js';
+import { ending, expectFailure, saved, startVhdx, vhdx } from '../support/command.js';
+import { MiB } from '../support/encode-primitives.js';
+import { convertWithQemu, pyvhdi, qemuImg, readWith7Zip, readWithLibvhdi, sevenZip } from '../support/other-readers.js';
+import { expectSameBytes } from '../support/same-bytes.js';
+import { sourceBytes } from '../support/scripted-source.js';
+import { SLOW } from '../support/time-limits.js';
+import { needs, tempDir } from '../support/tools.js';
+
+const SIZE = 48 * MiB;
+
+/** A disk of which every second block that was written is trimmed, or holds zeros by now; and what it holds. */
+async function holedDisk(): Promise<{ path: string; model: Uint8Array }> {
+  const path = join(await tempDir(), 'disk.vhdx');
+  await createVhdx(path, { size: SIZE, blockSize: MiB });
+  const disk = await editVhdx(path);
+  const model = new Uint8Array(SIZE);
+  for (let block = 0; block < 40; block++) {
+    const bytes = sourceBytes(block * 1000, MiB);
+    model.set(bytes, block * MiB);
+    await disk.write(bytes, block * MiB);
+  }
+  for (let block = 0; block < 40; block += 2) {
+    model.fill(0, block * MiB, (block + 1) * MiB);
+    if (block % 4 === 0) await disk.trim(block * MiB, MiB);
+    else await disk.write(new Uint8Array(MiB), block * MiB);
+  }
+  await disk.close();
+  return { path, model };
+}
+
+async function contentOf(path: string): Promise<Uint8Array> {
+  const disk = await openVhdx(path, { replay: 'refuse', strict: true });
+  try {
+    return await disk.read(0, disk.size);
+  } finally {
+    await disk.close();
+  }
+}
+
+describe('vhdx compact', () => {
+  needs(qemuImg, sevenZip, pyvhdi).test('makes the file short, and all that read it see the same', async () => {
+    const { path, model } = await holedDisk();
+    const child = join(path, '..', 'child.avhdx');
+    await createVhdx(child, { parent: path });
+    const before = (await stat(path)).size;
+    const dry = await vhdx('compact', '--dry-run', path);
+    expect(dry).toMatchObject({
+      status: 0,
+      stderr: '',
+      stdout: expect.stringMatching(/disk\.vhdx: would have 24 MiB, before/),
+    });
+    expect((await stat(path)).size).toBe(before);
+    const { status, stdout, stderr } = await vhdx('compact', path);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    expect(stdout).toMatch(/disk\.vhdx: has 24 MiB, before \d+ MiB \(10 blocks of zeros, \d+ MiB moved\)\n$/);
+    expect((await stat(path)).size).toBe(24 * MiB);
+    expectSameBytes(await contentOf(path), model);
+    expectSameBytes(await contentOf(child), model);
+    expect(await qemuImg.run(['check', '-q', '-f', 'vhdx', path])).toMatchObject({ status: 0, stderr: '' });
+    expectSameBytes(await readFile(await convertWithQemu(path)), model);
+    expectSameBytes(await readWith7Zip(path), model);
+    expectSameBytes(await readWithLibvhdi([path]), model);
+    expect((await vhdx('compact', path)).stdout).toMatch(/nothing to gain\n$/);
+  });
+
+  test('reads no blocks with --no-scan, and refuses a fixed image', async () => {
+    const { path, model } = await holedDisk();
+    const { stdout } = await vhdx('compact', '--no-scan', path);
+    expect(stdout).toMatch(/has 34 MiB, before/);
+    expectSameBytes(await contentOf(path), model);
+    const fixed = await saved(buildImage({ type: 'fixed', virtualSize: 4 * MiB }), join(path, '..', 'fixed.vhdx'));
+    const bytes = await readFile(fixed);
+    expectFailure(await vhdx('compact', fixed), 1, 'a fixed image keeps the space');
+    expect(Buffer.compare(await readFile(fixed), bytes)).toBe(0);
+  });
+
+  test('may be interrupted and killed at any moment, and run again', SLOW.programs, async () => {
+    const { path, model } = await holedDisk();
+    const copy = join(path, '..', 'copy.vhdx');
+    const started = performance.now();
+    await copyFile(path, copy);
+    await ending(startVhdx('compact', copy));
+    const duration = performance.now() - started;
+    for (let i = 0; i < 40; i++) {
+      const signal = i % 2 === 0 ? 'SIGINT' : 'SIGKILL';
+      await copyFile(path, copy);
+      const child = startVhdx('compact', copy);
+      const ended = ending(child);
+      const timer = setTimeout(
+        () => child.exitCode === null && process.kill(child.pid as number, signal),
+        (duration * i) / 40,
+      );
+      const { status, stderr } = await ended;
+      clearTimeout(timer);
+      // A process that has not begun to listen ends at once.
+      if (signal === 'SIGINT') expect([0, 130, null]).toContain(status);
+      expect(stderr).toBe('');
+      const disk = await openVhdx(copy, { strict: signal === 'SIGINT' });
+      expect((await disk.check()).status).not.toBe('corrupt');
+      expectSameBytes(await disk.read(0, SIZE), model);
+      if (signal === 'SIGINT') expect(disk.info.log.dirty).toBe(false);
+      await disk.close();
+      expect(await vhdx('compact', copy)).toMatchObject({ status: 0, stderr: '' });
+      expect((await stat(copy)).size).toBe(24 * MiB);
+      expectSameBytes(await contentOf(copy), model);
+    }
+  });
+});
