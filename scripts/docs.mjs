@@ -7,9 +7,11 @@ process.chdir(fileURLToPath(new URL('../', import.meta.url)));
 const app = await Application.bootstrapWithPlugins();
 const project = await app.convert();
 if (project === undefined) process.exit(1);
-const reference = project.getChildByName('index');
-if (reference === undefined) throw new Error('the reference has another name than index');
-reference.name = 'Reference';
+for (const [door, name] of Object.entries({ index: 'vhdx', volumes: 'vhdx/volumes' })) {
+  const reference = project.getChildByName(door);
+  if (reference === undefined) throw new Error(`the reference has no module ${door}`);
+  reference.name = name;
+}
 app.validate(project);
 await app.generateOutputs(project);
 app.logger.info(`${app.logger.warningCount} warnings`);
