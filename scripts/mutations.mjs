@@ -20,6 +20,8 @@ const SUITE = [
   'test/edit/resize-crash.test.ts',
   'test/image/page-layer.test.ts',
   'test/log/journal.test.ts',
+  'test/edit/merge-crash.test.ts',
+  'test/edit/rebase-crash.test.ts',
 ];
 
 /**
@@ -220,6 +222,79 @@ const MUTATIONS = [
     by: 'over slots that hold anything',
     from: '} else if (block >= this.#keptBlocks) {',
     to: '} else if (block < 0) {',
+  },
+  {
+    rule: 'W62',
+    breaks: 'merges before the child names the new state of its parent',
+    file: 'src/edit/merge-image.ts',
+    by: 'of a child into its parent',
+    from: `    await announce(merge, plan, base.info.header.dataWriteGuid, future);
+    if (sizeAfter > sizeBefore) {
+      await base.close(); // nothing was written: an open disk does not change its size
+      await resizeImage(baseFile, sizeAfter, { signal, dataWriteGuid: future }, identity);
+      base = await edit('keep');
+    }
+    await copyInto(base, merge, plan);`,
+    to: `    await copyInto(base, merge, plan);
+    await announce(merge, plan, base.info.header.dataWriteGuid, future);`,
+  },
+  {
+    rule: 'W62',
+    breaks: 'gives the parent another DataWriteGuid than the one that the child names',
+    file: 'src/edit/merge-image.ts',
+    by: 'of a child into its parent',
+    from: 'let base = await edit(future);',
+    to: 'let base = await edit(identity.guid());',
+  },
+  {
+    rule: 'W62b',
+    breaks: 'names only the next state of a parent that was half merged before',
+    file: 'src/edit/merge-image.ts',
+    by: 'of a child into its parent',
+    from: 'const linkage = present === ZERO_GUID ?',
+    to: 'const linkage = present !== ZERO_GUID ?',
+  },
+  {
+    rule: 'W64',
+    breaks: 'leaves out the zeros of the child',
+    file: 'src/edit/merge-plan.ts',
+    by: 'of a child into a parent that is differencing',
+    from: "yield { offset, length, zeros: kind !== 'data' };",
+    to: "if (kind === 'data') yield { offset, length, zeros: false };",
+  },
+  {
+    rule: 'W65',
+    breaks: 'copies into a parent that is too short',
+    file: 'src/edit/merge-image.ts',
+    by: 'of a child that is larger',
+    from: 'if (sizeAfter > sizeBefore) {',
+    to: 'if (sizeAfter > 2 * sizeBefore) {',
+  },
+  {
+    rule: 'W75',
+    breaks: 'changes the DataWriteGuid of an image that reads the same',
+    file: 'src/edit/rebase-image.ts',
+    by: 'onto another parent',
+    from: "    dataWriteGuid: 'keep',\n",
+    to: '',
+  },
+  {
+    rule: 'W76',
+    breaks: 'names the new parent before what differs was copied',
+    file: 'src/edit/rebase-image.ts',
+    by: 'onto another parent',
+    from: '    await applyChanges(core, disk, disk, counted, { signal });\n',
+    to: `    if (locator) await changeItems(disk.session, examination, [itemChange('Parent Locator', locator)], true);
+    await disk.flush();
+    await applyChanges(core, disk, disk, counted, { signal });\n`,
+  },
+  {
+    rule: 'W77',
+    breaks: 'gives back sector bitmaps that blocks still need',
+    file: 'src/edit/detach.ts',
+    by: 'onto nothing',
+    from: '!isBitmap && state === PayloadState.PartiallyPresent ?',
+    to: '!isBitmap && state === PayloadState.Undefined ?',
   },
 ];
 

@@ -22,6 +22,10 @@ export const FEATURES = {
   'a session that was refused space': 'W41',
   'a differencing disk': 'W42',
   'a header that is damaged besides': 'W9, I9',
+  'a merge, in the image above the base': 'W62',
+  'a merge, in the base': 'W62, W63',
+  'a merge that is run again after a power cut': 'W62b',
+  'a rebase': 'W76, W77',
   'a crash during or after the recovery from another one': 'W50',
   'a crash during or after the recovery from a second one': 'W50',
 } as const;
