@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import base from './vitest.config.js';
 
@@ -25,6 +26,8 @@ export default defineConfig({
         },
       },
     ],
+    maxWorkers: availableParallelism() + 1, // some specs wait for timers
+    env: { VHDX_QUICK: '1' },
     provide: { propertyRuns: Number(process.env['VHDX_PROPERTY_RUNS'] ?? 0.1), withPrograms: false },
   },
 });

@@ -6,7 +6,11 @@ import { Worker } from 'node:worker_threads';
 import { describe, expect, test } from 'vitest';
 import { VhdxError } from '../../src/index.js';
 import { fileSource, openInside } from '../../src/io/file.js';
+import { propertyRuns } from '../support/property-runs.js';
 import { tempDir } from '../support/tools.js';
+
+/** How long names are flipped in a spec, in milliseconds. */
+const FLIPPING = propertyRuns(2000).numRuns;
 
 /** A folder with a file in it, and a secret beside the folder. */
 async function lay(): Promise<{ root: string; folder: string; inside: string; outside: string }> {
@@ -78,7 +82,7 @@ describe('a file that must be inside a folder', () => {
     await symlink(outside, join(folder, 'link'));
     const seen = new Map<string, number>();
     await whileFlipping(inside, [join(folder, 'link')], async () => {
-      const until = Date.now() + 2000;
+      const until = Date.now() + FLIPPING;
       for (let i = 0; Date.now() < until || i < 200; i++) {
         const found = await content(inside, folder);
         seen.set(found, (seen.get(found) ?? 0) + 1);
@@ -94,7 +98,7 @@ describe('a file that must be inside a folder', () => {
     await writeFile(join(root, 'elsewhere/base.vhdx'), 'SECRET');
     await symlink(join(root, 'elsewhere'), join(folder, 'link'));
     await whileFlipping(join(folder, 'below'), [join(folder, 'link')], async () => {
-      const until = Date.now() + 2000;
+      const until = Date.now() + FLIPPING;
       for (let i = 0; Date.now() < until || i < 200; i++) expect(await content(inside, folder)).not.toBe('SECRET');
     });
   });
@@ -106,7 +110,7 @@ describe('a file that must be inside a folder', () => {
     expect(await content(pipe, folder)).toBe('read-failed');
     await expect(fileSource(pipe)).rejects.toMatchObject({ code: 'read-failed' });
     await whileFlipping(inside, [pipe], async () => {
-      const until = Date.now() + 2000;
+      const until = Date.now() + FLIPPING;
       for (let i = 0; Date.now() < until || i < 200; i++) {
         expect(['inside', 'read-failed']).toContain(await content(inside, folder));
         const source = await fileSource(inside).catch((error: unknown) => error);

@@ -1,3 +1,6 @@
+/** Whether `npm run test:quick` runs, which leaves out what is long by its nature. */
+const isQuick = globalThis.process?.env['VHDX_QUICK'] !== undefined;
+
 /** How long a spec or a hook may take, in milliseconds, also on a machine that is busy with other work. */
 export const TIME_LIMIT = 15_000;
 
@@ -11,7 +14,7 @@ export const SLOW = {
   /** Other programs (the built command, QEMU, 7-Zip, Chromium), started often, that may have to wait for a processor. */
   programs: { timeout: 180_000 },
   /** The largest images: tens of millions of BAT entries, a log of a hundred thousand changes. */
-  largest: { timeout: 120_000 },
+  largest: { timeout: 120_000, skip: isQuick },
   /** The package as a whole is built, type-checked, packed, installed or documented. */
   wholePackage: { timeout: 300_000 },
   /** Every content that a power cut can leave of a session that writes: some thousand images a spec. */
