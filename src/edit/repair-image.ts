@@ -13,7 +13,7 @@ import { SessionFile } from '../log/session-file.js';
 import { planRepair, type RepairPlan } from './repair-plan.js';
 import type { RepairOptions, RepairReport } from './repair-report.js';
 import { replayInPlace } from './replay-in-place.js';
-import { openTarget, readableTarget, type VhdxTarget } from './target.js';
+import { lookAt, openTarget, type VhdxTarget, workOn } from './target.js';
 
 /** What `repairVhdx` does; specs say besides where new GUIDs come from. */
 export async function repairTarget(
@@ -22,24 +22,12 @@ export async function repairTarget(
   identity: WriterIdentity = randomIdentity,
 ): Promise<RepairReport> {
   const core = await loadCore();
-  const source = options.dryRun ? await readableTarget(target) : undefined;
-  if (source) {
-    try {
-      return reportOf(source, await planRepair(core, source, options));
-    } finally {
-      await source.close?.();
-    }
+  if (options.dryRun) {
+    return lookAt(target, async (source) => reportOf(source, await planRepair(core, source, options)));
   }
-  const { file, finish, abandon } = await openTarget(target, { onWarning: options.onWarning });
-  let report: RepairReport;
-  try {
-    report = await repairFile(core, file, options, identity);
-  } catch (error) {
-    await abandon();
-    throw error;
-  }
-  await finish();
-  return report;
+  return workOn(await openTarget(target, { onWarning: options.onWarning }), (file) =>
+    repairFile(core, file, options, identity),
+  );
 }
 
 /** Repairs a file that is open, and that no other program may change meanwhile. */

@@ -1,14 +1,11 @@
-import type { Core } from '../core/instance.js';
-import { loadCore } from '../core/load.js';
 import { parseGuid, randomGuid, ZERO_GUID } from '../format/guid.js';
 import { encodeSectorSize, encodeVirtualDiskId } from '../format/metadata.js';
-import { type CompleteExamination, examine } from '../image/examine.js';
-import type { RandomAccessFile } from '../io/random-access.js';
+import type { CompleteExamination } from '../image/examine.js';
 import { randomIdentity, type WriterIdentity } from '../log/journal.js';
+import { changeImage } from './job.js';
 import { changeItems, type ItemChange, itemChange } from './metadata-writer.js';
-import { complete, openSession, readOnly, settled, spaceOf } from './open-session.js';
 import type { SetOptions } from './set-options.js';
-import { openTarget, type VhdxTarget } from './target.js';
+import type { VhdxTarget } from './target.js';
 
 /** What `setVhdx` does; specs say besides where new GUIDs come from. */
 export async function setImage(
@@ -17,16 +14,16 @@ export async function setImage(
   identity: WriterIdentity = randomIdentity,
 ): Promise<void> {
   const wanted = wantedValues(options);
-  options.signal?.throwIfAborted();
-  const core = await loadCore();
-  const { file, finish, abandon } = await openTarget(target, { onWarning: options.onWarning });
-  try {
-    await setFile(core, file, wanted, options, identity);
-  } catch (error) {
-    await abandon();
-    throw error;
-  }
-  await finish();
+  const { signal, onWarning } = options;
+  await changeImage(
+    target,
+    { signal, onWarning },
+    async ({ session, examination }) => {
+      const changes = itemChanges(examination, wanted);
+      if (session && changes.length > 0) await changeItems(session, examination, changes, true);
+    },
+    identity,
+  );
 }
 
 interface Wanted {
@@ -44,24 +41,6 @@ function wantedValues({ newId, physicalSectorSize }: SetOptions): Wanted {
     throw new RangeError(`physicalSectorSize is ${physicalSectorSize}, not 512 or 4096`);
   }
   return { ...(id !== undefined && { id }), ...(physicalSectorSize !== undefined && { physicalSectorSize }) };
-}
-
-async function setFile(
-  core: Core,
-  file: RandomAccessFile,
-  wanted: Wanted,
-  { signal }: SetOptions,
-  identity: WriterIdentity,
-): Promise<void> {
-  const options = { keepTables: true, signal };
-  const examination = complete(await examine(core, readOnly(file), 'memory', options));
-  const changes = itemChanges(examination, wanted);
-  if (changes.length === 0) return;
-  const clean = await settled(core, file, examination, options, identity);
-  const { space } = await spaceOf(core, clean, { signal });
-  const session = openSession(core, file, clean, space, { identity });
-  await changeItems(session, clean, changes, true);
-  await session.close();
 }
 
 /** The changes of the items that do not have the wanted value. */

@@ -4,7 +4,7 @@ import type { VhdxTarget } from './target.js';
 /**
  * Changes the identity of a disk or its physical sector size, in place and through the log. What the disk holds stays
  * the same; its DataWriteGuid does not, so that its children, which know another disk, do not fit any more. Parents are
- * not needed. The log of a dirty image is replayed in place first. Nothing is written if everything is so already.
+ * not needed. The log of a dirty image is replayed in place first; nothing else is written if everything is so already.
  *
  * @param target a path (Node, Bun, Deno), a file handle of a browser, or a `RandomAccessFile`, which stays open; a picked
  *   file is swapped in as a whole

@@ -76,7 +76,7 @@ export async function lockPicked({ name }: PickedFileHandle): Promise<WriteLock>
 }
 
 /** A target that is only read: then it may be one that cannot be written, or that another program writes. */
-export async function readableTarget(target: VhdxTarget): Promise<RandomAccessSource> {
+async function readableTarget(target: VhdxTarget): Promise<RandomAccessSource> {
   const found = await targetKind(target);
   if (found.kind === 'path') return openSource(found.path);
   return openSource(found.kind === 'handle' ? await found.handle.getFile() : found.file);
