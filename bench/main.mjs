@@ -21,6 +21,7 @@ const QUESTIONS = [
   'compare',
   'info',
   'map',
+  'write',
   'bundle-size',
 ];
 

@@ -88,6 +88,43 @@ export const TARGETS = {
     text: 'bounded memory: 4 TiB ≤ 1.15 × 1 TiB',
     atMost: 1.15,
   },
+  'write-sequential': {
+    question: 'sequential write of 1 GiB into a new dynamic image, one flush',
+    text: '≥ 0.9 × fs.write to a raw file',
+    atMost: 1 / 0.9,
+  },
+  'write-sequential-qemu': {
+    question: 'sequential write of 1 GiB into a new dynamic image, one flush',
+    text: '≥ 1.5 × qemu-io -t writeback',
+    atLeast: 1.5,
+  },
+  'writes-1': {
+    question: 'random 4 KiB writes into stored blocks, 1 in flight',
+    text: '≤ 1.15 × fs.write',
+    atMost: 1.15,
+  },
+  'writes-16': {
+    question: 'random 4 KiB writes into stored blocks, 16 in flight',
+    text: '≤ 1.15 × fs.write',
+    atMost: 1.15,
+  },
+  'write-syncs': { question: '4 KiB into new blocks, a flush each', text: '≤ 3 syncs each', atMost: 3 },
+  'write-new-blocks': {
+    question: '4 KiB into new blocks, a flush each, on a disk that syncs',
+    text: '≥ 2 × qemu-io -t writeback',
+    atLeast: 2,
+  },
+  'write-shared': { question: '64 writers, each flushing, on a disk that syncs', text: '≥ 8 × one writer', atLeast: 8 },
+  'create-64t': {
+    question: 'create 64 TiB with 1 MiB blocks',
+    text: '≤ 1.3 × writing its BAT and one sync',
+    atMost: 1.3,
+  },
+  'write-memory': {
+    question: 'memory of a write session, 64 TiB',
+    text: '≤ 32 MiB beyond reading',
+    atMost: 32 * 2 ** 20,
+  },
   'bundle-size': {
     question: 'browser bundle of the library, wasm inline, minified and gzipped',
     text: '≤ 20 KB',
