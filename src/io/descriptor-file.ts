@@ -33,6 +33,7 @@ interface OpenDescriptor {
 
 /** A write that is running. */
 interface RunningWrite {
+  readonly end: number;
   /** Called when it has ended, if something waits for that. */
   ended: (() => void) | undefined;
 }
@@ -60,6 +61,8 @@ export class DescriptorFile implements RandomAccessFile {
   readonly #writes = new Set<RunningWrite>();
   /** The change of length that is running: writes wait for it, so that `size` is what the file has. */
   #truncating: Promise<void> | undefined;
+  /** Where writes end that need not wait for it. */
+  #safeUpTo = 0;
   /** The first flush that failed. The system may have dropped what it could not write, so none succeeds after it. */
   #flushFailure: VhdxError | undefined;
 
@@ -116,12 +119,17 @@ export class DescriptorFile implements RandomAccessFile {
 
   write(bytes: Uint8Array, offset: number): Promise<void> {
     // Without another promise around it: most writes are short, and there are many.
-    return this.#truncating === undefined ? this.#write(bytes, offset) : this.#writeLater(bytes, offset);
+    return this.#mayWrite(bytes, offset) ? this.#write(bytes, offset) : this.#writeLater(bytes, offset);
+  }
+
+  /** Whether a write need not wait: no change of the length is running, or one that lengthens the file beyond it. */
+  #mayWrite(bytes: Uint8Array, offset: number): boolean {
+    return this.#truncating === undefined || !(offset + bytes.byteLength > this.#safeUpTo);
   }
 
   async #writeLater(bytes: Uint8Array, offset: number): Promise<void> {
     this.#checkWritable();
-    while (this.#truncating !== undefined) await this.#truncating.catch(() => {});
+    while (!this.#mayWrite(bytes, offset)) await this.#truncating?.catch(() => {});
     await this.#write(bytes, offset);
   }
 
@@ -132,7 +140,7 @@ export class DescriptorFile implements RandomAccessFile {
       const length = bytes.byteLength;
       if (length === 0) return resolve();
       const fd = this.#descriptor();
-      const write: RunningWrite = { ended: undefined };
+      const write: RunningWrite = { end: offset + length, ended: undefined };
       let done = 0;
       const onWritten = (error: Error | null, count: number): void => {
         if (!error) done += count;
@@ -173,8 +181,14 @@ export class DescriptorFile implements RandomAccessFile {
     this.#checkWritable();
     if (!Number.isSafeInteger(size) || size < 0) throw new RangeError(`${size} is not a length in bytes`);
     while (this.#truncating !== undefined) await this.#truncating.catch(() => {});
-    const truncating = this.#writesEnded().then(() => this.#use((fd, done) => this.#fs.ftruncate(fd, size, done)));
+    // What lengthens the file cuts off nothing that is written meanwhile, as long as that ends below the new length.
+    let end = this.#size;
+    for (const write of this.#writes) end = Math.max(end, write.end);
+    const lengthens = size >= end;
+    const before = lengthens ? Promise.resolve() : this.#writesEnded();
+    const truncating = before.then(() => this.#use((fd, done) => this.#fs.ftruncate(fd, size, done)));
     this.#truncating = truncating;
+    this.#safeUpTo = lengthens ? size : 0;
     try {
       await truncating;
       this.#size = size;

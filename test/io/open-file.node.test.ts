@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { openFile } from '../../src/io/open.js';
 import type { RandomAccessFile } from '../../src/io/random-access.js';
+import { expectSameBytes } from '../support/same-bytes.js';
 import { hasSettled, rejection, sourceBytes, wrongAt } from '../support/scripted-source.js';
 import { run, tempDir } from '../support/tools.js';
 
@@ -194,6 +195,24 @@ describe('writing', () => {
     ]);
     expect(new Set(half)).toEqual(new Set([-1]));
     expect(file.size).toBe(MiB);
+  });
+
+  test('while the file is lengthened and cut: nothing is lost, and the size is what the file has', async () => {
+    const path = await existing(0);
+    const file = await writable(path);
+    const piece = (i: number) => new Uint8Array(100_000).fill(i + 1);
+    const calls: Promise<void>[] = [];
+    for (let i = 0; i < 60; i++) {
+      // Lengthened in time, too late, and not at all.
+      if (i % 10 === 0) calls.push(file.truncate((i + 10) * 100_000 - (i % 20 === 0 ? 0 : 350_000)));
+      calls.push(file.write(piece(i), i * 100_000));
+    }
+    calls.push(file.write(piece(99), 7_000_000), file.truncate(6_050_000));
+    await Promise.all(calls);
+    expect(file.size).toBe(6_050_000);
+    expect((await stat(path)).size).toBe(6_050_000);
+    for (let i = 0; i < 60; i++) expectSameBytes(await read(file, i * 100_000, 100_000), piece(i));
+    expectSameBytes(await read(file, 6_000_000, 50_000), new Uint8Array(50_000));
   });
 
   test('from WebAssembly memory', async () => {

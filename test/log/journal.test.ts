@@ -51,6 +51,7 @@ describe('the journal', () => {
   test.each([
     ['of the greatest length', Array.from({ length: 7 }, () => MAX_PAGES)],
     ['long and short ones', [100, 1, 126, 3, 90, 120, 30, 126, 1, 1, 110, 126]],
+    ['after short ones, so that the next lap begins below the last one', [1, 126, 126, 1, 126, 126, 1, 126]],
     ['that leave no sector, or one', [125, 126, 1, 124, 126, 2, 126, 126]],
   ])('keeps what it made durable, at every write of entries %s', SLOW.crashes, async (_, lengths) => {
     const file = await commits(lengths);
