@@ -130,7 +130,8 @@ class ChangedBlob implements PickedFile {
   }
 
   async #swapIn(): Promise<void> {
-    if (this.#pages.size === 0 && this.#size === this.#base.size) return;
+    // Bytes that were cut off stay gone, also if the file has its old length again.
+    if (this.#pages.size === 0 && this.#baseSize === this.#base.size && this.#size === this.#base.size) return;
     let swap: SwapFile | undefined;
     try {
       swap = await openSwapFile(this.#handle, true);

@@ -27,6 +27,17 @@ describe('a picked file', () => {
     expect(handle.swaps).toEqual(['closed']);
   });
 
+  test('that was cut and grown to its old length is zeros from there on', async () => {
+    const handle = new FakePickedFile(1000);
+    const file = await pickedFile(handle);
+    await file.truncate(10);
+    await file.truncate(1000);
+    await file.close();
+    expect(handle.bytes.length).toBe(1000);
+    expect(handle.bytes.subarray(10).every((byte) => byte === 0)).toBe(true);
+    expect(handle.bytes.subarray(0, 10)).toEqual(sourceBytes(0, 10));
+  });
+
   test('does what an array does', async () => {
     const place = fc.integer({ min: 0, max: 300 * KiB });
     const change = fc.record({
