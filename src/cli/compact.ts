@@ -2,6 +2,8 @@ import type { Command } from 'commander';
 import { type CompactReport, compactVhdx } from '../index.js';
 import { humanSize } from './byte-size.js';
 import { about, interruptible } from './failure.js';
+import { outputOption } from './image-options.js';
+import { jsonHead, kebabKeys, writeJson } from './json.js';
 import { type ProgressFlags, withProgress } from './progress.js';
 import { writeOut } from './standard-output.js';
 import { displayName, printable } from './terminal.js';
@@ -11,6 +13,7 @@ interface Flags extends ProgressFlags {
   /** `false` for `--no-scan`. */
   readonly scan: boolean;
   readonly dryRun?: true;
+  readonly output: 'human' | 'json';
 }
 
 const EXAMPLES = `
@@ -31,6 +34,7 @@ export function define(command: Command): void {
     .argument('<file>', 'image')
     .option('--no-scan', 'do not read blocks to find those of zeros: only those that were trimmed go')
     .option('--dry-run', 'say what would be gained, and change nothing')
+    .addOption(outputOption())
     .option('-q, --quiet', 'show no progress and no notes')
     .option('-p, --progress', 'show progress even if standard error is not a terminal')
     .addHelpText('after', EXAMPLES)
@@ -38,7 +42,7 @@ export function define(command: Command): void {
 }
 
 async function compact(file: string, flags: Flags): Promise<void> {
-  const { scan, dryRun, quiet } = flags;
+  const { scan, dryRun, quiet, output } = flags;
   const report = await about(file, () =>
     interruptible((signal) =>
       withProgress('compact', flags, (onProgress) =>
@@ -46,6 +50,10 @@ async function compact(file: string, flags: Flags): Promise<void> {
       ),
     ),
   );
+  if (output === 'json') {
+    const head = { ...jsonHead(), filename: displayName(file), format: 'vhdx', 'dry-run': dryRun === true };
+    return writeJson({ ...head, ...(kebabKeys(report) as object) });
+  }
   if (!quiet) await writeOut(reportLine(file, report, dryRun === true));
 }
 

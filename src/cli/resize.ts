@@ -3,7 +3,8 @@ import { openVhdx, type ResizeReport, resizeVhdx, VhdxError } from '../index.js'
 import { checkGptBackup, fixGpt, type GptBackup, readPartitionTable } from '../volumes/index.js';
 import { fullSize, humanSize, parseByteSize } from './byte-size.js';
 import { about, interruptible } from './failure.js';
-import { warnOfDoubts } from './image-options.js';
+import { outputOption, warnOfDoubts } from './image-options.js';
+import { jsonHead, kebabKeys, writeJson } from './json.js';
 import { withProgress } from './progress.js';
 import { writeOut } from './standard-output.js';
 import { displayName, printable } from './terminal.js';
@@ -13,6 +14,7 @@ interface Flags extends WriteFlags {
   readonly shrink?: true;
   readonly fixGpt?: true;
   readonly dryRun?: true;
+  readonly output: 'human' | 'json';
 }
 
 /** A size, or how much is to be added to the present one. */
@@ -41,7 +43,7 @@ export function define(command: Command): void {
     .option('--shrink', 'allow the disk to get smaller; what is past its new end is lost')
     .option('--fix-gpt', 'put the backup of a GUID partition table to the new end of the disk')
     .option('--dry-run', 'say what would be done, and change nothing');
-  addWriteOptions(command).addHelpText('after', EXAMPLES).action(resize);
+  addWriteOptions(command).addOption(outputOption()).addHelpText('after', EXAMPLES).action(resize);
   takeNegativeSizes(command);
 }
 
@@ -63,7 +65,7 @@ function parseWantedSize(text: string): WantedSize {
 }
 
 async function resize(file: string, wanted: WantedSize, flags: Flags): Promise<void> {
-  const { shrink, dryRun, quiet } = flags;
+  const { shrink, dryRun, quiet, output } = flags;
   const report = await about(file, () =>
     interruptible(async (signal) => {
       const size = await sizeAfter(file, wanted, signal);
@@ -77,8 +79,13 @@ async function resize(file: string, wanted: WantedSize, flags: Flags): Promise<v
     }),
   );
   const partitions = await partitionLines(file, report, flags);
-  if (!quiet)
-    await writeOut(`${reportLine(file, report, dryRun === true)}${partitions.map((line) => `  ${line}\n`).join('')}`);
+  if (output === 'json') {
+    const head = { ...jsonHead(), filename: displayName(file), format: 'vhdx', 'dry-run': dryRun === true };
+    return writeJson({ ...head, ...(kebabKeys(report) as object), partitions });
+  }
+  if (quiet) return;
+  const lines = partitions.map((line) => `  ${line}\n`).join('');
+  await writeOut(`${reportLine(file, report, dryRun === true)}${lines}`);
 }
 
 async function sizeAfter(file: string, { sign, bytes }: WantedSize, signal: AbortSignal): Promise<number> {

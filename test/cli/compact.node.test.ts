@@ -6,6 +6,7 @@ import { buildImage } from '../support/build-image.js';
 import { ending, expectFailure, saved, startVhdx, vhdx } from '../support/command.js';
 import { MiB } from '../support/encode-primitives.js';
 import { convertWithQemu, pyvhdi, qemuImg, readWith7Zip, readWithLibvhdi, sevenZip } from '../support/other-readers.js';
+import { expectOutput } from '../support/output-schema.js';
 import { expectSameBytes } from '../support/same-bytes.js';
 import { sourceBytes } from '../support/scripted-source.js';
 import { SLOW } from '../support/time-limits.js';
@@ -66,6 +67,15 @@ describe('vhdx compact', () => {
     expectSameBytes(await readWith7Zip(path), model);
     expectSameBytes(await readWithLibvhdi([path]), model);
     expect((await vhdx('compact', path)).stdout).toMatch(/nothing to gain\n$/);
+  });
+
+  test('says as JSON what it would do and what it did', async () => {
+    const { path } = await holedDisk();
+    const planned = await vhdx('compact', '--dry-run', '--output', 'json', path);
+    const done = await vhdx('compact', '--output', 'json', path);
+    for (const { stdout } of [planned, done]) expectOutput('compact', stdout);
+    expect(JSON.parse(done.stdout)).toEqual({ ...JSON.parse(planned.stdout), 'dry-run': false });
+    expect(JSON.parse(done.stdout)).toMatchObject({ 'file-size-after': 24 * MiB, 'zero-blocks': 10, 'free-blocks': 0 });
   });
 
   test('reads no blocks with --no-scan, and refuses a fixed image', async () => {

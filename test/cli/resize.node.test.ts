@@ -7,6 +7,7 @@ import { encodeGpt } from '../app/support/encode-gpt.js';
 import { expectFailure, vhdx } from '../support/command.js';
 import { GiB, MiB } from '../support/encode-primitives.js';
 import { convertWithQemu, qemuImg, readWith7Zip, sevenZip } from '../support/other-readers.js';
+import { expectOutput } from '../support/output-schema.js';
 import { expectSameBytes } from '../support/same-bytes.js';
 import { sourceBytes } from '../support/scripted-source.js';
 import { needs, tempDir } from '../support/tools.js';
@@ -68,6 +69,15 @@ describe('vhdx resize', () => {
     expect(Buffer.compare(await readFile(path), before)).toBe(0);
     await writeFile(join(path, '..', 'no.vhdx'), 'nothing');
     expectFailure(await vhdx('resize', join(path, '..', 'no.vhdx'), '1G'), 1, 'no.vhdx');
+  });
+
+  test('says as JSON what it would do and what it did', async () => {
+    const path = await newDisk();
+    const planned = await vhdx('resize', '--dry-run', '--output', 'json', path, '+4M');
+    const done = await vhdx('resize', '--output', 'json', path, '+4M');
+    for (const { stdout } of [planned, done]) expectOutput('resize', stdout);
+    expect(JSON.parse(done.stdout)).toEqual({ ...JSON.parse(planned.stdout), 'dry-run': false });
+    expect(JSON.parse(done.stdout)).toMatchObject({ 'size-before': 16 * MiB, 'size-after': 20 * MiB, partitions: [] });
   });
 
   test('names children once, which do not fit any more', async () => {
