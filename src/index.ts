@@ -64,3 +64,4 @@ export type { ReplaySummary } from './log/plan.js';
 export { type Facts, type Finding, meaningOf, type Place, type RuleCode, type Severity } from './rules.js';
 export type { DiskFormat, OpenDisk, OpenDiskOptions } from './vhd/disk-format.js';
 export { openDisk } from './vhd/open-disk.js';
+export type { VhdDisk, VhdInfo } from './vhd/vhd-disk.js';

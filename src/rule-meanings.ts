@@ -120,6 +120,19 @@ export const MEANINGS = {
   'parent-guessed': means('107', 'The parent was not at any path in the image; a file in the same folder has the right identity and is used.'),
   'parent-smaller': means('110', 'The parent is smaller than the child; past its end the child reads as zeros unless it holds data itself.'),
 
+  // VHD of version 1
+  'vhd-footer': means('V1', 'This is not a VHD, or its footer and the copy of it were overwritten.'),
+  'vhd-footer-copy': means('V2', 'One of the two copies of the footer is damaged or is another; the one at the end is used if it is valid.'),
+  'vhd-type': means('V3', 'The type or the version of the disk is not supported.'),
+  'vhd-size': means('V4', 'The disk claims a size that no disk can have.'),
+  'vhd-truncated': means('V5', 'The file is shorter than its disk: it was truncated.'),
+  'vhd-geometry': means('V6', 'The geometry says another size than the disk has; QEMU believes the geometry of such an image and shows a smaller disk.'),
+  'vhd-header': means('V7', 'The header is damaged or unsupported, so no data can be found.'),
+  'vhd-bat': means('V8', 'The table of blocks is too short for the disk, or outside the file.'),
+  'vhd-block': means('V9', 'The block is outside the file, or overlaps another block or a structure.'),
+  'vhd-stray-bytes': means('V10', 'Sectors that were never written hold bytes; they read as zeros here, and other readers may show the bytes.'),
+  'vhd-parent-size': means('V11', 'Parent and child are not of the same size.'),
+
   // Other programs
   'file-being-written': means('113', 'Another program has the file open for writing; what is read may be a mixture of old and new.'),
 } as const satisfies Record<string, Meaning>;

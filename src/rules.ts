@@ -130,6 +130,19 @@ export const RULES = {
   'parent-guessed': rule('info', '2.6.2.6.3'),
   'parent-smaller': rule('info', '2.6.2.2'),
 
+  // VHD of version 1, by the sections of its own specification
+  'vhd-footer': rule('fatal', 'VHD, footer'),
+  'vhd-footer-copy': rule('warning', 'VHD, footer'),
+  'vhd-type': rule('fatal', 'VHD, footer'),
+  'vhd-size': rule('fatal', 'VHD, footer'),
+  'vhd-truncated': rule('fatal', 'VHD, footer'),
+  'vhd-geometry': rule('info', 'VHD, footer'),
+  'vhd-header': rule('fatal', 'VHD, dynamic disk header'),
+  'vhd-bat': rule('fatal', 'VHD, BAT'),
+  'vhd-block': rule('block', 'VHD, BAT'),
+  'vhd-stray-bytes': rule('warning', 'VHD, data blocks'),
+  'vhd-parent-size': rule('fatal', 'VHD, differencing disks'),
+
   // Other programs
   'file-being-written': rule('info', '2.2.2'),
 } as const satisfies Record<string, Rule>;

@@ -4,8 +4,11 @@ import {
   type CheckReport,
   type CheckStatus,
   checkVhdx,
+  detectFormat,
+  openDisk,
   type RepairReport,
   repairVhdx,
+  type VhdDisk,
 } from '../index.js';
 import { fullSize } from './byte-size.js';
 import { complain, Failure, failureOf, interruptible } from './failure.js';
@@ -133,11 +136,23 @@ function repairsJson({ info }: CheckReport, repaired: RepairReport | Failure | u
 
 async function checkFile(file: string, flags: Flags): Promise<CheckReport | Failure> {
   try {
+    const isVhd = (await detectFormat(file))?.format === 'vpc';
+    if (isVhd) return await checkVhd(file, flags);
     return await withProgress('check', flags, (onProgress) => checkVhdx(file, { ...openOptions(flags), onProgress }));
   } catch (error) {
     const failure = failureOf(file, error);
     if (failure) return failure;
     throw error;
+  }
+}
+
+/** Checks a VHD; one that does not open is a failure. */
+async function checkVhd(file: string, flags: Flags): Promise<CheckReport> {
+  const { vhd, close } = await openDisk(file, { ...openOptions(flags), incompleteChain: 'open', format: 'vhd' });
+  try {
+    return await (vhd as VhdDisk).check();
+  } finally {
+    await close();
   }
 }
 

@@ -77,14 +77,17 @@ async function checksum(files: readonly string[], flags: Flags): Promise<void> {
 
 async function checksumOf(file: string, flags: Flags): Promise<void> {
   const name = displayName(file);
-  const part = await withAnyDisk(file, flags, async ({ source, vhdx }): Promise<ChecksumPart> => {
+  const part = await withAnyDisk(file, flags, async ({ source, vhdx, vhd }): Promise<ChecksumPart> => {
     const { size } = source;
     const { offset = 0, length: wanted = size } = flags;
     if (offset > size)
       throw new Failure(`offset ${offset} is past the end of the disk, which has ${size} bytes`, { file });
     const length = Math.min(wanted, size - offset);
-    const sum = await withProgress('checksum', flags, (onProgress) =>
-      vhdx ? vhdx.checksum({ offset, length, onProgress }) : sumSource(source, offset, length, onProgress),
+    const sum = await withProgress(
+      'checksum',
+      flags,
+      (onProgress) =>
+        (vhdx ?? vhd)?.checksum({ offset, length, onProgress }) ?? sumSource(source, offset, length, onProgress),
     );
     return { checksum: sum, offset, length, size, name };
   });

@@ -27,7 +27,7 @@ interface Side extends OpenedDisk {
 const FORMATS = ['vhdx', 'raw', 'vpc'] as const;
 
 const EXAMPLES = `
-Either image may be VHDX, raw, or a fixed VHD, of which the disk is compared and not the footer. An image of another
+Either image may be VHDX or VHD, with its parents, or raw. An image of another
 format that is recognised is an error; one that is not recognised is read as raw. If one disk is larger, it must be zero
 past the end of the other.
 Exit codes: 0 the same, 1 different, 2 something cannot be read.

@@ -48,7 +48,7 @@ type OutputFormat = ExportFormat | 'vhdx';
 const SALVAGED = 2;
 
 const EXAMPLES = `
-IN is an image (VHDX with its parents, raw, or a fixed VHD), or - for standard input, which is raw and becomes a VHDX file.
+IN is an image (VHDX or VHD with its parents, or raw), or - for standard input, which is raw and becomes a VHDX file.
 OUT is a file, a block device, a named pipe, or - for standard output. A file is written sparse under a name that ends
 in .partial, and gets its own name when it is complete; the mode and the owner of a replaced file stay. A VHDX replaces
 a file only with --force.
@@ -109,13 +109,14 @@ async function convert(file: string, out: string, flags: Flags): Promise<void> {
 
 async function convertDisk(
   file: string,
-  { source, vhdx }: OpenedDisk,
+  { source, vhdx, vhd }: OpenedDisk,
   out: string,
   format: OutputFormat,
   flags: Flags,
 ): Promise<void> {
   const disk = vhdx ?? source;
-  refuseOwnFiles([file, ...(vhdx ? chainOf(vhdx).map(({ path }) => path) : [])], out);
+  const members: { readonly path?: string }[] = vhdx ? chainOf(vhdx) : vhd ? chainOf(vhd) : [];
+  refuseOwnFiles([file, ...members.map(({ path }) => path)], out);
   if (format !== 'vhdx') exportSize(disk, format); // refuses what the format cannot hold, before anything is opened for writing
   let lost = 0;
   const onDamage = (range: DamagedRange): void => {

@@ -3,16 +3,16 @@ import {
   detectFormat,
   type Finding,
   type OpenOptions,
-  openSource,
+  openDisk as openAnyDisk,
   openVhdx,
   type RandomAccessSource,
-  slice,
+  type VhdDisk,
   type VhdxDisk,
 } from '../index.js';
 import { about, complain, Failure } from './failure.js';
 import type { ProgressFlags } from './progress.js';
 
-/** A format that the command reads; `vpc` is a fixed VHD. */
+/** A format that the command reads; `vpc` is a VHD. */
 export type InputFormat = 'vhdx' | 'vpc' | 'raw';
 
 /** How the parents of a differencing image are found. */
@@ -119,6 +119,8 @@ export interface OpenedDisk {
   readonly source: RandomAccessSource;
   /** The disk of a VHDX image. */
   readonly vhdx?: VhdxDisk;
+  /** The disk of a VHD. */
+  readonly vhd?: VhdDisk;
   /** Whether the format was guessed, because nothing in the file says what it is. */
   readonly guessed: boolean;
   close(): Promise<void>;
@@ -137,17 +139,9 @@ export async function openDisk(
   const { format } = flags;
   if (format === 'vhdx') return openAs(file, format, flags, more);
   if (format === 'raw') return openAs(file, format, flags, more);
+  if (format === 'vpc') return openAs(file, format, flags, more);
   const detected = await detectFormat(file);
-  if (format === 'vpc' || detected?.format === 'vpc') {
-    const { diskSize } = detected ?? {};
-    if (diskSize !== undefined) return openAs(file, 'vpc', flags, more, diskSize);
-    throw new Failure(
-      detected?.format === 'vpc'
-        ? `this is ${detected.description}, which cannot be read here: only fixed VHDs with a valid footer can`
-        : 'not a fixed VHD: its footer is missing or not valid',
-      { file },
-    );
-  }
+  if (detected?.format === 'vpc') return openAs(file, 'vpc', flags, more);
   if (!guessRaw || detected?.format === 'vhdx') return openAs(file, 'vhdx', flags, more);
   if (detected !== undefined && detected.format !== 'raw') {
     throw new Failure(`this is ${detected.description}; -f raw reads its bytes as they are`, { file });
@@ -155,21 +149,13 @@ export async function openDisk(
   return { ...(await openAs(file, 'raw', flags, more)), guessed: true };
 }
 
-async function openAs(
-  file: string,
-  format: InputFormat,
-  flags: ImageFlags,
-  more: OpenOptions,
-  diskSize = 0,
-): Promise<OpenedDisk> {
-  if (format === 'vhdx') {
-    const vhdx = await openVhdx(file, { ...openOptions(flags), ...more });
-    warnOfDoubts(vhdx, file);
-    return { format, source: vhdx, vhdx, guessed: false, close: () => vhdx.close() };
-  }
-  const source = await openSource(file);
-  const close = async () => source.close?.();
-  return { format, source: format === 'vpc' ? slice(source, 0, diskSize) : source, guessed: false, close };
+async function openAs(file: string, format: InputFormat, flags: ImageFlags, more: OpenOptions): Promise<OpenedDisk> {
+  const options = { ...openOptions(flags), ...more };
+  const opened = await openAnyDisk(file, { ...options, format: format === 'vpc' ? 'vhd' : format });
+  const { source, vhdx, vhd, close } = opened;
+  const disk = vhdx ?? vhd;
+  if (disk) warnOfDoubts(disk, file);
+  return { format, source, ...(vhdx && { vhdx }), ...(vhd && { vhd }), guessed: false, close };
 }
 
 /** Opens a disk as {@link openDisk} does, does something with it and closes it. Errors become failures about the file. */
@@ -206,8 +192,8 @@ export function warnOfDoubts(top: Examined, file: string): void {
 }
 
 /** The members of a chain, from the disk itself down to its base. */
-export function chainOf(disk: VhdxDisk): VhdxDisk[] {
-  const members: VhdxDisk[] = [];
-  for (let member: VhdxDisk | undefined = disk; member; member = member.parent) members.push(member);
+export function chainOf<Disk extends { readonly parent: Disk | undefined }>(disk: Disk): Disk[] {
+  const members: Disk[] = [];
+  for (let member: Disk | undefined = disk; member; member = member.parent) members.push(member);
   return members;
 }

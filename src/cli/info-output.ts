@@ -1,4 +1,4 @@
-import { type Finding, type VhdxDisk, VhdxError } from '../index.js';
+import { type Finding, type VhdDisk, type VhdxDisk, VhdxError } from '../index.js';
 import type { Partition, PartitionTable } from '../volumes/index.js';
 import { fullSize, hex, humanSize } from './byte-size.js';
 import type { Failure } from './failure.js';
@@ -11,6 +11,8 @@ import { columns, displayName, printable } from './terminal.js';
 export interface ImageFacts {
   /** The disk, if the image is VHDX. */
   readonly disk?: VhdxDisk;
+  /** The disk, if the image is a VHD. */
+  readonly vhd?: VhdDisk;
   /** As it was named by the user or by its child. */
   readonly filename: string;
   readonly format: InputFormat;
@@ -23,8 +25,6 @@ export interface ImageFacts {
   /** Why the image was opened without its parent, if the user did not ask for that. */
   readonly withoutParent?: Failure;
 }
-
-const FORMATS = { raw: 'raw', vpc: 'VHD, fixed' } as const;
 
 const TYPES = {
   fixed: 'fixed (fixed size)',
@@ -39,18 +39,30 @@ const LISTED = 5;
 
 /** An image in words that users of Hyper-V know. */
 export async function imageText(facts: ImageFacts): Promise<string> {
-  const { disk, filename, format, size, fileSize, allocated } = facts;
+  const { disk, vhd, filename, size, fileSize, allocated } = facts;
   const rows: [string, string][] = [
     ['image:', displayName(filename)],
-    ['format:', disk ? `VHDX, ${TYPES[disk.type]}` : FORMATS[format as keyof typeof FORMATS]],
+    ['format:', disk ? `VHDX, ${TYPES[disk.type]}` : vhd ? `VHD, ${TYPES[vhd.type]}` : 'raw'],
     ['virtual size:', fullSize(size)],
     ['file size:', fullSize(fileSize) + (allocated === undefined ? '' : `, ${humanSize(allocated)} on disk`)],
     ...(disk ? diskRows(disk) : []),
+    ...(vhd ? vhdRows(vhd) : []),
     ...parentRows(facts),
     ['partitions:', tableText(facts.partitions)],
   ];
   const findings = await findingsText(ownFindings(facts).filter(isNews), LISTED);
   return columns(rows) + partitionsText(facts.partitions) + (findings === '' ? '' : `\n${findings}`);
+}
+
+function vhdRows({ info, id, parent }: VhdDisk): [string, string][] {
+  return [
+    ...(info.blockSize === undefined ? [] : [['block size:', humanSize(info.blockSize)] as [string, string]]),
+    ['disk identifier:', id ?? 'none'],
+    ['created by:', `${info.creator.trim()}, ${info.created}`],
+    ...(info.parentId === undefined
+      ? []
+      : [['parent:', `${parent?.path ?? info.parentName ?? ''} (${info.parentId})`] as [string, string]]),
+  ];
 }
 
 function diskRows(disk: VhdxDisk): [string, string][] {
@@ -137,8 +149,8 @@ const REFUSED: ReadonlySet<string> = new Set([
 ]);
 
 /** The findings, without those that only repeat why there is no parent. */
-function ownFindings({ disk, withoutParent }: ImageFacts): Finding[] {
-  return (disk?.findings ?? []).filter(({ code }) => withoutParent === undefined || !REFUSED.has(code));
+function ownFindings({ disk, vhd, withoutParent }: ImageFacts): Finding[] {
+  return ((disk ?? vhd)?.findings ?? []).filter(({ code }) => withoutParent === undefined || !REFUSED.has(code));
 }
 
 /** Whether a finding is shown to people; what replay did is in the state. */

@@ -142,12 +142,12 @@ async function factsOfDisk(
   };
 }
 
-async function factsOfOther(file: string, { format, source }: OpenedDisk): Promise<ImageFacts> {
+async function factsOfOther(file: string, { format, source, vhd }: OpenedDisk): Promise<ImageFacts> {
   const whole = await openSource(file);
   const fileSize = whole.size;
   await whole.close?.();
   const partitions = await partitionsOf(source);
-  return { filename: file, format, size: source.size, fileSize, ...allocation(file), partitions };
+  return { ...(vhd && { vhd }), filename: file, format, size: source.size, fileSize, ...allocation(file), partitions };
 }
 
 /** The partition table; the reason if it cannot be read, because the other facts are known all the same. */

@@ -113,7 +113,8 @@ export function withParent(report: CheckReport, parent: CheckReport): CheckRepor
   return { ...report, status: status ?? report.status, parent };
 }
 
-function judge(findings: readonly Finding[]): CheckStatus {
+/** The verdict on an image that opens. */
+export function judge(findings: readonly Finding[]): CheckStatus {
   const bad = findings.filter(({ severity }) => severity === 'fatal' || severity === 'block');
   if (bad.length > 0) return bad.every(({ code }) => code === 'parent-missing') ? 'incomplete' : 'corrupt';
   return findings.some(({ severity }) => severity === 'warning') ? 'repairable' : 'sound';

@@ -2,19 +2,25 @@ import type { ProgressOptions, RangeOptions } from '../base/options.js';
 import { sumBuffer } from '../core/buffer-bytes.js';
 import type { LeasedBuffer } from '../core/buffers.js';
 import type { Core } from '../core/instance.js';
-import type { Member } from './member.js';
-import { isHole, type Piece, piecesOf } from './pieces.js';
+import type { RandomAccessSource } from '../io/random-access.js';
+import { Member } from './member.js';
+import { isHole, type Piece, piecesOf, piecesOfSource } from './pieces.js';
 import { coreBuffers, type ReadPiece, readAhead } from './read-ahead.js';
 
 /** The pieces of a range, those with data read into the core's memory, so that the core can sum or scan them. */
 function readIntoCore(
   core: Core,
-  disk: Member,
+  disk: Member | RandomAccessSource,
   offset: number,
   length: number,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<ReadPiece<Piece, readonly LeasedBuffer[]>> {
-  return readAhead(piecesOf(disk, offset, length, { size: core.buffers.bufferBytes, signal }), {
+  const options = { size: core.buffers.bufferBytes, signal };
+  const pieces =
+    disk instanceof Member
+      ? piecesOf(disk, offset, length, options)
+      : piecesOfSource(disk, options, { offset, length });
+  return readAhead(pieces, {
     supply: coreBuffers(core.buffers),
     isHole,
     read: (piece, [buffer]) => readPiece(disk, piece, buffer, signal),
@@ -25,7 +31,7 @@ function readIntoCore(
 
 /** Reads a piece into a buffer of the core. */
 async function readPiece(
-  disk: Member,
+  disk: Pick<RandomAccessSource, 'readInto'>,
   piece: Piece,
   buffer: LeasedBuffer | undefined,
   signal: AbortSignal | undefined,
@@ -40,7 +46,7 @@ async function readPiece(
  */
 export async function checksumOf(
   core: Core,
-  disk: Member,
+  disk: Member | RandomAccessSource,
   offset: number,
   length: number,
   { signal, onProgress }: RangeOptions & ProgressOptions,

@@ -227,7 +227,7 @@ export class Member {
 }
 
 /** Appends an extent, or lengthens the last one where this one continues it. */
-function pushExtent(out: Extent[], extent: Extent): void {
+export function pushExtent(out: Extent[], extent: Extent): void {
   const last = out.at(-1);
   if (last && continues(last, extent)) out[out.length - 1] = { ...last, length: last.length + extent.length };
   else out.push(extent);

@@ -9,13 +9,14 @@ import type { WriteVhdxOptions } from './write-options.js';
 
 /** What the new image is to be: as the options say, and as the source is in what they do not say. */
 export async function planCopy(
-  { source, vhdx }: OpenDisk,
+  { source, vhdx, vhd }: OpenDisk,
   target: VhdxTarget | undefined,
   options: WriteVhdxOptions,
   parent: VhdxDisk | undefined,
 ): Promise<NewImage> {
   const own = parent ? undefined : vhdx;
-  const type = own && own.type !== 'differencing' ? own.type : undefined;
+  const alike = parent ? undefined : (vhdx ?? vhd);
+  const type = alike && alike.type !== 'differencing' ? alike.type : undefined;
   const logicalSectorSize = options.logicalSectorSize ?? sectorSize((parent ?? vhdx)?.logicalSectorSize) ?? 512;
   const image = await planImage(
     target,
@@ -27,7 +28,7 @@ export async function planCopy(
       blockSize: options.blockSize ?? vhdx?.blockSize,
       logicalSectorSize,
       physicalSectorSize: options.physicalSectorSize ?? sectorSize(own?.physicalSectorSize),
-      id: options.id ?? own?.id,
+      id: options.id ?? alike?.id,
     },
     parent,
   );

@@ -123,9 +123,9 @@ async function* piecesOfBlocks(
 }
 
 /** What tells whether the files of a disk have changed, as far as they have paths. */
-async function stampsOf({ source, vhdx }: OpenDisk): Promise<readonly (readonly [string, string | undefined])[]> {
+async function stampsOf({ source, vhdx, vhd }: OpenDisk): Promise<readonly (readonly [string, string | undefined])[]> {
   const paths = [source.path];
-  for (let member = vhdx?.parent; member; member = member.parent) paths.push(member.path);
+  for (let member = (vhdx ?? vhd)?.parent; member; member = member.parent) paths.push(member.path);
   const known = paths.filter((path) => path !== undefined);
   return Promise.all(known.map(async (path) => [path, await fileStamp(path)] as const));
 }

@@ -137,10 +137,10 @@ async function intoNewFile(
 }
 
 /** What is read must not be written over. */
-function refuseOwnFiles(input: VhdxInput, { source, vhdx }: OpenDisk, target: VhdxTarget): void {
+function refuseOwnFiles(input: VhdxInput, { source, vhdx, vhd }: OpenDisk, target: VhdxTarget): void {
   const path = pathOf(target);
   const paths = [source.path];
-  for (let member = vhdx; member; member = member.parent) paths.push(member.path);
+  for (let member = (vhdx ?? vhd)?.parent; member; member = member.parent) paths.push(member.path);
   const isOwn = paths.some((own) => own !== undefined && path !== undefined && isSameFile(own, path));
   if (!isOwn && input !== target) return;
   const message = 'is the image that is being read, or one of its parents';

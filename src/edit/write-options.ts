@@ -5,8 +5,8 @@ import type { CreateOptions } from './create-options.js';
 
 /**
  * What a new image with the content of another disk is to be: as for `createVhdx`, but for the size, which is that of the
- * source. What is not given is taken over from the source if that is a VHDX: block size, sector sizes, identity, and
- * the type, unless it is differencing.
+ * source. What is not given is taken over from the source: block and sector sizes of a VHDX, and of a VHDX or VHD the
+ * identity and, unless it is differencing, the type.
  */
 export interface WriteVhdxOptions extends Omit<CreateOptions, 'size'> {
   /** The format of the source, if it is not to be found out; `'raw'` for a raw disk whose content is not trusted. */

@@ -65,16 +65,71 @@ export function fixedVhdFooter(size: number, id: string | undefined): Uint8Array
   return footer;
 }
 
+/** Types of a VHD by the Disk Type of its footer. */
+export const VHD_TYPES = { 2: 'fixed', 3: 'dynamic', 4: 'differencing' } as const;
+
+/** What a footer says ([VHD 1.0] "Hard Disk Footer Format"). Sizes in bytes. */
+export interface VhdFooter {
+  readonly type: (typeof VHD_TYPES)[keyof typeof VHD_TYPES] | undefined;
+  /** Disk Type as it is stored. */
+  readonly typeNumber: number;
+  /** File Format Version: 0x00010000. */
+  readonly version: number;
+  /** Where the dynamic header is, if the disk is not fixed. */
+  readonly dataOffset: number;
+  /** Seconds since 2000-01-01 UTC. */
+  readonly timestamp: number;
+  /** The program that wrote it, four characters. */
+  readonly creator: string;
+  /** Size of the disk. The geometry may say less, and is not used. */
+  readonly currentSize: number;
+  /** Size by cylinders, heads and sectors per track. */
+  readonly geometrySize: number;
+  /** In the form of a GUID. */
+  readonly uniqueId: string;
+}
+
+const ascii = (bytes: Uint8Array, from: number, length: number): string =>
+  String.fromCharCode(...bytes.subarray(from, from + length));
+
+/** Sixteen bytes in the form of a GUID, in the order in which a VHD has them: none is little-endian. */
+export function readUniqueId(bytes: Uint8Array, at: number): string {
+  const digits = Array.from(bytes.subarray(at, at + 16), (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return [8, 12, 16, 20, 32].map((end, i) => digits.slice([0, 8, 12, 16, 20][i], end)).join('-');
+}
+
+/** Whether the sum of all bytes is what the checksum at an offset says: its one's complement, without itself. */
+export function hasVhdChecksum(bytes: Uint8Array, at: number): boolean {
+  const sum = bytes.reduce((total, byte, i) => (i >= at && i < at + 4 ? total : total + byte), 0);
+  return viewOf(bytes).getUint32(at) === ~sum >>> 0;
+}
+
+/** Reads a footer of 512 bytes, or of 511 as before 2004; undefined if it has no signature or another checksum. */
+export function parseVhdFooter(stored: Uint8Array): VhdFooter | undefined {
+  const bytes = new Uint8Array(VHD_FOOTER_SIZE);
+  bytes.set(stored.subarray(0, VHD_FOOTER_SIZE));
+  if (ascii(bytes, 0, 8) !== 'conectix' || !hasVhdChecksum(bytes, 64)) return undefined;
+  const view = viewOf(bytes);
+  const typeNumber = view.getUint32(60);
+  return {
+    type: VHD_TYPES[typeNumber as keyof typeof VHD_TYPES],
+    typeNumber,
+    version: view.getUint32(12),
+    dataOffset: Number(view.getBigUint64(16)),
+    timestamp: view.getUint32(24),
+    creator: ascii(bytes, 28, 4),
+    currentSize: Number(view.getBigUint64(48)),
+    geometrySize: view.getUint16(56) * view.getUint8(58) * view.getUint8(59) * 512,
+    uniqueId: readUniqueId(bytes, 68),
+  };
+}
+
 /**
  * The size in bytes of the disk in a fixed VHD, by its footer: the disk begins at the file's first byte. Undefined if the
  * footer is damaged or is not that of a fixed VHD in a file of this length.
  */
 export function parseFixedVhdFooter(footer: Uint8Array, fileSize: number): number | undefined {
-  if (footer.length !== VHD_FOOTER_SIZE) return undefined;
-  const view = viewOf(footer);
-  const checksum = view.getUint32(64);
-  const sum = footer.reduce((total, byte, i) => (i >= 64 && i < 68 ? total : total + byte), 0);
-  const size = Number(view.getBigUint64(48));
-  const isFixed = view.getUint32(60) === 2;
-  return checksum === ~sum >>> 0 && isFixed && size <= fileSize - VHD_FOOTER_SIZE ? size : undefined;
+  const found = footer.length === VHD_FOOTER_SIZE ? parseVhdFooter(footer) : undefined;
+  const size = found?.type === 'fixed' ? found.currentSize : undefined;
+  return size !== undefined && size <= fileSize - VHD_FOOTER_SIZE ? size : undefined;
 }

@@ -5,19 +5,25 @@ import { openInput } from '../disk/open-input.js';
 import { VhdxError } from '../errors.js';
 import type { VhdxInput } from '../io/open.js';
 import type { RandomAccessSource } from '../io/random-access.js';
-import { slice } from '../io/slice.js';
 import type { DiskFormat, OpenDisk, OpenDiskOptions } from './disk-format.js';
+import { openVhdChain } from './vhd-chain.js';
+import { VhdDisk } from './vhd-disk.js';
 
 /** What `openDisk` does. */
 export async function openAnyDisk(input: VhdxInput, options: OpenDiskOptions): Promise<OpenDisk> {
   checkFormat(options.format);
-  if (input instanceof VhdxDisk) return { format: 'vhdx', source: input, vhdx: input, close: async () => {} };
+  const leaveOpen = async () => {};
+  if (input instanceof VhdxDisk) return { format: 'vhdx', source: input, vhdx: input, close: leaveOpen };
+  if (input instanceof VhdDisk) return { format: 'vhd', source: input, vhd: input, close: leaveOpen };
   const file = await openInput(input, options);
   const close = async () => file.close?.();
   try {
     const format = options.format ?? (file.extents ? 'raw' : await formatOf(file, options));
     if (format === 'raw') return { format, source: file, close };
-    if (format === 'vhd') return { format, source: slice(file, 0, await fixedSize(file, options)), close };
+    if (format === 'vhd') {
+      const vhd = await openVhdChain(file, options);
+      return { format, source: vhd, vhd, close: () => vhd.close() };
+    }
     const vhdx = await openVhdx(file, options);
     const closeBoth = async () => {
       await vhdx.close();
@@ -38,12 +44,6 @@ async function formatOf(file: RandomAccessSource, options: OpenDiskOptions): Pro
   throw new VhdxError('unsupported-input', `this is ${found.description}, which cannot be read here`, {
     hints: ['raw'],
   });
-}
-
-async function fixedSize(file: RandomAccessSource, options: OpenDiskOptions): Promise<number> {
-  const found = await detectFormat(file, options);
-  if (found?.diskSize !== undefined) return found.diskSize;
-  throw new VhdxError('unsupported-input', 'not a fixed VHD: its footer is missing or not valid');
 }
 
 function checkFormat(format: DiskFormat | undefined): void {

@@ -1,6 +1,7 @@
 import type { VhdxDisk } from '../disk/disk.js';
 import type { OpenOptions } from '../disk/open-options.js';
 import type { RandomAccessSource } from '../io/random-access.js';
+import type { VhdDisk } from './vhd-disk.js';
 
 /** The format of a disk that can be read; `raw` is its bytes and nothing else. */
 export type DiskFormat = 'vhdx' | 'vhd' | 'raw';
@@ -22,6 +23,8 @@ export interface OpenDisk {
   readonly source: RandomAccessSource;
   /** The disk of a VHDX image. */
   readonly vhdx?: VhdxDisk;
+  /** The disk of a VHD. */
+  readonly vhd?: VhdDisk;
   /** Closes what was opened for it. */
   close(): Promise<void>;
 }

@@ -105,7 +105,6 @@ describe('bad input', () => {
   needs(qemuImg).test('another format is named', async () => {
     const folder = await tempDir();
     for (const [format, options, says] of [
-      ['vpc', 'subformat=dynamic', 'VHD'],
       ['qcow2', 'cluster_size=65536', 'qcow2'],
       ['vmdk', 'subformat=monolithicSparse', 'VMDK'],
       ['vdi', 'static=off', 'VDI'],

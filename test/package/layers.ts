@@ -30,7 +30,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
     'src/rules.ts',
     'src/base',
   ],
-  'src/vhd': ['src/disk', 'src/format', 'src/core', 'src/io', 'src/errors.ts', 'src/rules.ts', 'src/base'],
+  'src/vhd': ['src/disk', 'src/image', 'src/format', 'src/core', 'src/io', 'src/errors.ts', 'src/rules.ts', 'src/base'],
   'src/disk': ['src/image', 'src/log', 'src/format', 'src/core', 'src/io', 'src/errors.ts', 'src/rules.ts', 'src/base'],
   'src/image': ['src/log', 'src/format', 'src/core', 'src/io', 'src/errors.ts', 'src/rules.ts', 'src/base'],
   'src/log': ['src/format', 'src/core', 'src/io', 'src/errors.ts', 'src/rules.ts', 'src/base'],
