@@ -160,6 +160,7 @@ const TABLE: Readonly<Record<string, readonly (readonly [what: string, odd: read
     ['id', ['', 'disk', 5, {}, ZERO_GUID], async (_, odd) => vhdx.setVhdx(await newFile(), { newId: odd })],
     ['sector size', ['512', 0, 1024, {}], async (_, odd) => vhdx.setVhdx(await newFile(), { physicalSectorSize: odd })],
   ],
+  compactVhdx: [['target', NO_TARGET, (_, odd) => vhdx.compactVhdx(odd)]],
   findChildren: [['path', [undefined, null, 5, true, {}, []], (_, odd) => vhdx.findChildren(odd)]],
   meaningOf: [['code', [undefined, null, 5, 'x', 'toString', {}], (_, odd) => vhdx.meaningOf(odd)]],
   initCore: [['module', [undefined, null, 5, new Uint8Array(8), {}], (_, odd) => vhdx.initCore(odd)]],

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { VhdxError } from '../../src/index.js';
 import { type PartitionTable, readPartitionTable, recogniseFileSystem } from '../../src/volumes/index.js';
+import { crc32 } from '../support/crc32.js';
 import { MiB } from '../support/encode-primitives.js';
 import type { SparseFile } from '../support/sparse-file.js';
 import { fileSystem, fileSystems, partitionedDisk } from './support/made-by-other-tools.js';
@@ -19,16 +20,6 @@ function tableOf(
     },
   };
   return readPartitionTable(source, { sectorSize });
-}
-
-/** The CRC-32 of a GPT, bit by bit. */
-function crc32(bytes: Uint8Array): number {
-  let crc = 0xffffffff;
-  for (const byte of bytes) {
-    crc ^= byte;
-    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0);
-  }
-  return ~crc >>> 0;
 }
 
 const brief = ({ partitions }: PartitionTable) =>

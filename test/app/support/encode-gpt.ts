@@ -1,4 +1,4 @@
-import { crc32 } from 'node:zlib';
+import { crc32 } from '../../support/crc32.js';
 import { asciiBytes, guidBytes, utf16Bytes } from '../../support/encode-primitives.js';
 
 /** A partition to write into a table, in sectors. */
