@@ -12,18 +12,24 @@ export interface BufferSupply<Buffer> {
 /** Buffers of the core that one operation may hold at a time, so that others find some while its source stalls. */
 const BUFFERS_PER_OPERATION = 7;
 
+/** Buffers that one operation has at least, in memory of its own if the core has none left. With fewer, reads would wait. */
+const LEAST_PER_OPERATION = 4;
+
 /** Supplies one operation with buffers of the core, for bytes that the core must see; each time `count` of them. */
 export function coreBuffers(pool: BufferPool, count = 1): BufferSupply<readonly LeasedBuffer[]> {
-  let spare: readonly LeasedBuffer[] | undefined;
+  const spare: (readonly LeasedBuffer[])[] = [];
   return {
     take(held) {
-      if ((held + 1) * count > BUFFERS_PER_OPERATION) return undefined;
+      const wanted = (held + 1) * count;
+      if (wanted > BUFFERS_PER_OPERATION) return undefined;
       const lent = pool.take(count);
-      if (lent || held > 0) return lent;
-      spare ??= pool.makePrivate(count);
-      return spare;
+      if (lent || wanted > LEAST_PER_OPERATION) return lent;
+      return spare.pop() ?? pool.makePrivate(count);
     },
-    give: (buffers) => pool.release(buffers),
+    give(buffers) {
+      if (buffers[0]?.address === undefined) spare.push(buffers);
+      else pool.release(buffers);
+    },
   };
 }
 

@@ -61,6 +61,42 @@ describe.each(Object.entries(STALLED))('while %s stall', (_name, start) => {
   });
 });
 
+describe('while others hold all buffers of the core', () => {
+  const abort = new AbortController();
+  afterAll(() => abort.abort(new Error('the spec is over')));
+
+  /** A disk, and how many reads of its payload were in flight at a time. */
+  async function countedDisk(): Promise<{ disk: VhdxDisk; most: () => number }> {
+    const source = other.source();
+    let running = 0;
+    let most = 0;
+    const disk = await openVhdx({
+      size: source.size,
+      async readInto(target, offset, options) {
+        most = Math.max(most, ++running);
+        await new Promise((resolve) => setTimeout(resolve, 2));
+        await source.readInto(target, offset, options);
+        running--;
+      },
+    });
+    return { disk, most: () => most };
+  }
+
+  test.each<[string, (disk: VhdxDisk) => Promise<unknown>, number]>([
+    ['a checksum', (disk) => disk.checksum(), 4],
+    ['an export', (disk) => exportDisk(disk, { truncate: async () => {}, write: async () => {} }), 4],
+    ['a comparison', async (disk) => compareDisks(disk, await openVhdx(other.source())), 2],
+  ])('%s still has several reads in flight', async (_, work, least) => {
+    for (let i = 0; i < 3; i++) {
+      exportDisk(await openVhdx(image.source()), stalledSink, { signal: abort.signal }).catch(() => undefined);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    const { disk, most } = await countedDisk();
+    await work(disk);
+    expect(most()).toBeGreaterThanOrEqual(least);
+  });
+});
+
 describe('an abort does not wait for a source that never answers', () => {
   const works: Readonly<Record<string, (disk: VhdxDisk, signal: AbortSignal) => Promise<unknown>>> = {
     checksum: (disk, signal) => disk.checksum({ signal }),
