@@ -18,7 +18,7 @@ export default defineConfig({
             'test/cli/*.node.test.ts', // these start the built command
             'test/package/!(architecture|docblocks|house|manifest).test.ts',
             'test/disk/check-large.node.test.ts',
-            'test/edit/*-crash.test.ts', // thousands of images each
+            'test/edit/{*-crash,nth-fault}.test.ts', // every moment of a session: thousands of images each
             'test/**/*.page.test.ts',
             'test/support/**', // the tools that specs are written with
             'test/io/page.node.test.ts',
