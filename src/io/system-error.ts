@@ -1,5 +1,11 @@
 import { type OperationCode, VhdxError } from '../errors.js';
 
+/** On Windows an attached disk, or that of a running virtual machine, can be opened by no one else. */
+const IN_USE =
+  globalThis.process?.platform === 'win32'
+    ? 'in use by another program (it is attached, or its virtual machine runs)'
+    : 'in use by another program';
+
 /** What the codes of the operating system mean, for people. */
 const REASONS: Readonly<Record<string, string>> = {
   ENOENT: 'no such file',
@@ -8,8 +14,8 @@ const REASONS: Readonly<Record<string, string>> = {
   EACCES: 'permission denied',
   EPERM: 'permission denied',
   EROFS: 'the file system is read-only',
-  EBUSY: 'in use by another program',
-  ETXTBSY: 'in use by another program',
+  EBUSY: IN_USE,
+  ETXTBSY: IN_USE,
   EEXIST: 'exists already',
   ELOOP: 'symbolic links that go round in a circle',
   ENAMETOOLONG: 'the name is too long',
@@ -24,6 +30,8 @@ const REASONS: Readonly<Record<string, string>> = {
 /** Codes of the operating system that have a code of their own here when something is written. */
 const WRITE_CODES: Readonly<Record<string, OperationCode>> = {
   EEXIST: 'exists',
+  EBUSY: 'locked',
+  ETXTBSY: 'locked',
   EACCES: 'read-only',
   EPERM: 'read-only',
   EROFS: 'read-only',
@@ -42,7 +50,7 @@ export function readFailed(who: string, cause: unknown, offset?: number): VhdxEr
   return new VhdxError('read-failed', reasonOf(cause), { file: who, offset, cause });
 }
 
-/** The error for a write that the operating system refused: `exists`, `read-only`, `no-space` or `write-failed`. */
+/** The error for a write that the operating system refused: `exists`, `locked`, `read-only`, `no-space` or `write-failed`. */
 export function writeFailed(who: string, cause: unknown, offset?: number, reason = reasonOf(cause)): VhdxError {
   const code = WRITE_CODES[systemCode(cause)] ?? 'write-failed';
   return new VhdxError(code, reason, { file: who, offset, cause });

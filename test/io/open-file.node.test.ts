@@ -146,6 +146,18 @@ describe('opening for writing', () => {
     expect(await rejection(openFile(join(folder, 'pipe'), { write: true }))).toMatchObject({ code: 'read-failed' });
   });
 
+  test.each(['EBUSY', 'ETXTBSY'])('a file that the system keeps for another program (%s) is locked', async (system) => {
+    const path = await existing();
+    vi.spyOn(fs, 'open').mockImplementation(((...parameters: unknown[]) => {
+      (parameters.at(-1) as (error: Error) => void)(Object.assign(new Error(system), { code: system }));
+    }) as never);
+    onTestFinished(() => void vi.restoreAllMocks());
+    expect(await rejection(openFile(path, { write: true }))).toMatchObject({
+      code: 'locked',
+      message: expect.stringContaining(`${path}: in use by another program`),
+    });
+  });
+
   test('a file without permission to write is read-only', async () => {
     const path = await existing();
     await chmod(path, 0o444);
