@@ -3,7 +3,7 @@ import { resizeImage } from '../../../src/edit/resize-image.js';
 import type { ResizeOptions, ResizeReport } from '../../../src/index.js';
 import { buildImage } from '../build-image.js';
 import { taggedBytes } from '../crash/content-model.js';
-import { CrashFile } from '../crash/crash-file.js';
+import { CrashFile, type Fault } from '../crash/crash-file.js';
 import { viewDifference } from '../crash/explore.js';
 import { PAGE_SIZE, PageImage, ZERO_PAGE } from '../crash/page-image.js';
 import { readState, type StateView } from '../crash/state-reader.js';
@@ -23,14 +23,15 @@ export interface JobFile {
 }
 
 /** Builds an image for a job, with stale bytes after its last structure. */
-export function jobFile(spec: ImageSpec, parentSpec?: ImageSpec): JobFile {
+export function jobFile(spec: ImageSpec, parentSpec?: ImageSpec, fail?: Fault): JobFile {
   const parent = parentSpec && readState(PageImage.of(buildImage(parentSpec).toUint8Array()));
   const image = PageImage.of(buildImage(spec).toUint8Array());
   const end = Math.ceil(image.size / MiB) * MiB;
   image.truncate(end);
   image.write(taggedBytes(STALE, 0, 2 * MiB), end);
   // Flushes (at 0) take a while, so that writes are in flight with them.
-  const file = new CrashFile(image, { turns: (offset) => (offset === 0 ? 3 : (offset / (4 * KiB)) % 3) });
+  const turns = (offset: number) => (offset === 0 ? 3 : (offset / (4 * KiB)) % 3);
+  const file = new CrashFile(image, { turns, ...(fail && { fail }) });
   return { file, parent, before: readState(image, parent) };
 }
 
