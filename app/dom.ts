@@ -4,7 +4,7 @@ type Property = string | number | boolean | undefined | ((event: Event) => void)
 /** What may stand in an element. */
 export type Child = Node | string | undefined | false;
 
-/** Finds an element of the page by its id. Throws where it is not there or another one. */
+/** Finds an element of the page by its id. Throws if it is not there or another one. */
 export function byId<T extends HTMLElement>(id: string, type: new () => T): T {
   const found = document.getElementById(id);
   if (found instanceof type) return found;

@@ -13,7 +13,7 @@ export function sizeText(bytes: number): string {
   return `${Number(value.toFixed(digits))} ${UNITS[unit]}`;
 }
 
-/** From where to where, in bytes: in hexadecimal where rounded sizes would be the same. */
+/** From where to where, in bytes: in hexadecimal if rounded sizes would be the same. */
 export function rangeText(start: number, end: number): string {
   const [from, to] = [sizeText(start), sizeText(end)];
   return from === to ? `${hexText(start)} to ${hexText(end)}` : `${from} to ${to}`;

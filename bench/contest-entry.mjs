@@ -1,4 +1,4 @@
-/** What other engines run, bundled with its peers: sums, and hands the figures to whoever started it. */
+/** What other engines run, bundled with its peers: sums, and hands the figures to the program that started it. */
 import { contest } from './crc32c-contest.mjs';
 
 const inPage = typeof document !== 'undefined';

@@ -7,11 +7,11 @@ import { checkRaw, GiB } from './images.mjs';
 import { memoryRow, rate, round, speedRow, time } from './rows.mjs';
 import { Runs, takeTurns } from './turns.mjs';
 
-/** Longest that qemu-img is waited for where it walks 4 TiB, in seconds. */
+/** Longest that qemu-img is waited for when it walks 4 TiB, in seconds. */
 const PATIENCE = 60;
 
 /**
- * How each is told to turn an image into a raw file; throws LeftOut where it is not here.
+ * The command that turns an image into a raw file, for each; throws LeftOut if it is not installed.
  *
  * @satisfies {Record<string, (image: string, out: string) => string[]>}
  */

@@ -1,5 +1,5 @@
 /**
- * The contest of CRC-32C that runs in every engine: in Node as it stands, in the others from a bundle.
+ * The contest of CRC-32C that runs in every engine: in Node as it is, in the others from a bundle.
  * Not type-checked: its peers are installed by the benchmark only.
  */
 import { crc32c as aws } from '@aws-crypto/crc32c';
@@ -43,7 +43,7 @@ async function portable(bytes) {
 }
 
 /**
- * Lets all take turns. Returns seconds a call, a round each. Throws where one of them sums wrongly.
+ * Lets all take turns. Returns seconds a call, a round each. Throws if one of them sums wrongly.
  *
  * @param {{ size: number, rounds: number, seconds?: number, others?: Record<string, (bytes: Uint8Array) => number> }} options
  * @returns {Promise<Record<string, number[]>>}
@@ -61,7 +61,7 @@ export async function contest({ size, rounds, seconds, others = {} }) {
   for (const [name, sum] of Object.entries(turns)) {
     // Asked first, every one of them sums from nothing.
     const said = sum();
-    if (said !== right) throw new Error(`${name} says ${said} where it is ${right}`);
+    if (said !== right) throw new Error(`${name} says ${said}, and it is ${right}`);
     const calls = callsFor(sum);
     contestants[name] = () => {
       const start = performance.now();

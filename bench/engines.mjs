@@ -16,7 +16,7 @@ const SECOND = 1000;
  * @property {(script: string, folder: string) => Promise<string>} run runs a bundled script and returns what it reports
  */
 
-/** How each engine is found and started; throws LeftOut where it is not here. @type {Record<string, () => Engine>} */
+/** How each engine is found and started; throws LeftOut if it is not installed. @type {Record<string, () => Engine>} */
 export const ENGINES = {
   Node: () => runtime('Node', process.execPath, []),
   'Node 24': () => runtime('Node', installed(RUNTIMES['node-24']), []),

@@ -31,7 +31,7 @@ const ROOM = 14 * GiB;
 const made = new Map();
 
 /**
- * A folder for images and what they become, removed at exit. In memory where there is room: what is asked for is what
+ * A folder for images and what they become, removed at exit. In memory if there is room: what is asked for is what
  * programs take, not what this machine's disk does. VHDX_BENCH_DIR says otherwise.
  */
 export function workFolder() {
@@ -67,7 +67,7 @@ function hasRoom(folder, bytes) {
   return bavail * bsize >= bytes;
 }
 
-/** Throws LeftOut where a folder cannot take so many bytes. @param {string} folder @param {number} bytes */
+/** Throws LeftOut if a folder cannot take so many bytes. @param {string} folder @param {number} bytes */
 export function needRoom(folder, bytes) {
   if (!hasRoom(folder, bytes + GiB)) throw new LeftOut(`${folder} has no room for ${Math.ceil(bytes / GiB)} GiB`);
 }
@@ -75,7 +75,7 @@ export function needRoom(folder, bytes) {
 /** Path of the raw file that holds what full-1g holds. @param {string} folder */
 export const flatFile = (folder) => madeOnce(folder, 'flat-1g.raw', GiB, (path) => makeFlat(path, GiB / BLOCK, BLOCK));
 
-/** Path of an image. LeftOut where there is no room for it. @param {string} folder @param {string} name */
+/** Path of an image. LeftOut if there is no room for it. @param {string} folder @param {string} name */
 export function fixture(folder, name) {
   const plan = planOf(name);
   const { size, blockSize, every = Infinity, filled } = plan;

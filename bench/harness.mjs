@@ -7,10 +7,10 @@ import { findProgram } from '../scripts/programs.mjs';
 /** The root of the checkout, with a slash at its end. */
 export const root = fileURLToPath(new URL('../', import.meta.url));
 
-/** Thrown where something cannot be measured here: the report says what, and why. */
+/** Thrown if something cannot be measured here: the report says what, and why. */
 export class LeftOut extends Error {}
 
-/** Where a program is. LeftOut where it is not installed. @param {string} name one of `scripts/programs.mjs` */
+/** Where a program is. LeftOut if it is not installed. @param {string} name one of `scripts/programs.mjs` */
 export function program(name) {
   const path = findProgram(name);
   if (path === undefined) throw new LeftOut(`${name} is not installed`);
@@ -27,7 +27,7 @@ export function program(name) {
  */
 
 /**
- * Runs a program to its end and says what it took. Throws where it fails.
+ * Runs a program to its end and says what it took. Throws if it fails.
  *
  * @param {readonly string[]} command
  * @param {{ limit?: number, output?: 'keep' | 'ignore' }} [options] `limit`: seconds after which it is ended

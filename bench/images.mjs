@@ -23,7 +23,7 @@ const SECTORS_PER_CHUNK = 2 ** 23;
  * @typedef {object} ImagePlan
  * @property {number} size virtual size in bytes
  * @property {number} blockSize in bytes
- * @property {number} [every] one payload block in so many is there, the first one among them; none where it is left out
+ * @property {number} [every] one payload block in so many is there, the first one among them; none if it is left out
  * @property {boolean} [filled] whether these blocks are written; otherwise they are holes of the file
  */
 

@@ -13,7 +13,7 @@ function npm(...args) {
   return spawnSync('npm', args, { cwd: folder, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
-/** Installs them, unless that was done. Throws where the registry cannot be reached. */
+/** Installs them, unless that was done. Throws if the registry cannot be reached. */
 export function installPeers() {
   const installed = `${folder}node_modules/.package-lock.json`;
   const isCurrent =

@@ -7,7 +7,7 @@ import { TARGETS } from './targets.mjs';
 /** @typedef {import('./rows.mjs').Answer} Answer */
 /** @typedef {import('./rows.mjs').Row} Row */
 
-/** A table as Markdown, its columns lined up so that it reads well as it stands. @param {string[]} head @param {string[][]} body */
+/** A table as Markdown, its columns lined up so that its source reads well. @param {string[]} head @param {string[][]} body */
 function table(head, body) {
   const lines = [head, ...body];
   const widths = head.map((_, column) => Math.max(3, ...lines.map((cells) => Number(cells[column]?.length))));
@@ -43,7 +43,7 @@ export function targetsText(answers, isWhole) {
   return `## Targets\n\n${table(['question', 'target', 'measured', ''], body)}`;
 }
 
-/** What stands in the way of a target, where that is known. @param {Row} row */
+/** Why a target is missed, if that is known. @param {Row} row */
 function limitText({ target }) {
   /** @type {import('./targets.mjs').Target | undefined} */
   const known = target && TARGETS[target];
@@ -74,7 +74,7 @@ export function lossesText(answers) {
       peers.map(({ loss }) => String(loss)),
     ),
     list(
-      'Floors, which nobody beats, and what we take on top',
+      'Floors, which cannot be beaten, and what we take on top',
       floors.map(({ loss }) => String(loss)),
     ),
   ];

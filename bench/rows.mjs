@@ -6,12 +6,12 @@ import { isMet, TARGETS } from './targets.mjs';
  * @typedef {object} Row
  * @property {string} what
  * @property {string} ours
- * @property {string} peer who it is compared with; a floor is nobody's competitor but what cannot be beaten
+ * @property {string} peer what it is compared with; a floor is no competitor but what cannot be beaten
  * @property {string} theirs
  * @property {string} ratio
  * @property {number} value what the target is about
  * @property {import('./targets.mjs').TargetName} [target]
- * @property {string} [loss] in words, where we lose
+ * @property {string} [loss] in words, if we lose
  */
 
 /**
@@ -89,7 +89,7 @@ export function memoryRow({ what, runs, ours, theirs, target }) {
 /** What a row's target asks for. @param {Row} row */
 export const wanted = ({ target }) => (target ? TARGETS[target].text : '');
 
-/** `met`, `missed`, or nothing where nothing was promised. @param {Row} row */
+/** `met`, `missed`, or nothing if nothing was promised. @param {Row} row */
 export const verdict = ({ target, value }) => (target ? (isMet(target, value) ? 'met' : '**missed**') : '');
 
 /** @param {number} value */

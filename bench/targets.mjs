@@ -7,7 +7,7 @@
  * @property {string} text
  * @property {number} [atLeast]
  * @property {number} [atMost]
- * @property {string} [limit] where it is out of reach: what stands in the way
+ * @property {string} [limit] if it is out of reach: why
  */
 
 const MB = 1e6;

@@ -42,7 +42,7 @@ export async function ask(folder) {
   return {
     title: 'Writing',
     notes: [
-      'The floor is the callback form of `fs.write` to a raw file that is there already, with `fdatasync` where ours flushes. What flushes was measured on a file system on a disk (VHDX_BENCH_DISK, otherwise the folder for temporary files), the rest where the other questions are.',
+      'The floor is the callback form of `fs.write` to a raw file that is there already, with `fdatasync` when ours flushes. What flushes was measured on a file system on a disk (VHDX_BENCH_DISK, otherwise the folder for temporary files), the rest where the other questions are.',
       'Syncs are counted in the library, by a file that passes everything on; figures of qemu-io are without its start.',
       'A new dynamic image says of every block that it is zeros (state 2), which is what Windows does: “not present” may read as anything by the specification. That is why a disk of 64 TiB in blocks of 1 MiB has 513 MiB of BAT to write, and no hole.',
     ],

@@ -11,7 +11,7 @@ export class MapStrip {
   #bins: MapBins | undefined;
   #view: MapView | undefined;
 
-  /** `onMove` is told where the map shall begin, in bytes. */
+  /** `onMove` gets where the map shall begin, in bytes. */
   constructor(onMove: (offset: number) => void) {
     this.#slider.addEventListener('input', () => {
       if (this.#view) onMove(Number(this.#slider.value) * this.#view.binLength);

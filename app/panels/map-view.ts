@@ -74,7 +74,7 @@ export function boxOf({ columns, rows, width, height }: MapView, cell: number): 
   return { x, y, width: Math.max(1, right - x - gap), height: Math.max(1, bottom - y - gap) };
 }
 
-/** The cell under a point of the canvas; undefined where there is none. */
+/** The cell under a point of the canvas; undefined if there is none. */
 export function cellUnder(view: MapView, x: number, y: number): number | undefined {
   const column = Math.floor((x * view.columns) / view.width);
   const row = Math.floor((y * view.rows) / view.height);

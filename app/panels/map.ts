@@ -79,7 +79,7 @@ export class MapPanel implements Panel {
     else this.#say('The disk is empty.');
   }
 
-  /** The kinds of bytes that the disk may have; what a parent holds only where there is one, or one is missing. */
+  /** The kinds of bytes that the disk may have; what a parent holds only if there is one, or one is missing. */
   get #kinds(): readonly Kind[] {
     const { chain = [], missing } = this.#context?.opened ?? {};
     const kinds: Kind[] = ['data', 'zero', 'unmapped', 'damaged'];

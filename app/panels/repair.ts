@@ -14,7 +14,7 @@ type Permitting = FileSystemFileHandle & { requestPermission?(options: { mode: '
 const picker = (): OpenPicker | undefined => (globalThis as { showOpenFilePicker?: OpenPicker }).showOpenFilePicker;
 
 /**
- * The panel that repairs the image: the file itself, where the browser lets pages write files, or a copy. It is there
+ * The panel that repairs the image: the file itself, if the browser lets pages write files, or a copy. It is there
  * only if something can be repaired, or why nothing can is worth saying, and first says what would change.
  */
 export function repairPanel(): Panel {

@@ -1,14 +1,14 @@
 import { type DiskInfo, openVhdx } from '../../src/index.js';
 import type { Candidate, Input } from '../protocol.js';
 
-/** The DataWriteGuids that the parent of an image may have; none where it has no parent. */
+/** The DataWriteGuids that the parent of an image may have; none if it has no parent. */
 function linkagesOf(info: DiskInfo): string[] {
   if (info.type !== 'differencing') return [];
   const { parent_linkage, parent_linkage2 } = info.parentLocator ?? {};
   const guids = [parent_linkage, parent_linkage2].flatMap((text) =>
     text ? [text.toLowerCase().replace(/[{}]/g, '')] : [],
   );
-  return guids.filter((guid) => !/^[0-]+$/.test(guid)); // the zero GUID stands for none
+  return guids.filter((guid) => !/^[0-]+$/.test(guid)); // the zero GUID means none
 }
 
 /** How many of the images lie below one, as far as their linkages lead; an image that leads back to itself counts once. */
@@ -63,7 +63,7 @@ export async function survey(inputs: readonly Input[], signal: AbortSignal): Pro
       candidates.push({ name, info: disk.info });
       await disk.close();
     } catch {
-      // Why, is told if it is the one that is to be shown.
+      // Why, is reported if it is the one that is to be shown.
       signal.throwIfAborted();
       candidates.push({ name });
     }

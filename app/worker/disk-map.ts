@@ -129,7 +129,7 @@ function paced(tell: () => void): Breathe {
   };
 }
 
-/** Sums a range in the core, and extent by extent where a parent has a say. */
+/** Sums a range in the core, and extent by extent if a parent holds a part. */
 async function sum(disk: VhdxDisk, bins: GrowingBins, signal: AbortSignal, yieldToEventLoop: Breathe): Promise<void> {
   const { offset, length, binLength } = bins;
   const wholeBins = Math.floor(length / binLength);

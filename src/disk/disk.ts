@@ -51,15 +51,15 @@ export class VhdxDisk implements RandomAccessSource {
   readonly physicalSectorSize: number;
   /** VirtualDiskId, lower case, without braces; undefined in the few images that have none, or one of zeros. */
   readonly id: string | undefined;
-  /** What the file is called, where it has a name. */
+  /** What the file is called, if it has a name. */
   readonly name?: string;
-  /** Absolute path of the file, where it was opened by a path. */
+  /** Absolute path of the file, if it was opened by a path. */
   readonly path?: string;
   /** Everything that the image says about itself: plain data. */
   readonly info: DiskInfo;
   /** What is wrong and survivable, or worth knowing. {@link check} looks further. */
   readonly findings: readonly Finding[];
-  /** The disk that this one differs from; undefined where there is none or it was not to be had. */
+  /** The disk that this one differs from; undefined if there is none or it was not available. */
   readonly parent: VhdxDisk | undefined;
   /** Why the disk was opened without its parent, if that is due to `incompleteChain: 'open'`. */
   readonly parentError?: VhdxError;
@@ -99,7 +99,7 @@ export class VhdxDisk implements RandomAccessSource {
   /**
    * Returns bytes of the virtual disk.
    *
-   * @throws RangeError where the range leaves the disk; VhdxError with the code of the broken rule where it touches a
+   * @throws RangeError if the range leaves the disk; VhdxError with the code of the broken rule if it touches a
    *   damaged block, `parent-missing` if it is in a parent that is not available, `closed` after {@link close}
    */
   async read(offset: number, length: number, options?: ReadOptions): Promise<Uint8Array<ArrayBuffer>> {
@@ -114,7 +114,7 @@ export class VhdxDisk implements RandomAccessSource {
     return this.member.readInto(target, offset, options);
   }
 
-  /** Returns bytes of the virtual disk as a stream of chunks of at most 1 MiB. RangeError where the range leaves the disk. */
+  /** Returns bytes of the virtual disk as a stream of chunks of at most 1 MiB. RangeError if the range leaves the disk. */
   stream(options: RangeOptions = {}): ReadableStream<Uint8Array> {
     const { offset, length } = rangeOf(this.size, options);
     const { signal } = options;
@@ -122,7 +122,7 @@ export class VhdxDisk implements RandomAccessSource {
   }
 
   /**
-   * Lists where the bytes of the virtual disk are: extents in the order of their offsets, without gaps, joined where
+   * Lists where the bytes of the virtual disk are: extents in the order of their offsets, without gaps, joined if
    * one continues the other. Reads the BAT and sector bitmaps, never the payload.
    */
   extents(options: RangeOptions = {}): AsyncGenerator<Extent, void, undefined> {
@@ -162,6 +162,6 @@ export class VhdxDisk implements RandomAccessSource {
     return this.member.close();
   }
 
-  /** {@link close}, for `await using`, where the engine knows it. */
+  /** {@link close}, for `await using`, if the engine knows it. */
   declare readonly [Symbol.asyncDispose]: () => Promise<void>;
 }
