@@ -7,7 +7,7 @@ import type { VhdxInput } from '../io/open.js';
 import { walkChain } from './chain.js';
 import { type ChainMember, closeMembers, noteWriters } from './chain-member.js';
 import type { CheckOptions, CheckReport } from './check.js';
-import { openInput } from './open-input.js';
+import { forParents, openInput } from './open-input.js';
 import { type OpenOptions, withLimits } from './open-options.js';
 
 /**
@@ -19,7 +19,10 @@ import { type OpenOptions, withLimits } from './open-options.js';
 export async function checkVhdx(input: VhdxInput, wanted: OpenOptions & CheckOptions = {}): Promise<CheckReport> {
   const options = withLimits(wanted);
   const [core, { withParent }] = await Promise.all([loadCore(), import('./check.js')]);
-  const members = await walkChain(core, await openInput(input, options), { ...options, pastDamage: true });
+  const members = await walkChain(core, await openInput(input, options), {
+    ...(await forParents(input, options)),
+    pastDamage: true,
+  });
   try {
     await noteWriters(members, options);
     const reports: CheckReport[] = [];

@@ -8,3 +8,10 @@ export async function openInput(input: VhdxInput, options: OpenOptions): Promise
   const { openDiscreetly } = await import('../io/discreet.js'); // servers ask for that
   return openDiscreetly(() => openSource(input, options), options);
 }
+
+/** The options for the parents of an input: a server of another origin gets none of its headers that may hold a secret. */
+export async function forParents<Options extends OpenOptions>(input: VhdxInput, options: Options): Promise<Options> {
+  if (options.http?.headers === undefined) return options;
+  const { withHeadersOf } = await import('./parent-headers.js'); // few images are remote, and fewer have a secret
+  return withHeadersOf(input, options);
+}

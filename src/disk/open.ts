@@ -12,7 +12,7 @@ import { type Finding, finding } from '../rules.js';
 import { walkChain } from './chain.js';
 import { type ChainMember, closeMembers, LOCATOR, memberDetails, noteWriters } from './chain-member.js';
 import { VhdxDisk } from './disk.js';
-import { openInput } from './open-input.js';
+import { forParents, openInput } from './open-input.js';
 import { type OpenOptions, withLimits } from './open-options.js';
 
 /** A BAT of this many bytes or fewer is checked when the image is opened; a longer one by {@link VhdxDisk.check}. */
@@ -29,7 +29,7 @@ const MAX_BAT_CHECKED_AT_OPEN = 1 * MiB;
 export async function openVhdx(input: VhdxInput, wanted: OpenOptions = {}): Promise<VhdxDisk> {
   const options = withLimits(wanted);
   const core = await loadCore();
-  const members = await walkChain(core, await openInput(input, options), options);
+  const members = await walkChain(core, await openInput(input, options), await forParents(input, options));
   try {
     await noteWriters(members, options);
     return await openMembers(core, members, options);

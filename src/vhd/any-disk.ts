@@ -1,7 +1,7 @@
 import { detectFormat } from '../disk/detect-format.js';
 import { VhdxDisk } from '../disk/disk.js';
 import { openVhdx } from '../disk/open.js';
-import { openInput } from '../disk/open-input.js';
+import { forParents, openInput } from '../disk/open-input.js';
 import { VhdxError } from '../errors.js';
 import type { VhdxInput } from '../io/open.js';
 import type { RandomAccessSource } from '../io/random-access.js';
@@ -10,12 +10,13 @@ import { openVhdChain } from './vhd-chain.js';
 import { VhdDisk } from './vhd-disk.js';
 
 /** What `openDisk` does. */
-export async function openAnyDisk(input: VhdxInput, options: OpenDiskOptions): Promise<OpenDisk> {
-  checkFormat(options.format);
+export async function openAnyDisk(input: VhdxInput, wanted: OpenDiskOptions): Promise<OpenDisk> {
+  checkFormat(wanted.format);
   const leaveOpen = async () => {};
   if (input instanceof VhdxDisk) return { format: 'vhdx', source: input, vhdx: input, close: leaveOpen };
   if (input instanceof VhdDisk) return { format: 'vhd', source: input, vhd: input, close: leaveOpen };
-  const file = await openInput(input, options);
+  const file = await openInput(input, wanted);
+  const options = await forParents(input, wanted);
   const close = async () => file.close?.();
   try {
     const format = options.format ?? (file.extents ? 'raw' : await formatOf(file, options));

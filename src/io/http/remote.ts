@@ -9,6 +9,8 @@ import { type Patience, ProgressWatch, TransientError } from './retry.js';
 export interface RequestOptions extends Patience {
   /** Headers sent with every request. */
   readonly headers?: HeadersInit | undefined;
+  /** Origin that they were given for: another one gets only those that hold no secret. That of the file if it is not given. */
+  readonly headersOrigin?: string | undefined;
   /** Whether cookies and the like are sent, as in `fetch`. */
   readonly credentials?: RequestCredentials | undefined;
   /** Used instead of the global `fetch`. */
@@ -37,7 +39,9 @@ export class HttpRemote {
   constructor(url: URL, options: RequestOptions) {
     this.file = describeUrl(url);
     this.#options = options;
-    this.#headers = new Headers(options.headers);
+    const { headersOrigin = url.origin } = options;
+    const headers = new Headers(options.headers);
+    this.#headers = url.origin === headersOrigin ? headers : withoutPrivateHeaders(headers);
     // Browsers see to that themselves, and do not let it be set; elsewhere a server could compress the part.
     this.#headers.set('accept-encoding', 'identity');
     // A URL with a user name is not something that fetch takes.

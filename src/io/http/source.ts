@@ -22,8 +22,13 @@ const SMALL_PARTS = 16;
 
 /** How to talk to the server of a remote image. */
 export interface HttpOptions {
-  /** Headers sent with every request, such as `Authorization`. */
+  /**
+   * Headers sent with every request, such as `Authorization`. If the image is remote, a parent on another origin gets only
+   * those that hold no secret: open that one with `openSource` and headers of its own.
+   */
   readonly headers?: HeadersInit | undefined;
+  /** @internal */
+  readonly headersOrigin?: string | undefined;
   /** Whether cookies and the like are sent, as in `fetch`; by default to the page's own server only. */
   readonly credentials?: RequestCredentials | undefined;
   /** Used instead of the global `fetch`. */
