@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 import base from './vitest.config.js';
 
-// What `npm run test:crash-long` runs in each of its processes.
+// What `npm run test:crashes` runs in each of its processes.
 export default defineConfig({
   test: {
     ...base.test,

@@ -3,7 +3,7 @@
  * Explores what power cuts leave of sessions that write, for as long as it may: each session is a seed, and a failure
  * names it. Prints how many states there were, of which kinds, and with which seed to go on.
  *
- *     npm run test:crash-long -- [--minutes 8] [--states 5000000] [--seed 1] [--processes 2]
+ *     npm run test:crashes -- [--minutes 8] [--states 5000000] [--seed 1] [--processes 2]
  */
 import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';

@@ -1,4 +1,4 @@
-// Not a spec of the suite: what `npm run test:crash-long` runs in each of its processes.
+// Not a spec of the suite: what `npm run test:crashes` runs in each of its processes.
 import { writeFile } from 'node:fs/promises';
 import { inject, test } from 'vitest';
 import { type ImageKind, randomSteps, recoveryOf, scenario, shortOfSpace } from '../edit/scenarios.js';

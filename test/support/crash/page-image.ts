@@ -29,7 +29,7 @@ export class Chunk {
 }
 
 /** The chunk of everything that was never written. */
-export const ZERO_CHUNK = new Chunk(new Array<Uint8Array>(CHUNK_PAGES).fill(ZERO_PAGE));
+const ZERO_CHUNK = new Chunk(new Array<Uint8Array>(CHUNK_PAGES).fill(ZERO_PAGE));
 
 /**
  * The content of a file as pages of 4 KiB, in chunks of 1 MiB. A page object never changes once it is in an image: a
