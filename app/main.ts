@@ -132,7 +132,8 @@ function show(opened: Opened, signal: AbortSignal): void {
   subjectField.hidden = opened.candidates.length < 2;
   disk.hidden = false;
   // Of an image that does not open there is only the file.
-  for (const id of ['panel-map', 'panel-partitions', 'panel-save']) byId(id, HTMLElement).hidden = info === undefined;
+  for (const id of ['panel-map', 'panel-partitions']) byId(id, HTMLElement).hidden = info === undefined;
+  byId('panel-save', HTMLElement).hidden = info === undefined && opened.other === undefined;
   for (const panel of panels) panel.show(context);
   // Who goes through the files with the keys goes on doing so.
   if (document.activeElement !== subject) diskName.focus({ preventScroll: true });

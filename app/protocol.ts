@@ -36,6 +36,8 @@ export interface Opened {
   readonly problem?: Problem;
   /** Whether it opens as unverified, by what its structures still say. */
   readonly canSalvage?: boolean;
+  /** The disk in a file that is no VHDX: it can be saved as one. */
+  readonly other?: { readonly format: 'raw' | 'vhd'; readonly size: number };
   /** What is missing of a chain, and which file to add. */
   readonly missing?: string;
 }
@@ -100,6 +102,9 @@ export interface JobProgress {
   readonly toRead: number;
 }
 
+/** What a disk is saved as. */
+export type SaveFormat = ExportFormat | 'vhdx';
+
 /** What was saved: with a blob to download if the browser could not write a file. */
 export interface Saved {
   readonly name: string;
@@ -154,7 +159,7 @@ export interface Methods {
     result: Repaired;
   };
   save: {
-    parameters: { format: ExportFormat; target: FileSystemFileHandle | null; salvage: boolean };
+    parameters: { format: SaveFormat; target: FileSystemFileHandle | null; salvage: boolean };
     progress: JobProgress;
     result: Saved;
   };

@@ -1,3 +1,5 @@
+import type { SaveFormat } from './protocol.js';
+
 const UNITS = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'];
 
 /** A number of bytes as people say it: `4 MiB`, `1.5 GiB`. */
@@ -63,4 +65,11 @@ export function sentence(text: string): string {
   const isName = /^\S*(\.\w|:\/)/.test(trimmed);
   const begun = isName ? trimmed : trimmed.charAt(0).toUpperCase() + trimmed.slice(1);
   return /[.!?]$/.test(begun) ? begun : `${begun}.`;
+}
+
+const ENDINGS: Readonly<Record<SaveFormat, string>> = { raw: 'img', vhd: 'vhd', vhdx: 'vhdx' };
+
+/** The name of a file with another ending. */
+export function savedName(name: string, format: SaveFormat): string {
+  return `${name.replace(/\.(a?vhdx?|img|raw|bin)$/i, '')}.${ENDINGS[format]}`;
 }

@@ -1,6 +1,6 @@
-import type { ExportFormat } from '../../src/index.js';
 import { byId } from '../dom.js';
-import { exactSizeText, sizeText } from '../wording.js';
+import type { SaveFormat } from '../protocol.js';
+import { exactSizeText, savedName, sizeText } from '../wording.js';
 import { JobView } from './job.js';
 import type { Context, Panel } from './panel.js';
 import { download, pickTarget } from './pick.js';
@@ -8,20 +8,21 @@ import { download, pickTarget } from './pick.js';
 /** Largest disk that a VHD can hold, in bytes: 2,040 GiB. */
 const LARGEST_VHD = 2040 * 1024 ** 3;
 
-/** The panel that saves the disk as a raw image or a fixed VHD. */
+/** The panel that saves the disk as a raw image, a fixed VHD or a VHDX of its own. */
 export function savePanel(): Panel {
   const what = byId('save-what', HTMLParagraphElement);
   const choices = [...document.querySelectorAll<HTMLInputElement>('input[name="save-format"]')];
   const salvage = byId('save-salvage', HTMLInputElement);
   let context: Context | undefined;
 
-  const chosen = (): ExportFormat => (choices.find(({ checked }) => checked)?.value === 'vhd' ? 'vhd' : 'raw');
+  const chosen = (): SaveFormat => (choices.find(({ checked }) => checked)?.value ?? 'raw') as SaveFormat;
 
   const work = new JobView(byId('save-work', HTMLDivElement), 'Save…', async () => {
     const asked = context;
     if (!asked) return undefined;
     const format = chosen();
-    const name = `${(asked.opened.chain[0]?.name ?? 'disk').replace(/\.a?vhdx$/i, '')}.${format === 'raw' ? 'img' : 'vhd'}`;
+    const { candidates, subject } = asked.opened;
+    const name = savedName(asked.opened.chain[0]?.name ?? candidates[subject]?.name ?? 'disk', format);
     // Asked for in the click itself: browsers show the dialog at no other time.
     const target = await pickTarget(name);
     if (target === 'declined') return undefined;
@@ -39,15 +40,18 @@ export function savePanel(): Panel {
   });
 
   const render = () => {
-    const info = context?.info;
-    const refusal = info && chosen() === 'vhd' ? vhdRefusal(info.virtualSize, info.logicalSectorSize) : undefined;
-    work.enabled = info !== undefined && refusal === undefined;
-    if (!info) return;
+    const { info, opened } = context ?? {};
+    const size = info?.virtualSize ?? opened?.other?.size;
+    const refusal =
+      size !== undefined && chosen() === 'vhd' ? vhdRefusal(size, info?.logicalSectorSize ?? 512) : undefined;
+    work.enabled = size !== undefined && refusal === undefined;
+    if (size === undefined) return;
     if (refusal !== undefined) what.textContent = refusal;
     else if (chosen() === 'raw')
-      what.textContent = `The disk's ${exactSizeText(info.virtualSize)} and nothing else, as dd and emulators take it.`;
-    else
-      what.textContent = `The disk's ${sizeText(info.virtualSize)} and a footer, as Azure and older Hyper-V take it.`;
+      what.textContent = `The disk's ${exactSizeText(size)} and nothing else, as dd and emulators take it.`;
+    else if (chosen() === 'vhd')
+      what.textContent = `The disk's ${sizeText(size)} and a footer, as Azure and older Hyper-V take it.`;
+    else what.textContent = 'What of the disk is not zero, in one image that needs no parent, as Hyper-V takes it.';
   };
 
   for (const choice of choices) choice.addEventListener('change', render);

@@ -1,10 +1,9 @@
 import {
   Crc32c,
   checkVhdx,
-  type DamagedRange,
-  exportDisk,
   openSource,
   openVhdx,
+  type Progress,
   type RandomAccessSource,
   type VhdxDisk,
   VhdxError,
@@ -28,13 +27,11 @@ import { DiskMap } from './disk-map.js';
 import { GroupedFindings } from './grouped-findings.js';
 import { ReadProgress, throttled } from './job-progress.js';
 import { problemOf } from './problem.js';
-import { BlobSink, type ClosableSink, fileSink } from './sinks.js';
+import { openOther, saveDisk } from './saving.js';
 
 const MiB = 1024 * 1024;
 /** Bytes of a file that are read while as many are summed. */
 const PIECE = 4 * MiB;
-/** Largest file that is gathered for a download, if the browser does not let pages write files. */
-const LARGEST_DOWNLOAD = 256 * 1024 * MiB;
 /** How one call is cancelled, and where it reports its progress. */
 export interface Call<Progress> {
   readonly signal: AbortSignal;
@@ -60,12 +57,20 @@ export class OpenImage {
   readonly #input: Input;
   readonly #candidates: readonly Input[];
   readonly #disk: VhdxDisk | undefined;
+  /** The disk in a file that is no VHDX. */
+  readonly #other: RandomAccessSource | undefined;
   readonly #map: DiskMap | undefined;
   readonly #end = new AbortController();
   #found: GroupedFindings | undefined;
   #file: Promise<RandomAccessSource> | undefined;
 
-  private constructor(opened: Opened, inputs: readonly Input[], disk: VhdxDisk | undefined) {
+  private constructor(
+    opened: Opened,
+    inputs: readonly Input[],
+    disk: VhdxDisk | undefined,
+    other?: RandomAccessSource,
+  ) {
+    this.#other = other;
     this.opened = opened;
     this.#input = inputs[opened.subject] as Input;
     this.#candidates = inputs.filter((_, i) => i !== opened.subject);
@@ -104,11 +109,16 @@ export class OpenImage {
       // There is nothing to show of a file that cannot be read.
       if (!(error instanceof VhdxError && error.isAboutFormat)) throw error;
       const canSalvage = error.hints?.includes('salvage') ?? false;
-      return new OpenImage(
-        { candidates, subject, chain: [], problem: problemOf(error), canSalvage },
-        inputs,
-        undefined,
-      );
+      const found =
+        error.code === 'file-signature'
+          ? await openOther(
+              input,
+              others.map((other) => other.input),
+              signal,
+            )
+          : undefined;
+      const opened = { candidates, subject, chain: [], problem: problemOf(error), canSalvage };
+      return new OpenImage({ ...opened, ...(found && { other: found.other }) }, inputs, undefined, found?.source);
     }
   }
 
@@ -122,6 +132,7 @@ export class OpenImage {
   async close(): Promise<void> {
     this.#end.abort(new DOMException('other files were opened', 'AbortError'));
     await this.#disk?.close();
+    await this.#other?.close?.();
     await (await this.#file?.catch(() => undefined))?.close?.();
   }
 
@@ -168,34 +179,15 @@ export class OpenImage {
     return disk.checksum({ signal, onProgress: ({ done }) => report(reads.at(done)) });
   }
 
-  async save(
-    { format, target, salvage }: Methods['save']['parameters'],
-    { signal, onProgress }: Call<JobProgress>,
-  ): Promise<Saved> {
-    const disk = this.#opened();
-    const name = `${nameOf(this.#input).replace(/\.a?vhdx$/i, '')}.${format === 'raw' ? 'img' : 'vhd'}`;
-    if (!target && disk.size > LARGEST_DOWNLOAD) {
-      throw new RangeError(
-        'this browser cannot write files, and a disk above 256 GiB is too large to download: use a browser with a file picker, or the vhdx command',
-      );
+  async save(parameters: Methods['save']['parameters'], { signal, onProgress }: Call<JobProgress>): Promise<Saved> {
+    const report = throttled(onProgress);
+    if (this.#other) {
+      const simple = ({ done, total }: Progress) => report({ done, total, read: done, toRead: total });
+      return saveDisk(this.#other, nameOf(this.#input), parameters, { signal, onProgress: simple });
     }
     const reads = this.#reads();
-    const report = throttled(onProgress);
-    const blobs = target ? undefined : new BlobSink();
-    const sink: ClosableSink = target ? await fileSink(target) : (blobs as BlobSink);
-    let lost = 0;
-    const onDamage = ({ length }: DamagedRange) => {
-      lost += length;
-    };
-    const options = { format, signal, onDamage: salvage ? onDamage : undefined };
-    try {
-      await exportDisk(disk, sink, { ...options, onProgress: ({ done }) => report(reads.at(done)) });
-      await sink.close();
-    } catch (error) {
-      await sink.abort().catch(() => undefined);
-      throw error;
-    }
-    return { name: target?.name ?? name, lost, ...(blobs && { blob: blobs.blob }) };
+    const onRead = ({ done }: Progress) => report(reads.at(done));
+    return saveDisk(this.#opened(), nameOf(this.#input), parameters, { signal, onProgress: onRead });
   }
 
   #opened(): VhdxDisk {

@@ -1,0 +1,73 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Page } from 'playwright';
+import { describe, expect } from 'vitest';
+import { openVhdx } from '../../src/index.js';
+import { contentBytes, pattern } from '../support/block-content.js';
+import { buildVhd, VHD_CHILD_ID, VHD_ID } from '../support/build-vhd.js';
+import { MiB } from '../support/encode-primitives.js';
+import { expectSameBytes } from '../support/same-bytes.js';
+import { needs, tempDir, tool } from '../support/tools.js';
+import { inspector } from './support/inspector.js';
+import { expectText, openFiles } from './support/reading.js';
+import { smallChain } from './support/small-chain.js';
+
+const chromium = tool('chromium');
+const app = inspector();
+
+const withoutPicker = () => Reflect.deleteProperty(globalThis, 'showSaveFilePicker');
+
+/** Saves the disk that is shown in a format, as a download. */
+async function saveAs(page: Page, format: 'Raw' | 'Fixed VHD' | 'VHDX', name: string): Promise<Buffer> {
+  await page.locator('.save label', { hasText: format }).last().click();
+  const downloading = page.waitForEvent('download');
+  await page.getByRole('button', { name: 'Save…' }).click();
+  const download = await downloading;
+  expect(download.suggestedFilename()).toBe(name);
+  return readFile(await download.path());
+}
+
+async function expectVhdx(bytes: Uint8Array, content: Uint8Array): Promise<void> {
+  const disk = await openVhdx(bytes, { strict: true });
+  expectSameBytes(await disk.read(0, disk.size), content);
+  await disk.close();
+}
+
+describe('the page saves a VHDX', () => {
+  needs(chromium).test('of a chain, that needs no parent', async () => {
+    const chain = await smallChain(await tempDir());
+    const page = await app.open({ before: withoutPicker });
+    await openFiles(page, [chain.base, chain.top, chain.middle]);
+    await expectVhdx(await saveAs(page, 'VHDX', 'top.vhdx'), chain.model.expected(0, 8 * MiB));
+  });
+
+  needs(chromium).test('of a raw disk, and of a VHD with its parent', async () => {
+    const folder = await tempDir();
+    const raw = new Uint8Array(5 * MiB + 512);
+    raw.set(contentBytes(pattern(1), 0, MiB), 2 * MiB);
+    const path = join(folder, 'disk.img');
+    await writeFile(path, raw);
+    const page = await app.open({ before: withoutPicker });
+    await openFiles(page, path);
+    await expectText(page.locator('#alarm'), /^Not a VHDX file/);
+    await expectVhdx(await saveAs(page, 'VHDX', 'disk.vhdx'), raw);
+    expectSameBytes((await saveAs(page, 'Fixed VHD', 'disk.vhd')).subarray(0, raw.length), raw);
+
+    const data = contentBytes(pattern(2), 0, 2 * MiB);
+    const [base, child] = [join(folder, 'base.vhd'), join(folder, 'child.avhd')];
+    await writeFile(base, buildVhd({ size: 6 * MiB, blocks: { 1: { data } } }));
+    const spec = { type: 4, size: 6 * MiB, uniqueId: VHD_CHILD_ID, parentId: VHD_ID } as const;
+    await writeFile(child, buildVhd({ ...spec, blocks: { 2: { data } } }));
+    const content = new Uint8Array(6 * MiB);
+    content.set(data, 2 * MiB);
+    const other = await app.open({ before: withoutPicker });
+    await openFiles(other, base);
+    await expectVhdx(await saveAs(other, 'VHDX', 'base.vhdx'), content);
+    content.set(data, 4 * MiB);
+    await openFiles(other, [child, base]);
+    await other.getByLabel('Show', { exact: true }).selectOption('child.avhd');
+    await expectText(other.locator('#disk-name'), 'child.avhd');
+    await expectVhdx(await saveAs(other, 'VHDX', 'child.vhdx'), content);
+    expectSameBytes(await saveAs(other, 'Raw', 'child.img'), content);
+  });
+});
