@@ -5,60 +5,36 @@ import { pathToFileURL } from 'node:url';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { fileSource } from '../../src/io/file.js';
 import { openSource } from '../../src/io/open.js';
+import { fileOfSourceBytes, replaceCall } from '../support/fs-calls.js';
 import { hasSettled, rejection, sourceBytes, wrongAt } from '../support/scripted-source.js';
 import { run, tempDir } from '../support/tools.js';
 
 const MiB = 1024 * 1024;
 const GiB = 1024 * MiB;
 
-async function testFile(size = 1 * MiB): Promise<string> {
-  const path = join(await tempDir(), 'disk.vhdx');
-  await writeFile(path, sourceBytes(0, size));
-  return path;
-}
-
-type Done = (error: Error | null, count: number) => void;
 interface HeldRead {
   readonly length: number;
   /** Lets the read happen. */
   go(): void;
 }
 
-/** Has `fs.read` do something else, which gets the real one to call. */
-function replaceRead(
-  replacement: (real: (length: number, done: Done) => void, length: number, done: Done) => void,
-): void {
-  const real = fs.read as (...parameters: unknown[]) => void;
-  vi.spyOn(fs, 'read').mockImplementation(((
-    fd: number,
-    buffer: Uint8Array,
-    start: number,
-    length: number,
-    position: number,
-    done: Done,
-  ) => {
-    replacement((some, then) => real(fd, buffer, start, some, position, then), length, done);
-  }) as unknown as typeof fs.read);
-  onTestFinished(() => void vi.restoreAllMocks());
-}
-
 /** Holds every read back until the spec lets it go. */
 function holdReads(): HeldRead[] {
   const held: HeldRead[] = [];
-  replaceRead((real, length, done) => held.push({ length, go: () => real(length, done) }));
+  replaceCall('read', (real, length, done) => held.push({ length, go: () => real(length, done) }));
   return held;
 }
 
 describe('opening', () => {
   test('tells size, name and absolute path', async () => {
-    const path = await testFile();
+    const path = await fileOfSourceBytes();
     const source = await fileSource(relative(process.cwd(), path));
     expect(source).toMatchObject({ size: MiB, name: 'disk.vhdx', path });
     await source.close?.();
   });
 
   test('takes paths, file: URLs and their strings', async () => {
-    const path = await testFile();
+    const path = await fileOfSourceBytes();
     const url = pathToFileURL(path);
     for (const input of [path, url, url.href]) {
       const source = await openSource(input);
@@ -98,7 +74,7 @@ describe('opening', () => {
   });
 
   test('says that permission is denied', async () => {
-    const path = await testFile();
+    const path = await fileOfSourceBytes();
     await chmod(path, 0);
     await chmod(join(path, '..'), 0o755);
     const isRoot = process.geteuid?.() === 0;
@@ -124,7 +100,7 @@ describe('opening', () => {
 
   test('finds out the size of a device that does not tell it', async () => {
     // No spec may rely on a block device, so a file says that it is one, as long as fstat tells no size.
-    const path = await testFile(3 * MiB + 512);
+    const path = await fileOfSourceBytes(3 * MiB + 512);
     const handle = await open(path);
     const fstat = fs.fstat as (...parameters: unknown[]) => void;
     vi.spyOn(fs, 'fstat').mockImplementation(((fd: number, done: (error: Error | null, stats: fs.Stats) => void) => {
@@ -149,7 +125,7 @@ describe('reading', () => {
     [MiB - 1, 1],
     [1, MiB - 1],
   ])('at %d, %d bytes', async (offset, length) => {
-    const source = await fileSource(await testFile());
+    const source = await fileSource(await fileOfSourceBytes());
     const target = new Uint8Array(length);
     await source.readInto(target, offset);
     expect(wrongAt(target, offset)).toBe(-1);
@@ -157,7 +133,7 @@ describe('reading', () => {
   });
 
   test('many at a time, into WebAssembly memory', async () => {
-    const source = await fileSource(await testFile());
+    const source = await fileSource(await fileOfSourceBytes());
     const memory = new WebAssembly.Memory({ initial: 16 });
     await Promise.all(
       Array.from({ length: 256 }, (_, index) =>
@@ -184,7 +160,7 @@ describe('reading', () => {
   });
 
   test('outside is a RangeError', async () => {
-    const source = await fileSource(await testFile());
+    const source = await fileSource(await fileOfSourceBytes());
     for (const [offset, length] of [
       [MiB, 1],
       [MiB - 1, 2],
@@ -198,8 +174,8 @@ describe('reading', () => {
   });
 
   test('goes on where the system delivered less than it was asked for', async () => {
-    const source = await fileSource(await testFile());
-    replaceRead((real, length, done) => real(Math.min(length, 1000), done));
+    const source = await fileSource(await fileOfSourceBytes());
+    replaceCall('read', (real, length, done) => real(Math.min(length, 1000), done));
     const target = new Uint8Array(4500);
     await source.readInto(target, 77);
     expect(wrongAt(target, 77)).toBe(-1);
@@ -214,7 +190,7 @@ describe('reading', () => {
     const lengths: number[] = [];
     const controller = new AbortController();
     let abortAt = 0;
-    replaceRead((_real, length, done) => {
+    replaceCall('read', (_real, length, done) => {
       lengths.push(length);
       if (abortAt === lengths.length) controller.abort('enough');
       setTimeout(() => done(null, length), 0);
@@ -229,7 +205,7 @@ describe('reading', () => {
   });
 
   test('says that the file was cut off while it was open', async () => {
-    const path = await testFile();
+    const path = await fileOfSourceBytes();
     const source = await fileSource(path);
     await truncate(path, 5000);
     const error = await rejection(source.readInto(new Uint8Array(4096), 4096));
@@ -240,9 +216,9 @@ describe('reading', () => {
   });
 
   test('hands an error of the system on, with its place', async () => {
-    const path = await testFile();
+    const path = await fileOfSourceBytes();
     const source = await fileSource(path);
-    replaceRead((_real, _length, done) => {
+    replaceCall('read', (_real, _length, done) => {
       setTimeout(() => done(Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO' }), 0), 0);
     });
     expect(await rejection(source.readInto(new Uint8Array(10), 512))).toMatchObject({
@@ -257,7 +233,7 @@ describe('reading', () => {
 
 describe('giving up and closing', () => {
   test('a read that is aborted rejects with the reason, but not before the system has let go of the target', async () => {
-    const source = await fileSource(await testFile());
+    const source = await fileSource(await fileOfSourceBytes());
     const held = holdReads();
     const controller = new AbortController();
     const reading = rejection(source.readInto(new Uint8Array(10), 0, { signal: controller.signal }));
@@ -273,10 +249,10 @@ describe('giving up and closing', () => {
   });
 
   test('a read that is aborted asks for no more pieces', async () => {
-    const source = await fileSource(await testFile());
+    const source = await fileSource(await fileOfSourceBytes());
     const controller = new AbortController();
     let reads = 0;
-    replaceRead((real, length, done) => {
+    replaceCall('read', (real, length, done) => {
       reads++;
       if (reads === 2) controller.abort('enough');
       real(Math.min(length, 100), done);
@@ -287,7 +263,7 @@ describe('giving up and closing', () => {
   });
 
   test('closing waits for the running reads, which succeed, and refuses those that follow', async () => {
-    const source = await fileSource(await testFile());
+    const source = await fileSource(await fileOfSourceBytes());
     const held = holdReads();
     const close = vi.spyOn(fs, 'close');
     const target = new Uint8Array(1000);
@@ -305,7 +281,7 @@ describe('giving up and closing', () => {
   });
 
   test('opening again and again leaves no descriptor behind', async () => {
-    const path = await testFile();
+    const path = await fileOfSourceBytes();
     const folder = await tempDir();
     const count = () => fs.readdirSync('/proc/self/fd').length;
     await fileSource(path).then((source) => source.close?.());
@@ -320,7 +296,7 @@ describe('giving up and closing', () => {
 
 describe('a file handle that was handed over', () => {
   test('is read, and stays open', async () => {
-    const handle = await open(await testFile());
+    const handle = await open(await fileOfSourceBytes());
     onTestFinished(() => handle.close());
     const source = await openSource(handle);
     const target = new Uint8Array(5000);
@@ -333,12 +309,12 @@ describe('a file handle that was handed over', () => {
   });
 
   test('that its owner closes, even during a read, never gives the bytes of another file', async () => {
-    const handle = await open(await testFile());
+    const handle = await open(await fileOfSourceBytes());
     const source = await openSource(handle);
     const held = holdReads();
     const reading = rejection(source.readInto(new Uint8Array(10), 0));
     await handle.close();
-    const other = await open(await testFile()); // gets the same descriptor
+    const other = await open(await fileOfSourceBytes()); // gets the same descriptor
     onTestFinished(() => other.close());
     held[0]?.go();
     expect(await reading).toMatchObject({ code: 'closed' });

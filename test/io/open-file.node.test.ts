@@ -1,23 +1,18 @@
 import fs from 'node:fs';
-import { chmod, mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, stat, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { openFile } from '../../src/io/open.js';
 import type { RandomAccessFile } from '../../src/io/random-access.js';
+import { type Done, fileOfSourceBytes, replaceCall } from '../support/fs-calls.js';
 import { expectSameBytes } from '../support/same-bytes.js';
 import { hasSettled, rejection, sourceBytes, wrongAt } from '../support/scripted-source.js';
 import { run, tempDir } from '../support/tools.js';
 
 const MiB = 1024 * 1024;
 
-async function existing(size = 1 * MiB): Promise<string> {
-  const path = join(await tempDir(), 'disk.vhdx');
-  await writeFile(path, sourceBytes(0, size));
-  return path;
-}
-
 async function writable(path?: string): Promise<RandomAccessFile> {
-  const file = await openFile(path ?? (await existing()), { write: true });
+  const file = await openFile(path ?? (await fileOfSourceBytes()), { write: true });
   onTestFinished(() => file.close?.());
   return file;
 }
@@ -27,26 +22,6 @@ const read = async (file: RandomAccessFile, offset: number, length: number): Pro
   await file.readInto(bytes, offset);
   return bytes;
 };
-
-type Done = (error: Error | null, count: number) => void;
-
-/** Has a function of `fs` do something else; the replacement gets the real call, its length and its callback. */
-function replaceWrite(
-  replacement: (real: (length: number, done: Done) => void, length: number, done: Done) => void,
-): void {
-  const real = fs.write as (...parameters: unknown[]) => void;
-  vi.spyOn(fs, 'write').mockImplementation(((
-    fd: number,
-    buffer: Uint8Array,
-    start: number,
-    length: number,
-    position: number,
-    done: Done,
-  ) => {
-    replacement((some, then) => real(fd, buffer, start, some, position, then), length, done);
-  }) as unknown as typeof fs.write);
-  onTestFinished(() => void vi.restoreAllMocks());
-}
 
 /** Makes a function of `fs` whose callback comes last fail with a code of the system. */
 function failing(name: 'write' | 'fdatasync' | 'ftruncate' | 'fsync', code: string): void {
@@ -59,7 +34,7 @@ function failing(name: 'write' | 'fdatasync' | 'ftruncate' | 'fsync', code: stri
 
 describe('a file opened without write', () => {
   test('is a source with a path', async () => {
-    const path = await existing();
+    const path = await fileOfSourceBytes();
     const file = await openFile(path);
     expect(file).toMatchObject({ size: MiB, path, name: 'disk.vhdx' });
     expect(wrongAt(await read(file, 5, 100), 5)).toBe(-1);
@@ -67,7 +42,7 @@ describe('a file opened without write', () => {
   });
 
   test('refuses every change', async () => {
-    const path = await existing();
+    const path = await fileOfSourceBytes();
     const file = await openFile(path);
     for (const change of [() => file.write(new Uint8Array(1), 0), () => file.truncate(0), () => file.flush()]) {
       expect(await rejection(change())).toMatchObject({
@@ -113,7 +88,7 @@ describe('creating', () => {
   });
 
   test('never takes the place of anything', async () => {
-    const path = await existing();
+    const path = await fileOfSourceBytes();
     const folder = join(path, '..');
     await symlink('nowhere', join(folder, 'dangling'));
     await mkdir(join(folder, 'folder'));
@@ -147,7 +122,7 @@ describe('opening for writing', () => {
   });
 
   test.each(['EBUSY', 'ETXTBSY'])('a file that the system keeps for another program (%s) is locked', async (system) => {
-    const path = await existing();
+    const path = await fileOfSourceBytes();
     vi.spyOn(fs, 'open').mockImplementation(((...parameters: unknown[]) => {
       (parameters.at(-1) as (error: Error) => void)(Object.assign(new Error(system), { code: system }));
     }) as never);
@@ -159,7 +134,7 @@ describe('opening for writing', () => {
   });
 
   test('a file without permission to write is read-only', async () => {
-    const path = await existing();
+    const path = await fileOfSourceBytes();
     await chmod(path, 0o444);
     await chmod(join(path, '..'), 0o755);
     const isRoot = process.geteuid?.() === 0;
@@ -177,7 +152,7 @@ describe('opening for writing', () => {
 
 describe('writing', () => {
   test('changes bytes in place, and nothing else', async () => {
-    const path = await existing();
+    const path = await fileOfSourceBytes();
     const file = await writable(path);
     await file.write(new Uint8Array(10).fill(1), 1000);
     expect(await read(file, 1000, 10)).toEqual(new Uint8Array(10).fill(1));
@@ -210,7 +185,7 @@ describe('writing', () => {
   });
 
   test('while the file is lengthened and cut: nothing is lost, and the size is what the file has', async () => {
-    const path = await existing(0);
+    const path = await fileOfSourceBytes(0);
     const file = await writable(path);
     const piece = (i: number) => new Uint8Array(100_000).fill(i + 1);
     const calls: Promise<void>[] = [];
@@ -238,14 +213,14 @@ describe('writing', () => {
   test('goes on where the system took less than it was given', async () => {
     const file = await writable();
     await file.truncate(0);
-    replaceWrite((real, length, done) => real(Math.min(length, 1000), done));
+    replaceCall('write', (real, length, done) => real(Math.min(length, 1000), done));
     await file.write(sourceBytes(77, 4500), 77);
     expect(wrongAt(await read(file, 77, 4500), 77)).toBe(-1);
   });
 
   test('a system that takes nothing is an error, not an endless loop', async () => {
     const file = await writable();
-    replaceWrite((_real, _length, done) => setTimeout(() => done(null, 0), 0));
+    replaceCall('write', (_real, _length, done) => setTimeout(() => done(null, 0), 0));
     expect(await rejection(file.write(new Uint8Array(10), 5))).toMatchObject({ code: 'write-failed', offset: 5 });
   });
 
@@ -255,7 +230,7 @@ describe('writing', () => {
     ['EFBIG', 'no-space', 'the file system does not allow a file of this size'],
     ['EIO', 'write-failed', 'the device failed (input/output error)'],
   ])('%s is %s, with its place', async (system, code, reason) => {
-    const path = await existing();
+    const path = await fileOfSourceBytes();
     const file = await writable(path);
     failing('write', system);
     expect(await rejection(file.write(new Uint8Array(10), 512))).toMatchObject({
@@ -267,10 +242,10 @@ describe('writing', () => {
   });
 
   test('size is what the file has, also after a write of which only a part succeeded', async () => {
-    const path = await existing();
+    const path = await fileOfSourceBytes();
     const file = await writable(path);
     let writes = 0;
-    replaceWrite((real, length, done) => {
+    replaceCall('write', (real, length, done) => {
       if (writes++ === 0) real(Math.min(length, 1000), done);
       else setTimeout(() => done(Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' }), 0), 0);
     });
@@ -304,7 +279,7 @@ describe('writing', () => {
 
 describe('truncating', () => {
   test('cuts off and grows with zeros', async () => {
-    const path = await existing();
+    const path = await fileOfSourceBytes();
     const file = await writable(path);
     await file.truncate(1000);
     await file.truncate(3000);
@@ -315,10 +290,10 @@ describe('truncating', () => {
   });
 
   test('is ordered with the writes before and after it', async () => {
-    const path = await existing();
+    const path = await fileOfSourceBytes();
     const file = await writable(path);
     const held: (() => void)[] = [];
-    replaceWrite((real, length, done) => held.push(() => real(length, done)));
+    replaceCall('write', (real, length, done) => held.push(() => real(length, done)));
     const before = file.write(new Uint8Array(100), 2 * MiB);
     const truncating = file.truncate(10);
     const after = file.write(new Uint8Array(5), 20);
@@ -339,7 +314,7 @@ describe('flushing', () => {
   test('waits for the writes that were begun, then for the device', async () => {
     const file = await writable();
     const held: (() => void)[] = [];
-    replaceWrite((real, length, done) => held.push(() => real(length, done)));
+    replaceCall('write', (real, length, done) => held.push(() => real(length, done)));
     const sync = vi.spyOn(fs, 'fdatasync');
     const writing = file.write(new Uint8Array(10), 0);
     const flushing = file.flush();
@@ -362,9 +337,9 @@ describe('flushing', () => {
 
 describe('closing', () => {
   test('waits for the running writes, and refuses what follows', async () => {
-    const file = await openFile(await existing(), { write: true });
+    const file = await openFile(await fileOfSourceBytes(), { write: true });
     const held: (() => void)[] = [];
-    replaceWrite((real, length, done) => held.push(() => real(length, done)));
+    replaceCall('write', (real, length, done) => held.push(() => real(length, done)));
     const close = vi.spyOn(fs, 'close');
     const writing = file.write(new Uint8Array(10), 0);
     const closing = file.close?.() ?? Promise.reject();
