@@ -11,7 +11,8 @@ export async function openInput(input: VhdxInput, options: OpenOptions): Promise
 
 /** The options for the parents of an input: a server of another origin gets none of its headers that may hold a secret. */
 export async function forParents<Options extends OpenOptions>(input: VhdxInput, options: Options): Promise<Options> {
-  if (options.http?.headers === undefined) return options;
-  const { withHeadersOf } = await import('./parent-headers.js'); // few images are remote, and fewer have a secret
-  return withHeadersOf(input, options);
+  const { http } = options;
+  if (http?.headers === undefined) return options;
+  const { withOriginOf } = await import('../io/http/headers-origin.js'); // few images are remote, and fewer have a secret
+  return { ...options, http: withOriginOf(input, http) };
 }
