@@ -88,7 +88,7 @@ export function knownItem(name: ItemName): { readonly itemId: string; readonly f
 }
 
 /** Whether bytes begin with the signature of a metadata table. */
-export function hasMetadataSignature(view: DataView): boolean {
+function hasMetadataSignature(view: DataView): boolean {
   return view.getUint32(0, true) === META && view.getUint32(4, true) === DATA;
 }
 

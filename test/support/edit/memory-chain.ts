@@ -2,7 +2,6 @@ import type { RandomAccessFile } from '../../../src/index.js';
 import { memoryFile } from '../../../src/io/memory.js';
 import { PageImage } from '../crash/page-image.js';
 import { readState, type StateView } from '../crash/state-reader.js';
-import { MiB } from '../encode-primitives.js';
 import type { SparseFile } from '../sparse-file.js';
 
 /** A file in memory with what another one holds. */
@@ -31,9 +30,4 @@ export async function readChain(files: readonly RandomAccessFile[]): Promise<Sta
   for (const file of [...files].reverse()) view = readState(PageImage.of(await contentOf(file)), view);
   if (!view) throw new Error('a chain has a member');
   return view;
-}
-
-/** Whether a file ends with its last structure, or with the last block of it. */
-export async function endsWithStructures(file: RandomAccessFile): Promise<boolean> {
-  return file.size % MiB === 0 && readState(PageImage.of(await contentOf(file))).end <= file.size;
 }
