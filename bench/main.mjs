@@ -22,6 +22,7 @@ const QUESTIONS = [
   'info',
   'map',
   'write',
+  'merge',
   'bundle-size',
 ];
 

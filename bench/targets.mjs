@@ -88,6 +88,11 @@ export const TARGETS = {
     text: 'bounded memory: 4 TiB ≤ 1.15 × 1 TiB',
     atMost: 1.15,
   },
+  merge: {
+    question: 'merge 1 GiB of changes into a parent of 1 TiB',
+    text: '≤ 1.5 × writing them',
+    atMost: 1.5,
+  },
   'write-sequential': {
     question: 'sequential write of 1 GiB into a new dynamic image, one flush',
     text: '≥ 0.9 × fs.write to a raw file',
