@@ -39,7 +39,7 @@ describe('a session after a power cut survives another one', () => {
 
 test('the states of all recoveries are about everything that a power cut can meet', () => {
   for (const feature of FEATURES) expect(tally.of(feature), feature).toBeGreaterThan(0);
-  expect(tally.distinct).toBeGreaterThan(65_000);
+  expect(tally.distinct).toBeGreaterThan(50_000);
 });
 
 afterAll(() => {
