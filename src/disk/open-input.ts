@@ -13,6 +13,6 @@ export async function openInput(input: VhdxInput, options: OpenOptions): Promise
 export async function forParents<Options extends OpenOptions>(input: VhdxInput, options: Options): Promise<Options> {
   const { http } = options;
   if (http?.headers === undefined) return options;
-  const { withOriginOf } = await import('../io/http/headers-origin.js'); // few images are remote, and fewer have a secret
+  const { withOriginOf } = await import('../io/named-input.js'); // few images are remote, and fewer have a secret
   return { ...options, http: withOriginOf(input, http) };
 }

@@ -92,3 +92,13 @@ function parse(text: string): URL {
 function unsupported(what: string, cause?: unknown): VhdxError {
   return new VhdxError('unsupported-input', what, { cause, hints: ['input'] });
 }
+
+/**
+ * The HTTP options for the parents of an input. The headers of a remote image were given for its own server, and where a
+ * parent is may follow from what the image says.
+ */
+export function withOriginOf(input: unknown, http: HttpOptions): HttpOptions {
+  const url = typeof input === 'string' && isUrlText(input) ? parseUrl(input) : input;
+  if (!(url instanceof URL) || !/^https?:$/.test(url.protocol)) return http;
+  return { ...http, headersOrigin: url.origin };
+}
