@@ -18,6 +18,7 @@ const QUESTIONS = [
   'http',
   'random-reads',
   'convert',
+  'into-vhdx',
   'compare',
   'info',
   'map',

@@ -55,6 +55,26 @@ export const TARGETS = {
     text: 'resident ≤ 150 MB',
     atMost: 150 * MB,
   },
+  'into-vhdx-raw': {
+    question: 'convert a raw disk of 1 GiB, all of it data, to VHDX',
+    text: '≥ 0.9 × qemu-img, which flushes nothing',
+    atLeast: 0.9,
+  },
+  'into-vhdx-memory': {
+    question: 'convert a raw disk of 1 GiB, all of it data, to VHDX',
+    text: 'resident ≤ 100 MiB',
+    atMost: 100 * 1024 * 1024,
+  },
+  'into-vhdx-64g': {
+    question: 'convert to VHDX, 64 GiB virtual with 1 GiB of data in 64 places',
+    text: '≥ 3 × qemu-img',
+    atLeast: 3,
+  },
+  'into-vhdx-vhd': {
+    question: 'convert a VHD to VHDX, 64 GiB virtual with 1 GiB of data in 64 places',
+    text: '≥ 3 × qemu-img',
+    atLeast: 3,
+  },
   'reads-1': { question: 'random 4 KiB reads, 1 in flight', text: '≤ 1.15 × fs.read on the raw file', atMost: 1.15 },
   'reads-16': {
     question: 'random 4 KiB reads, 16 in flight',
