@@ -24,6 +24,7 @@ const QUESTIONS = [
   'map',
   'write',
   'merge',
+  'jobs',
   'bundle-size',
 ];
 

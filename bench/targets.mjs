@@ -150,6 +150,17 @@ export const TARGETS = {
     text: '≤ 32 MiB beyond reading',
     atMost: 32 * 2 ** 20,
   },
+  compact: {
+    question: 'compact an image of which every second block is free',
+    text: '≥ 0.7 × copying the bytes that must move',
+    atLeast: 0.7,
+  },
+  'resize-time': { question: 'grow 1 TiB to 2 TiB with 1 MiB blocks: the BAT moves', text: '≤ 0.5 s', atMost: 0.5 },
+  'resize-memory': {
+    question: 'grow 1 TiB to 2 TiB with 1 MiB blocks: the BAT moves',
+    text: 'resident ≤ 64 MiB',
+    atMost: 64 * 2 ** 20,
+  },
   'bundle-size': {
     question: 'browser bundle of the library, wasm inline, minified and gzipped',
     text: '≤ 20 KB',

@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { openVhdx, type ResizeReport, resizeVhdx, VhdxError } from '../index.js';
+import { openVhdx, type ResizeOptions, type ResizeReport, resizeVhdx, VhdxError } from '../index.js';
 import { checkGptBackup, fixGpt, type GptBackup, readPartitionTable } from '../volumes/index.js';
 import { fullSize, humanSize, parseByteSize } from './byte-size.js';
 import { about, interruptible } from './failure.js';
@@ -68,13 +68,14 @@ async function resize(file: string, wanted: WantedSize, flags: Flags): Promise<v
   const { shrink, dryRun, quiet, output } = flags;
   const report = await about(file, () =>
     interruptible(async (signal) => {
-      const size = await sizeAfter(file, wanted, signal);
-      const change = (onProgress?: Parameters<Parameters<typeof withProgress>[2]>[0]) =>
+      const disk = await openVhdx(file, { parent: false, signal });
+      await disk.close();
+      const size = sizeAfter(wanted, disk.size);
+      const change = (onProgress?: ResizeOptions['onProgress']) =>
         resizeVhdx(file, size, { shrink, dryRun, signal, onProgress, onWarning: warningOf(file) });
       if (dryRun) return change();
-      // Refused before children are looked for.
-      await resizeVhdx(file, size, { shrink, dryRun: true, signal });
-      await warnOfChildren(file, signal);
+      // What is refused breaks no child.
+      if (size > disk.size || (shrink && size < disk.size)) await warnOfChildren(file, signal);
       return withProgress('resize', flags, change);
     }),
   );
@@ -88,11 +89,9 @@ async function resize(file: string, wanted: WantedSize, flags: Flags): Promise<v
   await writeOut(`${reportLine(file, report, dryRun === true)}${lines}`);
 }
 
-async function sizeAfter(file: string, { sign, bytes }: WantedSize, signal: AbortSignal): Promise<number> {
+function sizeAfter({ sign, bytes }: WantedSize, size: number): number {
   if (sign === '') return bytes;
-  const disk = await openVhdx(file, { parent: false, signal });
-  await disk.close();
-  return sign === '+' ? disk.size + bytes : disk.size - bytes;
+  return sign === '+' ? size + bytes : size - bytes;
 }
 
 function reportLine(file: string, report: ResizeReport, isDry: boolean): string {

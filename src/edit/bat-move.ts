@@ -1,5 +1,5 @@
 import { InFlight } from '../base/concurrency.js';
-import { MiB } from '../base/units.js';
+import { KiB } from '../base/units.js';
 import { sumBytes } from '../core/crc32c.js';
 import type { Core } from '../core/instance.js';
 import { BAT_ENTRY_SIZE } from '../format/bat.js';
@@ -17,7 +17,7 @@ import type { RandomAccessSource } from '../io/random-access.js';
 import type { Patch } from './page-patches.js';
 
 /** Bytes of a BAT that are made and written at a time, and how many of them are under way. */
-const CHUNK = 1 * MiB;
+const CHUNK = 256 * KiB;
 const IN_FLIGHT = 4;
 
 /** A BAT as the file has it. */
@@ -44,13 +44,20 @@ export async function writeBatCopy(
   onWritten: (bytes: number) => void,
 ): Promise<void> {
   const writes = new InFlight(IN_FLIGHT);
+  const free: Uint8Array[] = [];
+  const write = async (buffer: Uint8Array, bytes: Uint8Array, at: number): Promise<void> => {
+    await session.writePayload(bytes, offset + at);
+    free.push(buffer);
+  };
   for (let at = 0; at < length && !writes.failed; at += CHUNK) {
-    const bytes = new Uint8Array(Math.min(CHUNK, length - at));
+    const buffer = free.pop() ?? new Uint8Array(CHUNK);
+    const bytes = buffer.subarray(0, Math.min(CHUNK, length - at));
     try {
-      const old = Math.min(bytes.length, bat.length - at);
+      const old = Math.max(0, Math.min(bytes.length, bat.length - at));
       if (old > 0) await bat.source.readInto(bytes.subarray(0, old), bat.offset + at);
+      bytes.fill(0, old);
       fill(bytes, at / BAT_ENTRY_SIZE);
-      await writes.add(session.writePayload(bytes, offset + at));
+      await writes.add(write(buffer, bytes, at));
       onWritten(at + bytes.length);
     } catch (error) {
       writes.fail(error);

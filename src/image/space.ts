@@ -1,6 +1,6 @@
 import { viewOf } from '../base/bytes.js';
 import { eventLoopYielder } from '../base/concurrency.js';
-import { MiB } from '../base/units.js';
+import { KiB, MiB } from '../base/units.js';
 import {
   BAT_ENTRY_SIZE,
   bitmapEntryIndex,
@@ -162,8 +162,11 @@ export class Space {
   }
 }
 
+/** The greatest state; an entry with nothing but a state leads nowhere. */
+const MAX_STATE = 7;
+
 /** Bytes of a BAT that are read at a time. */
-const BAT_PIECE = 1 * MiB;
+const BAT_PIECE = 256 * KiB;
 
 /**
  * Reads from the BAT which space of a file is in use: that of structures, of blocks that are stored, and of undefined
@@ -188,7 +191,10 @@ export async function readSpace(
     const count = Math.min(perPiece, geometry.batEntries - first);
     await source.readInto(bytes.subarray(0, count * BAT_ENTRY_SIZE), batOffset + first * BAT_ENTRY_SIZE, options);
     for (let i = 0; i < count; i++) {
-      const { state, offset } = readBatEntry(view, i * BAT_ENTRY_SIZE);
+      const at = i * BAT_ENTRY_SIZE;
+      // Most entries of a large disk lead nowhere: no object is made of each.
+      if (view.getUint32(at, true) <= MAX_STATE && view.getUint32(at + 4, true) === 0) continue;
+      const { state, offset } = readBatEntry(view, at);
       if (offset === 0 || !OWNS_SPACE.has(state)) continue;
       const chunk = Math.floor((first + i) / (geometry.chunkRatio + 1));
       const isBitmap = first + i === bitmapEntryIndex(geometry, chunk);
