@@ -22,6 +22,7 @@ import { readOnly } from './open-session.js';
 import { type Relink, relink } from './relink.js';
 import { resizeImage } from './resize-image.js';
 import { lookAt, openTarget, type VhdxTarget, workOn } from './target.js';
+import { warnOfOverrides } from './warn-of-overrides.js';
 import type { WritableVhdxDisk } from './writable-disk.js';
 
 /** What `mergeVhdx` does; specs say besides where new GUIDs come from. */
@@ -51,6 +52,7 @@ async function planOf(
   options: MergeOptions,
 ): Promise<MergePlan> {
   const disk = await openVhdx(child, openingOf(options));
+  warnOfOverrides(disk, options);
   try {
     return await planMerge(core, disk, files, options);
   } finally {

@@ -6,6 +6,7 @@ import type { ReadOptions } from '../io/random-access.js';
 import type { MergeOptions, MergeReport } from './merge-options.js';
 import { childrenIn, membersOf, nameOf, refuseAlone } from './merge-plan.js';
 import { lookAt, pathOf, type VhdxTarget } from './target.js';
+import { warnOfOverrides } from './warn-of-overrides.js';
 import { writeImage } from './write-image.js';
 
 /** Merges a chain into a new file, and touches nothing else. */
@@ -14,6 +15,7 @@ export function mergeToNew(child: VhdxTarget, into: VhdxTarget, options: MergeOp
   const sourceOptions: OpenOptions = { parent, followParents, ignoreParentMismatch, http, signal };
   return lookAt(child, async (source) => {
     const disk = await openVhdx(source, sourceOptions);
+    warnOfOverrides(disk, options);
     let report: MergeReport;
     try {
       report = await plan(disk, into, options);

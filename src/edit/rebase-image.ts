@@ -19,6 +19,7 @@ import { refuseParent } from './new-parent.js';
 import type { RebaseOptions, RebaseReport } from './rebase-options.js';
 import { type Relink, relink } from './relink.js';
 import { lookAt, openTarget, type VhdxTarget, workOn } from './target.js';
+import { warnOfOverrides } from './warn-of-overrides.js';
 
 /** What `rebaseVhdx` does; specs say besides where new GUIDs come from. */
 export async function rebaseImage(
@@ -78,6 +79,7 @@ async function look(rebase: Rebase, child: RandomAccessSource): Promise<RebaseRe
   const { newParent, options } = rebase;
   const { unsafe } = options;
   const disk = await openVhdx(child, { ...openingOf(options), ...(unsafe && { parent: false }) });
+  warnOfOverrides(disk, options);
   try {
     if (newParent && unsafe) {
       const { visible } = planRelink(rebase, newParent, disk.member.image.examination, disk.path);
@@ -132,6 +134,7 @@ async function rebaseFile(rebase: Rebase, file: RandomAccessFile): Promise<Rebas
     identity,
     keepTables: true,
   });
+  warnOfOverrides(disk, options);
   const { examination } = disk.member.image;
   let counts = { copied: 0, zeroed: 0 };
   try {

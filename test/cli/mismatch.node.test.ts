@@ -1,6 +1,6 @@
 // What --ignore-parent-mismatch overrides stays said: every command that has it warns on standard error, each time.
 import { copyFile, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { pattern } from '../support/block-content.js';
 import { buildImage } from '../support/build-image.js';
@@ -24,6 +24,8 @@ const COMMANDS: Readonly<
   write: { args: (child) => ['--offset', '100', child], input: 'bytes' },
   zero: { args: (child) => ['--offset', '0', '--length', '1M', child] },
   trim: { args: (child) => ['--offset', '0', '--length', '1M', child] },
+  merge: { args: (child) => [child] },
+  rebase: { args: (child) => ['-b', join(dirname(child), 'base.vhdx'), child] },
   resize: { args: (child) => [child, '+1M'], refuses: false }, // which needs no parent, but to look at partitions
 };
 
@@ -66,9 +68,10 @@ describe('an overridden parent', () => {
         expect(without.stdout + without.stderr).toContain(warning);
         if (refuses) expect(Buffer.compare(await readFile(child), await readFile(copy))).toBe(0);
         for (const quiet of [[], ['-q']]) {
-          const taken = await vhdxWith({ input }, name, '--ignore-parent-mismatch', ...quiet, ...args(child));
+          const other = await lay(linkage); // what was merged or rebased fits from then on
+          const taken = await vhdxWith({ input }, name, '--ignore-parent-mismatch', ...quiet, ...args(other));
           expect(taken.status, taken.stderr).toBe(status);
-          expect(taken.stderr).toContain(`vhdx: ${child}: warning: Parent Locator: ${warning}`);
+          expect(taken.stderr).toContain(`vhdx: ${other}: warning: Parent Locator: ${warning}`);
         }
       }
     },
