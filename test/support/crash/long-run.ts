@@ -2,6 +2,7 @@
 import { writeFile } from 'node:fs/promises';
 import { inject, test } from 'vitest';
 import { type ImageKind, randomSteps, recoveryOf, scenario, shortOfSpace } from '../edit/scenarios.js';
+import { isOperation } from './crash-file.js';
 import { fraction } from './crash-states.js';
 import { exploreCrashes } from './explore.js';
 import { FEATURES, type Feature, Tally } from './features.js';
@@ -38,7 +39,7 @@ async function explore(seed: number, tally: Tally): Promise<void> {
   const { file, exploration } = await scenario(
     kind,
     async (disk) => {
-      for (let i = 0; isLong && i < 100 + pick(60, 6); i++) {
+      for (let i = 0; isLong && i < 130 + pick(20, 6); i++) {
         await disk.zero(i % 2 === 0 ? 0 : 2 ** 20, 2 ** 20);
         await disk.write(i % 2 === 0 ? 2 ** 20 : 0, 512);
         await disk.flush();
@@ -47,6 +48,9 @@ async function explore(seed: number, tally: Tally): Promise<void> {
     },
     isFull ? { fail: shortOfSpace(kind, seed) } : {},
   );
+  // Of a long session, what is around the headers, which are written when a lap of the log begins, and the end.
+  const headers = file.trace.flatMap((event, at) => (isOperation(event) && event.offset === 64 * 1024 ? [at] : []));
+  const isNear = (point: number) => point > file.trace.length - 200 || headers.some((at) => Math.abs(at - point) < 60);
   checkTrace(file);
   checkClosed(file.content());
   await exploreCrashes(file, {
@@ -54,7 +58,7 @@ async function explore(seed: number, tally: Tally): Promise<void> {
     seed,
     tally,
     random: recovers ? 16 : 64,
-    ...(isLong && { isExplored: (point) => point > file.trace.length - 400 }),
+    ...(isLong && { isExplored: isNear }),
     ...(recovers && { recovery: { every: 31, depth: 2, recover: recoveryOf(kind, seed) } }),
   });
 }
