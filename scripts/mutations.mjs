@@ -171,7 +171,7 @@ const MUTATIONS = [
   {
     rule: 'W36',
     breaks: 'leaves what space held in a new block',
-    file: 'src/edit/block-writer.ts',
+    file: 'src/edit/writable/block-writer.ts',
     by: 'allocated, freed',
     from: '    if (zeros) return;\n    await this.#fill(offset, start);',
     to: '    if (offset > 0) return;\n    await this.#fill(offset, start);',
@@ -195,7 +195,7 @@ const MUTATIONS = [
   {
     rule: 'W43',
     breaks: 'makes a block of zeros partially present',
-    file: 'src/edit/block-writer.ts',
+    file: 'src/edit/writable/block-writer.ts',
     by: 'partly in the parent',
     from: '      default:\n        return this.#allocateWhole(part, entry);',
     to: '      default:\n        return this.#geometry.hasParent && !whole ? this.#allocatePartial(part) : this.#allocateWhole(part, entry);',
@@ -203,7 +203,7 @@ const MUTATIONS = [
   {
     rule: 'W44',
     breaks: 'keeps bits of an earlier life of a block',
-    file: 'src/edit/block-writer.ts',
+    file: 'src/edit/writable/block-writer.ts',
     by: 'partly in the parent',
     from: 'this.#setBits(new Uint8Array(bits.length), whole)',
     to: 'this.#setBits(await this.#table.readBits(bits.blockOffset + bits.byte, bits.length), whole)',
@@ -211,7 +211,7 @@ const MUTATIONS = [
   {
     rule: 'W57',
     breaks: 'leaves what the old last block holds after the end of the disk',
-    file: 'src/edit/old-tail.ts',
+    file: 'src/edit/resize/old-tail.ts',
     by: 'of a disk that grows',
     from: 'if (isStored) await zero(entry.offset + start, before.blockSize - start);',
     to: 'if (isStored) await zero(entry.offset + start, 0);',
@@ -219,7 +219,7 @@ const MUTATIONS = [
   {
     rule: 'W57',
     breaks: 'shows what a longer parent has after the old end of a child',
-    file: 'src/edit/old-tail.ts',
+    file: 'src/edit/resize/old-tail.ts',
     by: 'longer parent holds',
     from: '\n  setTail(own, resize);\n',
     to: '\n',
@@ -227,7 +227,7 @@ const MUTATIONS = [
   {
     rule: 'W59',
     breaks: 'leaves new blocks of a child to its parent',
-    file: 'src/edit/resized-bat.ts',
+    file: 'src/edit/resize/resized-bat.ts',
     by: 'longer parent holds',
     from: "if (this.#added === 'zero') return ZEROS;",
     to: "if (this.#added === 'zero') return NOTHING;",
@@ -235,7 +235,7 @@ const MUTATIONS = [
   {
     rule: 'W61',
     breaks: 'frees blocks before the disk is durably smaller',
-    file: 'src/edit/resize-image.ts',
+    file: 'src/edit/resize/resize-image.ts',
     by: 'disk that gets smaller',
     from: '  await changeWithSize(session, offset, bat, sizePatches(image, after), { frees });\n  await session.flush();',
     to: '  await changeSlots(session, offset, bat, [...bat.sharedPages(), ...bat.otherPages()], { onProgress });\n  await session.flush();\n  await changeWithSize(session, offset, bat, sizePatches(image, after), { frees });',
@@ -243,7 +243,7 @@ const MUTATIONS = [
   {
     rule: 'W34',
     breaks: 'leads an entry to the new place of a block before it is copied',
-    file: 'src/edit/mover.ts',
+    file: 'src/edit/compact/mover.ts',
     by: 'of zeros that go',
     from: '      await this.#copies.settle();\n      await this.#changeEntries();',
     to: '      await this.#changeEntries();\n      await this.#session.flush();\n      await this.#copies.settle();',
@@ -251,7 +251,7 @@ const MUTATIONS = [
   {
     rule: 'W58',
     breaks: 'takes over slots of the BAT that did not count',
-    file: 'src/edit/resized-bat.ts',
+    file: 'src/edit/resize/resized-bat.ts',
     by: 'over slots that hold anything',
     from: '} else if (block >= this.#keptBlocks) {',
     to: '} else if (block < 0) {',
@@ -259,7 +259,7 @@ const MUTATIONS = [
   {
     rule: 'W62',
     breaks: 'merges before the child names the new state of its parent',
-    file: 'src/edit/merge-image.ts',
+    file: 'src/edit/chain/merge-image.ts',
     by: 'of a child into its parent',
     from: `    await announce(merge, plan, base.info.header.dataWriteGuid, future);
     if (sizeAfter > sizeBefore) {
@@ -274,7 +274,7 @@ const MUTATIONS = [
   {
     rule: 'W62',
     breaks: 'gives the parent another DataWriteGuid than the one that the child names',
-    file: 'src/edit/merge-image.ts',
+    file: 'src/edit/chain/merge-image.ts',
     by: 'of a child into its parent',
     from: 'let base = await edit(future);',
     to: 'let base = await edit(identity.guid());',
@@ -282,7 +282,7 @@ const MUTATIONS = [
   {
     rule: 'W62b',
     breaks: 'names only the next state of a parent that was half merged before',
-    file: 'src/edit/merge-image.ts',
+    file: 'src/edit/chain/merge-image.ts',
     by: 'of a child into its parent',
     from: 'const linkage = present === ZERO_GUID ?',
     to: 'const linkage = present !== ZERO_GUID ?',
@@ -290,7 +290,7 @@ const MUTATIONS = [
   {
     rule: 'W64',
     breaks: 'leaves out the zeros of the child',
-    file: 'src/edit/merge-plan.ts',
+    file: 'src/edit/chain/merge-plan.ts',
     by: 'of a child into a parent that is differencing',
     from: "yield { offset, length, zeros: kind !== 'data' };",
     to: "if (kind === 'data') yield { offset, length, zeros: false };",
@@ -298,7 +298,7 @@ const MUTATIONS = [
   {
     rule: 'W65',
     breaks: 'copies into a parent that is too short',
-    file: 'src/edit/merge-image.ts',
+    file: 'src/edit/chain/merge-image.ts',
     by: 'of a child that is larger',
     from: 'if (sizeAfter > sizeBefore) {',
     to: 'if (sizeAfter > 2 * sizeBefore) {',
@@ -306,7 +306,7 @@ const MUTATIONS = [
   {
     rule: 'W75',
     breaks: 'changes the DataWriteGuid of an image that reads the same',
-    file: 'src/edit/rebase-image.ts',
+    file: 'src/edit/chain/rebase-image.ts',
     by: 'onto another parent',
     from: "    dataWriteGuid: 'keep',\n",
     to: '',
@@ -314,7 +314,7 @@ const MUTATIONS = [
   {
     rule: 'W76',
     breaks: 'names the new parent before what differs was copied',
-    file: 'src/edit/rebase-image.ts',
+    file: 'src/edit/chain/rebase-image.ts',
     by: 'onto another parent',
     from: '    await applyChanges(core, disk, disk, counted, { signal });\n',
     to: `    if (locator) await changeItems(disk.session, examination, [itemChange('Parent Locator', locator)], true);
@@ -324,7 +324,7 @@ const MUTATIONS = [
   {
     rule: 'W77',
     breaks: 'gives back sector bitmaps that blocks still need',
-    file: 'src/edit/detach.ts',
+    file: 'src/edit/chain/detach.ts',
     by: 'onto nothing',
     from: '!isBitmap && state === PayloadState.PartiallyPresent ?',
     to: '!isBitmap && state === PayloadState.Undefined ?',

@@ -1,4 +1,4 @@
-import type { CompactOptions, CompactReport } from './compact-report.js';
+import type { CompactOptions, CompactReport } from './compact/compact-report.js';
 import type { VhdxTarget } from './target.js';
 
 /**
@@ -14,6 +14,6 @@ import type { VhdxTarget } from './target.js';
  *   that is too doubtful to be written
  */
 export async function compactVhdx(target: VhdxTarget, options: CompactOptions = {}): Promise<CompactReport> {
-  const { compactImage } = await import('./compact-image.js'); // pages that only read do not load it
+  const { compactImage } = await import('./compact/compact-image.js'); // pages that only read do not load it
   return compactImage(target, options);
 }

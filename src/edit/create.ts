@@ -1,4 +1,4 @@
-import type { CreateOptions } from './create-options.js';
+import type { CreateOptions } from './create/create-options.js';
 import type { VhdxTarget } from './target.js';
 
 /**
@@ -11,6 +11,6 @@ import type { VhdxTarget } from './target.js';
  *   file's failure
  */
 export async function createVhdx(target: VhdxTarget, options: CreateOptions): Promise<void> {
-  const { createImage } = await import('./create-image.js'); // pages that only read do not load it
+  const { createImage } = await import('./create/create-image.js'); // pages that only read do not load it
   return createImage(target, options);
 }

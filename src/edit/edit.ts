@@ -1,6 +1,6 @@
-import type { EditOptions } from './edit-options.js';
 import type { VhdxTarget } from './target.js';
-import type { WritableVhdxDisk } from './writable-disk.js';
+import type { EditOptions } from './writable/edit-options.js';
+import type { WritableVhdxDisk } from './writable/writable-disk.js';
 
 /**
  * Opens an image to be written. Nothing is written by that, but for a dirty image, whose log is replayed in place; the
@@ -14,6 +14,6 @@ import type { WritableVhdxDisk } from './writable-disk.js';
  * @throws VhdxError as `openVhdx` does, with the code of the rule that forbids writing, and `read-only` or `locked`
  */
 export async function editVhdx(target: VhdxTarget, options: EditOptions = {}): Promise<WritableVhdxDisk> {
-  const { editImage } = await import('./edit-image.js'); // pages that only read do not load it
+  const { editImage } = await import('./writable/edit-image.js'); // pages that only read do not load it
   return editImage(target, options);
 }

@@ -1,4 +1,4 @@
-import type { MergeOptions, MergeReport } from './merge-options.js';
+import type { MergeOptions, MergeReport } from './chain/merge-options.js';
 import type { VhdxTarget } from './target.js';
 
 /**
@@ -15,6 +15,6 @@ import type { VhdxTarget } from './target.js';
  *   is open for writing elsewhere; as `openVhdx` does if the chain is not whole; or the code of a file's failure
  */
 export async function mergeVhdx(child: VhdxTarget, options: MergeOptions = {}): Promise<MergeReport> {
-  const { mergeImage } = await import('./merge-image.js'); // pages that only read do not load it
+  const { mergeImage } = await import('./chain/merge-image.js'); // pages that only read do not load it
   return mergeImage(child, options);
 }

@@ -16,7 +16,7 @@ import { readSpace, type Space } from '../image/space.js';
 import type { RandomAccessFile, RandomAccessSource, ReadOptions } from '../io/random-access.js';
 import { randomIdentity, type WriterIdentity } from '../log/journal.js';
 import type { Finding, RuleCode } from '../rules.js';
-import { repairFile } from './repair-image.js';
+import { repairFile } from './repair/repair-image.js';
 
 /** What the BAT says of a file that is to be written. */
 export interface BlockSpace {

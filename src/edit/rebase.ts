@@ -1,5 +1,5 @@
 import type { VhdxInput } from '../io/open.js';
-import type { RebaseOptions, RebaseReport } from './rebase-options.js';
+import type { RebaseOptions, RebaseReport } from './chain/rebase-options.js';
 import type { VhdxTarget } from './target.js';
 
 /**
@@ -22,6 +22,6 @@ export async function rebaseVhdx(
   parent: VhdxInput | undefined,
   options: RebaseOptions = {},
 ): Promise<RebaseReport> {
-  const { rebaseImage } = await import('./rebase-image.js'); // pages that only read do not load it
+  const { rebaseImage } = await import('./chain/rebase-image.js'); // pages that only read do not load it
   return rebaseImage(child, parent, options);
 }

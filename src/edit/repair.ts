@@ -1,4 +1,4 @@
-import type { RepairOptions, RepairReport } from './repair-report.js';
+import type { RepairOptions, RepairReport } from './repair/repair-report.js';
 import type { VhdxTarget } from './target.js';
 
 /**
@@ -14,6 +14,6 @@ import type { VhdxTarget } from './target.js';
  * @throws VhdxError with the code of the first fault that cannot be repaired, or the code of the file's failure
  */
 export async function repairVhdx(target: VhdxTarget, options: RepairOptions = {}): Promise<RepairReport> {
-  const { repairTarget } = await import('./repair-image.js'); // pages that only read do not load it
+  const { repairTarget } = await import('./repair/repair-image.js'); // pages that only read do not load it
   return repairTarget(target, options);
 }

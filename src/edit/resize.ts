@@ -1,4 +1,4 @@
-import type { ResizeOptions, ResizeReport } from './resize-report.js';
+import type { ResizeOptions, ResizeReport } from './resize/resize-report.js';
 import type { VhdxTarget } from './target.js';
 
 /**
@@ -12,6 +12,6 @@ import type { VhdxTarget } from './target.js';
  *   `no-space`, and as `editVhdx` does for an image that is too doubtful to be written
  */
 export async function resizeVhdx(target: VhdxTarget, size: number, options: ResizeOptions = {}): Promise<ResizeReport> {
-  const { resizeImage } = await import('./resize-image.js'); // pages that only read do not load it
+  const { resizeImage } = await import('./resize/resize-image.js'); // pages that only read do not load it
   return resizeImage(target, size, options);
 }

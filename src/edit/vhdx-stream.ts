@@ -1,5 +1,5 @@
 import type { VhdxInput } from '../io/open.js';
-import type { StreamOptions, VhdxStream } from './write-options.js';
+import type { StreamOptions, VhdxStream } from './create/write-options.js';
 
 /**
  * Makes a VHDX of the content of a disk as a stream, for an upload, a download or a pipe: forward only, its length known
@@ -12,6 +12,6 @@ import type { StreamOptions, VhdxStream } from './write-options.js';
  * @throws VhdxError as `writeVhdx`; the stream fails with `source-changed` if a file of the source was changed
  */
 export async function vhdxStream(source: VhdxInput, options: StreamOptions = {}): Promise<VhdxStream> {
-  const { streamImage } = await import('./stream-image.js'); // pages that only read do not load it
+  const { streamImage } = await import('./create/stream-image.js'); // pages that only read do not load it
   return streamImage(source, options);
 }

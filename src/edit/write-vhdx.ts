@@ -1,6 +1,6 @@
 import type { VhdxInput } from '../io/open.js';
+import type { ForwardInput, WriteVhdxOptions } from './create/write-options.js';
 import type { VhdxTarget } from './target.js';
-import type { ForwardInput, WriteVhdxOptions } from './write-options.js';
 
 /**
  * Writes the content of a disk to a new VHDX: of a raw disk, a VHD, or a VHDX with its parents, sound, dirty or, with
@@ -20,6 +20,6 @@ export async function writeVhdx(
   target: VhdxTarget,
   options: WriteVhdxOptions = {},
 ): Promise<void> {
-  const { writeImage } = await import('./write-image.js'); // pages that only read do not load it
+  const { writeImage } = await import('./create/write-image.js'); // pages that only read do not load it
   return writeImage(source, target, options);
 }

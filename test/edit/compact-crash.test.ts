@@ -1,6 +1,6 @@
 // A power cut at every write of a compact: the disk shows what it showed, and is the same to its children.
 import { describe, expect, test } from 'vitest';
-import { compactImage } from '../../src/edit/compact-image.js';
+import { compactImage } from '../../src/edit/compact/compact-image.js';
 import type { CompactOptions } from '../../src/index.js';
 import { sectorBits } from '../support/block-content.js';
 import { taggedBytes } from '../support/crash/content-model.js';

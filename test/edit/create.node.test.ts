@@ -1,7 +1,7 @@
 import { mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join, posix, win32 } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { locatorPaths } from '../../src/edit/child.js';
+import { locatorPaths } from '../../src/edit/create/child.js';
 import { type CreateOptions, createVhdx, openFile, openVhdx } from '../../src/index.js';
 import { lockFile } from '../../src/io/lock.js';
 import { buildImage } from '../support/build-image.js';

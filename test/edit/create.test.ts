@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { createImage } from '../../src/edit/create-image.js';
+import { createImage } from '../../src/edit/create/create-image.js';
 import {
   type CreateOptions,
   createVhdx,

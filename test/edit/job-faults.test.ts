@@ -1,8 +1,8 @@
 // A device that is full, or fails, at any operation of a resize or a compact: the image is sound, and the job can be run
 // again. The same when it is aborted.
 import { describe, expect, test } from 'vitest';
-import { compactImage } from '../../src/edit/compact-image.js';
-import { resizeImage } from '../../src/edit/resize-image.js';
+import { compactImage } from '../../src/edit/compact/compact-image.js';
+import { resizeImage } from '../../src/edit/resize/resize-image.js';
 import { VhdxError, type VhdxTarget } from '../../src/index.js';
 import type { WriterIdentity } from '../../src/log/journal.js';
 import { taggedBytes } from '../support/crash/content-model.js';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { layOut } from '../../src/edit/layout.js';
+import { layOut } from '../../src/edit/create/layout.js';
 import { GiB, MiB, TiB } from '../support/encode-primitives.js';
 
 // Worked out for the format by hand and with another implementation: virtual size, block size, sector size, kind;

@@ -1,7 +1,7 @@
 // A power cut at every write of a merge, in the child and in the base: the child reads the same at every moment, and the
 // merge can be run again, whatever the first one left.
 import { afterAll, describe, expect, test } from 'vitest';
-import { mergeImage } from '../../src/edit/merge-image.js';
+import { mergeImage } from '../../src/edit/chain/merge-image.js';
 import { sectorBits } from '../support/block-content.js';
 import { chainOf } from '../support/chain-files.js';
 import { taggedBytes } from '../support/crash/content-model.js';

@@ -1,7 +1,7 @@
 // A power cut at every write of a rebase: the image reads the same at every moment, with its present parent until the
 // end, and keeps its DataWriteGuid, so that its own children fit all the time.
 import { afterAll, describe, expect, test } from 'vitest';
-import { rebaseImage } from '../../src/edit/rebase-image.js';
+import { rebaseImage } from '../../src/edit/chain/rebase-image.js';
 import { sectorBits } from '../support/block-content.js';
 import { buildImage } from '../support/build-image.js';
 import { chainOf, guidAt } from '../support/chain-files.js';

@@ -1,7 +1,7 @@
 // A power cut at every write of a resize: the disk has its old size or its new one, what it had is there, and what it
 // gained reads as zeros.
 import { describe, expect, test } from 'vitest';
-import { resizeImage } from '../../src/edit/resize-image.js';
+import { resizeImage } from '../../src/edit/resize/resize-image.js';
 import type { ResizeOptions } from '../../src/index.js';
 import { sectorBits } from '../support/block-content.js';
 import { taggedBytes } from '../support/crash/content-model.js';

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { CREATOR } from '../../src/edit/create-image.js';
+import { CREATOR } from '../../src/edit/create/create-image.js';
 import { reachableFrom, readModules, root } from './module-graph.js';
 
 interface Manifest {

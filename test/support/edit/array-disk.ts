@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import type { WritableVhdxDisk } from '../../../src/edit/writable-disk.js';
+import type { WritableVhdxDisk } from '../../../src/edit/writable/writable-disk.js';
 
 interface Change {
   readonly kind: 'write' | 'zero' | 'trim';

@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { compactImage } from '../../../src/edit/compact-image.js';
+import { compactImage } from '../../../src/edit/compact/compact-image.js';
 import type { CompactOptions, CompactReport } from '../../../src/index.js';
 import { viewDifference } from '../crash/explore.js';
 import { readState, type StateView } from '../crash/state-reader.js';

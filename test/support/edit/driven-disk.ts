@@ -1,7 +1,7 @@
 import { loadCore } from '../../../src/core/load.js';
 import type { VhdxDisk } from '../../../src/disk/disk.js';
-import { makeWritable } from '../../../src/edit/edit-image.js';
-import type { WritableVhdxDisk } from '../../../src/edit/writable-disk.js';
+import { makeWritable } from '../../../src/edit/writable/edit-image.js';
+import type { WritableVhdxDisk } from '../../../src/edit/writable/writable-disk.js';
 import { VhdxError } from '../../../src/errors.js';
 import { examine, isComplete } from '../../../src/image/examine.js';
 import type { RandomAccessFile } from '../../../src/io/random-access.js';

@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { resizeImage } from '../../../src/edit/resize-image.js';
+import { resizeImage } from '../../../src/edit/resize/resize-image.js';
 import type { ResizeOptions, ResizeReport } from '../../../src/index.js';
 import { buildImage } from '../build-image.js';
 import { taggedBytes } from '../crash/content-model.js';

@@ -1,5 +1,5 @@
 import { loadCore } from '../../../src/core/load.js';
-import { repairFile } from '../../../src/edit/repair-image.js';
+import { repairFile } from '../../../src/edit/repair/repair-image.js';
 import { openVhdx, VhdxError } from '../../../src/index.js';
 import type { WriterIdentity } from '../../../src/log/journal.js';
 import { sectorBits } from '../block-content.js';
