@@ -154,12 +154,15 @@ export const TARGETS = {
     question: 'compact an image of which every second block is free',
     text: '≥ 0.7 × copying the bytes that must move',
     atLeast: 0.7,
+    limit:
+      'Cutting the file takes nearly half of the time where files are in memory: the row below is beside copying and cutting.',
   },
   'resize-time': { question: 'grow 1 TiB to 2 TiB with 1 MiB blocks: the BAT moves', text: '≤ 0.5 s', atMost: 0.5 },
   'resize-memory': {
     question: 'grow 1 TiB to 2 TiB with 1 MiB blocks: the BAT moves',
     text: 'resident ≤ 64 MiB',
     atMost: 64 * 2 ** 20,
+    limit: 'Node alone takes 41 MB, and an image that is opened and scanned 18 more.',
   },
   'bundle-size': {
     question: 'browser bundle of the library, wasm inline, minified and gzipped',

@@ -10,7 +10,7 @@ import { FreeRanges } from './free-ranges.js';
 /** Blocks that are read at a time. */
 const BLOCKS_IN_FLIGHT = 6;
 /** Bytes that are read of a block first: as a rule they say already that it is not all zeros. */
-const FIRST_BYTES = 64 * KiB;
+const FIRST_BYTES = 4 * KiB;
 
 /** Numbers of BAT entries, a bit for each. */
 export class EntrySet {
