@@ -1,5 +1,4 @@
-import { VhdxError } from '../errors.js';
-import { type Core, instantiateBestCore, instantiateModule } from './instance.js';
+import { type Core, instantiateBestCore, instantiateModule, unavailable } from './instance.js';
 
 /** The one instance of this realm; all disks share it. */
 let shared: Promise<Core> | undefined;
@@ -23,7 +22,7 @@ export function loadCore(): Promise<Core> {
 export async function initCore(module: WebAssembly.Module): Promise<void> {
   if (!(module instanceof WebAssembly.Module)) throw new TypeError('initCore takes a WebAssembly.Module');
   if (shared !== undefined) {
-    throw new VhdxError('wasm-unavailable', 'the core runs already: call initCore once, before anything else');
+    throw await unavailable('the core runs already: call initCore once, before anything else');
   }
   await share(instantiateModule(module));
 }

@@ -84,3 +84,9 @@ function textOf(fs: FileSystem, path: string): Promise<string> {
     () => '',
   );
 }
+
+/** The lock file of a file. Links are followed, so that all names of a file but hard links have one. */
+export async function lockPathOf(fs: FileSystem, path: string): Promise<string> {
+  // The system's own call: the other asks for each folder of the path in turn.
+  return `${await call<string>((done) => fs.realpath.native(path, done))}.lock`;
+}

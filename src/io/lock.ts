@@ -11,7 +11,7 @@
 import { builtinModule } from '../base/builtin-module.js';
 import { VhdxError } from '../errors.js';
 import { call, type FileSystem } from './descriptor-file.js';
-import { isGone, type LockOwner, parseOwner, thisOwner } from './lock-owner.js';
+import { isGone, type LockOwner, lockPathOf, parseOwner, thisOwner } from './lock-owner.js';
 import { systemCode, writeFailed } from './system-error.js';
 import { systemLockOn } from './system-locks.js';
 
@@ -44,12 +44,11 @@ const CANNOT_MAKE = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT', 'EN
 export async function lockFile(path: string): Promise<WriteLock> {
   const fs = builtinModule('fs');
   if (fs === undefined) throw new VhdxError('unsupported-input', 'there is no file system here');
-  const real = await call<string>((done) => fs.realpath(path, done)).catch((cause) => {
+  const lockPath = await lockPathOf(fs, path).catch((cause) => {
     throw writeFailed(path, cause);
   });
-  const holder = await systemLockOn(fs, real);
+  const holder = await systemLockOn(fs, path);
   if (holder !== undefined) throw new VhdxError('locked', `is locked by ${holder}`, { file: path });
-  const lockPath = `${real}.lock`;
   try {
     const owner = await acquire(fs, lockPath, path);
     return { release: () => release(fs, lockPath, owner) };

@@ -1,6 +1,7 @@
 import { builtinModule } from '../base/builtin-module.js';
 import { type Finding, finding } from '../rules.js';
 import { call } from './descriptor-file.js';
+import { lockPathOf } from './lock-owner.js';
 import type { RandomAccessSource } from './random-access.js';
 
 /**
@@ -11,8 +12,7 @@ export async function writerOf(path: string): Promise<string | undefined> {
   const fs = builtinModule('fs');
   if (fs === undefined) return undefined;
   try {
-    const real = await call<string>((done) => fs.realpath(path, done));
-    const lockPath = `${real}.lock`;
+    const lockPath = await lockPathOf(fs, path);
     await call<void>((done) => fs.access(lockPath, (error) => done(error)));
     const { ownerOf } = await import('./lock.js'); // there is a lock, which is rare
     return await ownerOf(lockPath);
@@ -30,10 +30,11 @@ export async function reportWriters(
   files: readonly { readonly source: RandomAccessSource; readonly findings: Finding[] }[],
   anonymous: boolean,
 ): Promise<void> {
-  for (const { source, findings } of files) {
+  const report = async ({ source, findings }: (typeof files)[number]) => {
     const writer = source.path === undefined ? undefined : await writerOf(source.path);
-    if (writer === undefined) continue;
+    if (writer === undefined) return;
     const message = `is being written by ${anonymous ? 'another program' : writer}`;
     findings.push(finding('file-being-written', message, { structure: 'file' }));
-  }
+  };
+  await Promise.all(files.map(report));
 }

@@ -299,7 +299,7 @@ describe('a chain', () => {
 
 test('every rule has a section of the specification, and a sentence on what it means for the data', async () => {
   for (const [code, { spec }] of Object.entries(RULES) as [RuleCode, { spec: string }][]) {
-    expect(spec, code).toMatch(/^2\.[2-6](\.\d){0,3}$/);
+    expect(spec, code).toMatch(code.startsWith('vhd-') ? /^VHD, [a-zA-Z][a-zA-Z ]+$/ : /^2\.[2-6](\.\d){0,3}$/);
     expect(await meaningOf(code), code).toMatch(/^[A-Z].{10,}\.$/);
   }
 });
