@@ -1,5 +1,5 @@
 import { demangle } from '@assemblyscript/loader';
-import type { VhdxError } from '../errors.js';
+import { VhdxError } from '../errors.js';
 import { BufferPool } from './buffers.js';
 import { type CoreExports, EXPORT_NAMES, withUnsignedResults } from './core-exports.generated.js';
 import {
@@ -83,7 +83,7 @@ export async function instantiateBestCore(): Promise<Core> {
       causes.push(cause);
     }
   }
-  throw await unavailable('no build of the core runs here', new AggregateError(causes));
+  throw new VhdxError('wasm-unavailable', 'no build of the core runs here', { cause: new AggregateError(causes) });
 }
 
 /**
@@ -92,15 +92,9 @@ export async function instantiateBestCore(): Promise<Core> {
  * @throws VhdxError `wasm-unavailable` when it is another module, or of another version.
  */
 export function instantiateModule(module: WebAssembly.Module): Promise<Core> {
-  return instantiateWasm('custom', module).catch(async (cause: unknown) => {
-    throw await unavailable('this module is not the core.wasm of this version', cause);
+  return instantiateWasm('custom', module).catch((cause: unknown) => {
+    throw new VhdxError('wasm-unavailable', 'this module is not the core.wasm of this version', { cause });
   });
-}
-
-/** The error `wasm-unavailable`. Its class is loaded for it: a page that only sums carries nothing of what describes images. */
-export async function unavailable(reason: string, cause?: unknown): Promise<VhdxError> {
-  const { VhdxError } = await import('../errors.js');
-  return new VhdxError('wasm-unavailable', reason, { cause });
 }
 
 /** The only place that knows the AssemblyScript loader. */

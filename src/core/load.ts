@@ -1,4 +1,5 @@
-import { type Core, instantiateBestCore, instantiateModule, unavailable } from './instance.js';
+import { VhdxError } from '../errors.js';
+import { type Core, instantiateBestCore, instantiateModule } from './instance.js';
 
 /** The one instance of this realm; all disks share it. */
 let shared: Promise<Core> | undefined;
@@ -22,7 +23,7 @@ export function loadCore(): Promise<Core> {
 export async function initCore(module: WebAssembly.Module): Promise<void> {
   if (!(module instanceof WebAssembly.Module)) throw new TypeError('initCore takes a WebAssembly.Module');
   if (shared !== undefined) {
-    throw await unavailable('the core runs already: call initCore once, before anything else');
+    throw new VhdxError('wasm-unavailable', 'the core runs already: call initCore once, before anything else');
   }
   await share(instantiateModule(module));
 }

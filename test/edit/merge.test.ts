@@ -95,7 +95,7 @@ describe('a merge', () => {
         const { counts } = await checkVhdx(chain[0] as RandomAccessFile, { parent: chain.slice(1) });
         expect(counts).toMatchObject({ fatal: 0, block: 0 });
       }),
-      propertyRuns(40),
+      propertyRuns(20),
     );
   });
 

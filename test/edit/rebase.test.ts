@@ -154,7 +154,7 @@ describe('a rebase', () => {
         const { counts } = await checkVhdx(child, parent ? { parent } : {});
         expect(counts).toMatchObject({ fatal: 0, block: 0 });
       }),
-      propertyRuns(40),
+      propertyRuns(20),
     );
   });
 

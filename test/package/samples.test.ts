@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { constants, cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -35,6 +35,21 @@ const CALLS: Readonly<Record<string, string>> = {
 };
 
 let images: string;
+const folders = new Map<string, Promise<string>>();
+
+/** A folder with the images, for the samples of one paper in one language: what they make, others do not meet. */
+function imagesOf({ folder, language }: Sample): Promise<string> {
+  const key = `${folder} ${language}`;
+  const made = folders.get(key) ?? copyImages();
+  folders.set(key, made);
+  return made;
+}
+
+async function copyImages(): Promise<string> {
+  const copy = await mkdtemp(join(tmpdir(), 'vhdx-samples-'));
+  await cp(images, copy, { recursive: true, mode: constants.COPYFILE_FICLONE });
+  return copy;
+}
 
 beforeAll(async () => {
   await rm(samplesFolder, { recursive: true, force: true });
@@ -43,7 +58,11 @@ beforeAll(async () => {
   await saveSampleImages(images);
 });
 
-afterAll(() => rm(images, { recursive: true, force: true }));
+afterAll(async () => {
+  for (const folder of [images, ...(await Promise.all(folders.values()))]) {
+    await rm(folder, { recursive: true, force: true });
+  }
+});
 
 const exportsOf = ({ text }: Sample) =>
   [...text.matchAll(/^export (?:async )?function (\w+)/gm)].map(([, name = '']) => name);
@@ -74,7 +93,7 @@ describe('the samples in README and guide', () => {
 describe('in Node,', () => {
   const plain = programs.filter((sample) => !sample.browser && exportsOf(sample).length === 0);
   test.each(plain.map((sample) => [sample.place, sample] as const))('%s does what it says', async (_place, sample) => {
-    const { status, stdout, stderr } = await runInNode(sample, images);
+    const { status, stdout, stderr } = await runInNode(sample, await imagesOf(sample));
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     if (sample.output.length > 0) expect(stdout.trimEnd().split('\n')).toEqual(sample.output);
   });
@@ -86,7 +105,7 @@ describe('in Node,', () => {
       const caller = { ...sample, name: `call-${sample.name}` };
       const load = `import * as sample from './${sample.name.replace('.ts', '.js')}';`;
       await writeFile(join(samplesFolder, sample.folder, caller.name.replace('.ts', '.js')), load + CALLS[name]);
-      expect(await runInNode(caller, images)).toMatchObject({ status: 0, stderr: '' });
+      expect(await runInNode(caller, await imagesOf(sample))).toMatchObject({ status: 0, stderr: '' });
     }
   });
 });
@@ -102,7 +121,7 @@ describe('in Chromium,', () => {
 describe('in a shell,', () => {
   const commands = samples.filter(({ language, text }) => language === 'sh' && !ABOUT_THE_CHECKOUT.test(text));
   test.each(commands.map((sample) => [sample.place, sample] as const))('%s ends well', async (_place, sample) => {
-    const { status, stdout, stderr } = await runInShell(sample, images);
+    const { status, stdout, stderr } = await runInShell(sample, await imagesOf(sample));
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     expect(stdout.split('\n')).toEqual(expect.arrayContaining([...sample.output]));
   });
