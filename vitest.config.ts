@@ -7,6 +7,7 @@ import { serviceWorker } from './test/support/service-worker/plugin.js';
 import { SLOW, TIME_LIMIT } from './test/support/time-limits.js';
 
 const chromium = findProgram('chromium');
+const runs = Number(process.env['VHDX_PROPERTY_RUNS'] ?? 1);
 
 const node: TestProjectInlineConfiguration = {
   extends: true,
@@ -36,6 +37,8 @@ export const inBrowser = (
   test: {
     include: ['test/**/*.test.ts'],
     exclude: ['test/**/*.node.test.ts', 'test/package/**'],
+    // What is tried does not depend on the engine; Node tries all of it.
+    provide: { propertyRuns: 0.25 * runs },
     browser: {
       enabled: true,
       headless: true,
@@ -80,7 +83,7 @@ export default defineConfig({
     // What takes longer says so where it is declared, with a name of test/support/time-limits.ts.
     testTimeout: TIME_LIMIT,
     hookTimeout: TIME_LIMIT,
-    provide: { propertyRuns: Number(process.env['VHDX_PROPERTY_RUNS'] ?? 1), withPrograms: true },
+    provide: { propertyRuns: runs, withPrograms: true },
     coverage: {
       provider: 'v8',
       // The command runs in processes of its own, where coverage is not measured.

@@ -7,6 +7,7 @@ const inRuntime: TestProjectInlineConfiguration = {
   extends: true,
   test: {
     name: 'runtime',
+    provide: { propertyRuns: Number(process.env['VHDX_PROPERTY_RUNS'] ?? 0.1) },
     include: ['test/**/*.test.ts'],
     exclude: [
       'test/{package,app,oracles}/**',

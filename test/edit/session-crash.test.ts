@@ -9,6 +9,7 @@ import { checkClosed, checkTrace } from '../support/crash/trace-rules.js';
 import { freedBitmap } from '../support/edit/freed-bitmap.js';
 import { type ImageKind, randomSteps, type Scenario, scenario, shortOfSpace } from '../support/edit/scenarios.js';
 import { KiB, MiB } from '../support/encode-primitives.js';
+import { isWholeRun, propertyRuns } from '../support/property-runs.js';
 import { SLOW } from '../support/time-limits.js';
 
 const tally = new Tally();
@@ -51,7 +52,9 @@ async function survives(
 }
 
 const KINDS: readonly ImageKind[] = ['dynamic', 'fixed', 'differencing', 'wide'];
-const RUNS = KINDS.flatMap((kind) => Array.from({ length: 14 }, (_, seed) => [kind, seed + 1] as const));
+const RUNS = KINDS.flatMap((kind) =>
+  Array.from({ length: propertyRuns(14).numRuns }, (_, seed) => [kind, seed + 1] as const),
+);
 
 describe('a session survives a power cut at every write', () => {
   test('of blocks that are allocated, freed and whose space is used again', SLOW.crashes, async () => {
@@ -94,7 +97,9 @@ describe('a session survives a power cut at every write', () => {
     'of any operations on a %s disk, some at the same time (seed %i)',
     SLOW.crashes,
     async (kind, seed) => {
-      expect(await survives(await scenario(kind, randomSteps(seed, kind, 30)), { random: 64 })).toBeGreaterThan(500);
+      expect(
+        await survives(await scenario(kind, randomSteps(seed, kind, 30)), { random: propertyRuns(64).numRuns }),
+      ).toBeGreaterThan(100);
     },
   );
 
@@ -134,8 +139,8 @@ afterAll(() => {
 
 // The last one: it is about the states of all others.
 test('the states of all sessions are about everything that a power cut can meet', () => {
-  for (const feature of FEATURES) expect(tally.of(feature), feature).toBeGreaterThan(0);
-  expect(tally.distinct).toBeGreaterThan(150_000);
+  if (isWholeRun) for (const feature of FEATURES) expect(tally.of(feature), feature).toBeGreaterThan(0);
+  expect(tally.distinct).toBeGreaterThan(isWholeRun ? 150_000 : 1000);
 });
 
 const isHeader = (event: TraceEvent) =>

@@ -7,12 +7,17 @@ declare module 'vitest' {
   }
 }
 
+// A worker of the module worker project provides nothing.
+const factor: number = (inject('propertyRuns') as number | undefined) ?? 0.1;
+
+/** Whether properties are tried as often, and power cuts made at as many moments, as their specs say, or more often. */
+export const isWholeRun = factor >= 1;
+
 /**
  * How often a property is tried: `usual` times, more or fewer when the environment variable VHDX_PROPERTY_RUNS gives
- * a factor (`VHDX_PROPERTY_RUNS=10` before a release, a tenth in `npm run test:quick`), and always at least once.
+ * a factor (`VHDX_PROPERTY_RUNS=10` before a release, a tenth in `npm run test:quick` and in the engines that
+ * `npm test` does not run in, a quarter in Chromium), and always at least once.
  */
 export function propertyRuns(usual: number): { numRuns: number } {
-  // A worker of the module worker project provides nothing.
-  const factor: number | undefined = inject('propertyRuns');
-  return { numRuns: Math.max(1, Math.ceil(usual * (factor ?? 1))) };
+  return { numRuns: Math.max(1, Math.ceil(usual * factor)) };
 }
