@@ -23,7 +23,7 @@ export interface WriteLock {
   release(): Promise<void>;
 }
 
-/** How long a lock file may be without its content, in milliseconds: it is made and filled in two steps. */
+/** How long a lock file may be without its content, in milliseconds, where it is made and filled in two steps. */
 const FILLING = 10_000;
 /** Pause before a lock file without content is read again, in milliseconds. */
 const PAUSE = 50;
@@ -94,26 +94,45 @@ async function takeOver(fs: FileSystem, lockPath: string, dead: string, owner: L
   try {
     const found = await readLock(fs, lockPath);
     if (found.token !== dead || !(await isDead(fs, found))) return;
-    if (await create(fs, fresh, owner)) await call<void>((done) => fs.rename(fresh, lockPath, (error) => done(error)));
+    await write(fs, fresh, owner);
+    await call<void>((done) => fs.rename(fresh, lockPath, (error) => done(error)));
   } finally {
     await release(fs, claimPath, claim);
   }
 }
 
-/** Makes a lock file of an owner; false if there is one. */
+/**
+ * Makes a lock file of an owner; false if there is one. It appears with its content, so that a process that ends in the
+ * middle leaves no lock whose owner nobody knows.
+ */
 async function create(fs: FileSystem, lockPath: string, owner: LockOwner): Promise<boolean> {
-  let fd: number;
+  const filled = `${lockPath}.${owner.token}.new`;
+  await write(fs, filled, owner);
   try {
-    fd = await call<number>((done) => fs.open(lockPath, 'wx', done));
+    await call<void>((done) => fs.link(filled, lockPath, (error) => done(error)));
+    return true;
+  } catch (cause) {
+    if (systemCode(cause) === 'EEXIST') return false;
+  } finally {
+    await call<void>((done) => fs.unlink(filled, (error) => done(error))).catch(() => {});
+  }
+  // A file system without links, such as FAT: there a lock is made and filled in two steps.
+  try {
+    await write(fs, lockPath, owner);
+    return true;
   } catch (cause) {
     if (systemCode(cause) === 'EEXIST') return false;
     throw cause;
   }
+}
+
+/** Writes an owner to a file that is not there yet; rejects with the system's error, EEXIST if it is. */
+async function write(fs: FileSystem, path: string, owner: LockOwner): Promise<void> {
+  const fd = await call<number>((done) => fs.open(path, 'wx', done));
   try {
     await call<void>((done) => fs.writeFile(fd, `${JSON.stringify(owner)}\n`, (error) => done(error)));
-    return true;
   } catch (cause) {
-    await call<void>((done) => fs.unlink(lockPath, (error) => done(error))).catch(() => {});
+    await call<void>((done) => fs.unlink(path, (error) => done(error))).catch(() => {});
     throw cause;
   } finally {
     await call<void>((done) => fs.close(fd, (error) => done(error ?? null)));
