@@ -1,11 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { editVhdx, openVhdx, VhdxError } from '../../src/index.js';
+import { checkVhdx, editVhdx, openVhdx, VhdxError } from '../../src/index.js';
 import { memoryFile } from '../../src/io/memory.js';
 import type { RandomAccessFile } from '../../src/io/random-access.js';
 import { sectorBits } from '../support/block-content.js';
 import { buildImage } from '../support/build-image.js';
-import { MiB } from '../support/encode-primitives.js';
-import { type ImageSpec, STATE } from '../support/image-spec.js';
+import { KiB, MiB } from '../support/encode-primitives.js';
+import type { HeaderFields } from '../support/encode-structures.js';
+import { type ImageSpec, type PerCopy, STATE } from '../support/image-spec.js';
 import { expectSameBytes } from '../support/same-bytes.js';
 
 async function fileOf(spec: ImageSpec): Promise<RandomAccessFile> {
@@ -115,6 +116,11 @@ describe('an image that is opened for writing', () => {
     ['there is no log', { headers: { logLength: 0 } }, 'log-length'],
     ['the log is not aligned', { headers: { logOffset: MiB + 4096 } }, 'log-offset'],
     ['the log is past the end', { headers: { logOffset: 1024 * MiB } }, 'log-outside-file'],
+    [
+      'the sequence numbers of the headers are used up',
+      { headers: [{ sequenceNumber: 2n ** 64n - 16n }, { sequenceNumber: 2n ** 64n - 15n }] },
+      'read-only',
+    ],
     ['the log has another version', { headers: { logVersion: 1 } }, 'log-version'],
     ['the log is over the BAT', { headers: { logOffset: buildImage().layout.bat.offset } }, 'log-overlap'],
     [
@@ -143,6 +149,34 @@ describe('an image that is opened for writing', () => {
     });
     const other = await fileOf({ virtualSize: 2 * MiB, dataWriteGuid: '12345678-1234-1234-1234-123456789abc' });
     await expect(editVhdx(child, { parent: other })).rejects.toMatchObject({ code: 'parent-mismatch' });
+  });
+
+  test.each<[string, PerCopy<Partial<HeaderFields>>, number]>([
+    ['header 1, which is damaged', [{ checksum: 1 }, {}], 64 * KiB],
+    ['header 2, which is damaged', [{}, { checksum: 1 }], 128 * KiB],
+    ['header 2, which is as new as the other', { sequenceNumber: 7n }, 128 * KiB],
+    ['the older header', [{ sequenceNumber: 9n }, { sequenceNumber: 7n }], 128 * KiB],
+  ])('writes first to %s, and afterwards both are sound and say where the log is', async (_, headers, offset) => {
+    const file = await fileOf({ headers });
+    const written: number[] = [];
+    const write = file.write.bind(file);
+    file.write = async (bytes, at) => {
+      written.push(at);
+      await write(bytes, at);
+    };
+    const disk = await editVhdx(file);
+    await disk.write(new Uint8Array([1]), 0);
+    await disk.close();
+    expect(written[0]).toBe(offset);
+    const { layout } = buildImage();
+    const view = new DataView((await bytesOf(file)).buffer);
+    for (const at of [64 * KiB, 128 * KiB]) {
+      expect(view.getUint16(at + 64, true), 'LogVersion').toBe(0);
+      expect(view.getUint16(at + 66, true), 'Version').toBe(1);
+      expect(view.getUint32(at + 68, true), 'LogLength').toBe(layout.log.length);
+      expect(view.getBigUint64(at + 72, true), 'LogOffset').toBe(BigInt(layout.log.offset));
+    }
+    expect(await checkVhdx(file)).toMatchObject({ status: 'sound', findings: [] });
   });
 
   test('that another program changes meanwhile is not written', async () => {
