@@ -23,8 +23,11 @@ export interface WriteLock {
   release(): Promise<void>;
 }
 
-/** How long a lock file may be without its content, in milliseconds, where it is made and filled in two steps. */
-const FILLING = 10_000;
+/**
+ * How long a lock file may be without its content, in milliseconds: it is made and filled in two steps, between which a
+ * process may end. (Moving one with its content into place would leave other files behind, which nobody removes.)
+ */
+const FILLING = 2000;
 /** Pause before a lock file without content is read again, in milliseconds. */
 const PAUSE = 50;
 /** The token of a lock file that was never filled. */
@@ -71,9 +74,13 @@ export async function ownerOf(lockPath: string): Promise<string | undefined> {
 /** Makes the lock, or takes it over. */
 async function acquire(fs: FileSystem, lockPath: string, file: string): Promise<LockOwner> {
   const owner = await thisOwner(fs);
-  // Each round another lock was there and is gone now, or was found dead.
-  for (let round = 0; round < 10; round++) {
-    if (await create(fs, lockPath, owner)) return owner;
+  // Each round another lock was there and is gone now, was without content, or was found dead.
+  for (let round = 0; round < 10 + (2 * FILLING) / PAUSE; round++) {
+    if (await create(fs, lockPath, owner)) {
+      // Unless it took so long to fill it that another process has taken it over.
+      if ((await readLock(fs, lockPath)).token === owner.token) return owner;
+      continue;
+    }
     const found = await readLock(fs, lockPath);
     if (found.token === undefined) continue; // released meanwhile
     if (!(await isDead(fs, found))) {
@@ -94,45 +101,26 @@ async function takeOver(fs: FileSystem, lockPath: string, dead: string, owner: L
   try {
     const found = await readLock(fs, lockPath);
     if (found.token !== dead || !(await isDead(fs, found))) return;
-    await write(fs, fresh, owner);
-    await call<void>((done) => fs.rename(fresh, lockPath, (error) => done(error)));
+    if (await create(fs, fresh, owner)) await call<void>((done) => fs.rename(fresh, lockPath, (error) => done(error)));
   } finally {
     await release(fs, claimPath, claim);
   }
 }
 
-/**
- * Makes a lock file of an owner; false if there is one. It appears with its content, so that a process that ends in the
- * middle leaves no lock whose owner nobody knows.
- */
+/** Makes a lock file of an owner; false if there is one. */
 async function create(fs: FileSystem, lockPath: string, owner: LockOwner): Promise<boolean> {
-  const filled = `${lockPath}.${owner.token}.new`;
-  await write(fs, filled, owner);
+  let fd: number;
   try {
-    await call<void>((done) => fs.link(filled, lockPath, (error) => done(error)));
-    return true;
-  } catch (cause) {
-    if (systemCode(cause) === 'EEXIST') return false;
-  } finally {
-    await call<void>((done) => fs.unlink(filled, (error) => done(error))).catch(() => {});
-  }
-  // A file system without links, such as FAT: there a lock is made and filled in two steps.
-  try {
-    await write(fs, lockPath, owner);
-    return true;
+    fd = await call<number>((done) => fs.open(lockPath, 'wx', done));
   } catch (cause) {
     if (systemCode(cause) === 'EEXIST') return false;
     throw cause;
   }
-}
-
-/** Writes an owner to a file that is not there yet; rejects with the system's error, EEXIST if it is. */
-async function write(fs: FileSystem, path: string, owner: LockOwner): Promise<void> {
-  const fd = await call<number>((done) => fs.open(path, 'wx', done));
   try {
     await call<void>((done) => fs.writeFile(fd, `${JSON.stringify(owner)}\n`, (error) => done(error)));
+    return true;
   } catch (cause) {
-    await call<void>((done) => fs.unlink(path, (error) => done(error))).catch(() => {});
+    await call<void>((done) => fs.unlink(lockPath, (error) => done(error))).catch(() => {});
     throw cause;
   } finally {
     await call<void>((done) => fs.close(fd, (error) => done(error ?? null)));
