@@ -2,11 +2,12 @@
  * One writer at a time. A file that is being written has `FILE.lock` beside it, made so that only one process can succeed
  * (O_EXCL), which names its owner. A lock whose owner is gone is taken over:
  *
- * 1. The new owner makes `FILE.lock.TOKEN`, by the same rules; TOKEN is that of the old lock. Two cannot do so.
+ * 1. The new owner makes `FILE.lock.taking`, by the same rules. Two cannot do so.
  * 2. It reads the old lock again. If that has another token by now, another process was faster and holds the lock.
  * 3. It renames a new lock over the old one, in one step, and removes what it made in 1.
  *
- * So a lock is removed by its owner alone, and none is replaced but the one that was found to be dead.
+ * So a lock is removed by its owner alone, and none is replaced but the one that was found to be dead. Who has the lock
+ * removes what a process left behind that ended while it took one over: as long as the lock has a living owner nobody is let in by it.
  */
 import { builtinModule } from '../base/builtin-module.js';
 import { VhdxError } from '../errors.js';
@@ -54,6 +55,7 @@ export async function lockFile(path: string): Promise<WriteLock> {
   if (holder !== undefined) throw new VhdxError('locked', `is locked by ${holder}`, { file: path });
   try {
     const owner = await acquire(fs, lockPath, path);
+    for (const left of [claimOf(lockPath), freshOf(lockPath)]) await remove(fs, left);
     return { release: () => release(fs, lockPath, owner) };
   } catch (cause) {
     if (cause instanceof VhdxError || !CANNOT_MAKE.has(systemCode(cause))) {
@@ -94,13 +96,24 @@ async function acquire(fs: FileSystem, lockPath: string, file: string): Promise<
   throw lockedBy(undefined, lockPath, file);
 }
 
+/** What a process makes that takes a lock over. */
+const claimOf = (lockPath: string): string => `${lockPath}.taking`;
+/** The lock that it moves into place. */
+const freshOf = (lockPath: string): string => `${lockPath}.taking.new`;
+
+/** Removes what a process may have left behind. */
+async function remove(fs: FileSystem, path: string): Promise<void> {
+  await call<void>((done) => fs.unlink(path, (error) => done(error))).catch(() => {});
+}
+
 async function takeOver(fs: FileSystem, lockPath: string, dead: string, owner: LockOwner, file: string): Promise<void> {
-  const claimPath = `${lockPath}.${dead}`;
+  const claimPath = claimOf(lockPath);
   const claim = await acquire(fs, claimPath, file);
-  const fresh = `${lockPath}.${owner.token}.new`;
+  const fresh = freshOf(lockPath);
   try {
     const found = await readLock(fs, lockPath);
     if (found.token !== dead || !(await isDead(fs, found))) return;
+    await remove(fs, fresh);
     if (await create(fs, fresh, owner)) await call<void>((done) => fs.rename(fresh, lockPath, (error) => done(error)));
   } finally {
     await release(fs, claimPath, claim);

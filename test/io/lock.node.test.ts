@@ -150,12 +150,15 @@ describe('a lock that was left behind', () => {
     }
   });
 
-  test('while another process took one over and was killed in the midst of it', async () => {
+  test.each(['before', 'after'])('while a process took one over and was killed %s it had it', async (moment) => {
     const path = await testFile();
     const pid = await endedProcess();
     const left = await leaveLock(path, { pid });
-    await writeFile(`${path}.lock.left-behind`, JSON.stringify({ ...left, token: 'claim' }));
+    await writeFile(`${path}.lock.taking`, JSON.stringify({ ...left, token: 'claim' }));
+    await writeFile(`${path}.lock.taking.new`, moment === 'before' ? '' : JSON.stringify(left));
+    if (moment === 'after') await rm(`${path}.lock`);
     const lock = await lockFile(path);
+    expect(filesIn(path)).toEqual(['disk.vhdx', 'disk.vhdx.lock']);
     await lock.release();
     expect(filesIn(path)).toEqual(['disk.vhdx']);
   });
