@@ -1,4 +1,5 @@
-import { fstatSync, readFileSync } from 'node:fs';
+import { createReadStream, fstatSync, readFileSync } from 'node:fs';
+import type { Readable } from 'node:stream';
 import { Failure, isSystemError, systemReason } from './failure.js';
 
 const DESCRIPTOR = 0;
@@ -6,28 +7,47 @@ const DESCRIPTOR = 0;
 /** How many bytes standard input still has, if that is known: if it is a file. */
 export function inputLength(): number | undefined {
   const stats = fstatSync(DESCRIPTOR);
-  return stats.isFile() ? Math.max(0, stats.size - inputPosition()) : undefined;
+  return stats.isFile() ? Math.max(0, stats.size - (inputPosition() ?? 0)) : undefined;
 }
 
-/** Where standard input, a file, is read next. Only Linux says so; elsewhere it is taken for the start. */
-function inputPosition(): number {
+/** Where standard input, a file, is read next. Only Linux says so. */
+function inputPosition(): number | undefined {
   try {
-    return Number(/^pos:\s*(\d+)/m.exec(readFileSync(`/proc/self/fdinfo/${DESCRIPTOR}`, 'utf8'))?.[1] ?? 0);
+    const position = /^pos:\s*(\d+)/m.exec(readFileSync(`/proc/self/fdinfo/${DESCRIPTOR}`, 'utf8'))?.[1];
+    return position === undefined ? undefined : Number(position);
   } catch {
-    return 0;
+    return undefined;
   }
+}
+
+/** The stream of standard input; of a file from where it is read next, because Bun begins at its start. */
+function inputStream(): Readable {
+  const start = fstatSync(DESCRIPTOR).isFile() ? inputPosition() : undefined;
+  return start === undefined ? process.stdin : createReadStream('', { fd: DESCRIPTOR, autoClose: false, start });
 }
 
 /** Reads standard input to its end, in pieces as they come; rejects with the signal's reason as soon as that is aborted. */
 export async function* standardInput(signal: AbortSignal): AsyncGenerator<Uint8Array> {
-  const { stdin } = process;
+  const stdin = inputStream();
+  const pieces = stdin[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
+  let reject: (reason: unknown) => void = () => {};
   const stop = (): void => {
-    stdin.destroy(); // a read of a pipe would wait for its writer
+    reject(signal.reason);
+    stdin.destroy(); // a read of a pipe would wait for its writer; in Deno it does all the same
   };
   signal.addEventListener('abort', stop, { once: true });
+  const next = () =>
+    new Promise<IteratorResult<Uint8Array>>((resolve, rejectRead) => {
+      reject = rejectRead;
+      pieces.next().then(resolve, rejectRead);
+    });
   try {
-    signal.throwIfAborted();
-    for await (const bytes of stdin) yield bytes as Uint8Array;
+    for (;;) {
+      signal.throwIfAborted();
+      const { done, value } = await next();
+      if (done) break;
+      yield value;
+    }
     signal.throwIfAborted();
   } catch (error) {
     signal.throwIfAborted();
@@ -35,7 +55,7 @@ export async function* standardInput(signal: AbortSignal): AsyncGenerator<Uint8A
     throw error;
   } finally {
     signal.removeEventListener('abort', stop);
-    stop(); // what follows is not wanted, and must not keep the process alive
+    stdin.destroy(); // what follows is not wanted, and must not keep the process alive
   }
 }
 
