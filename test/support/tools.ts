@@ -118,7 +118,7 @@ export function needs(...wanted: readonly Need[]): { readonly test: Declare } {
 /** Makes an empty folder that is deleted when the running spec ends; call it inside a spec. */
 export async function tempDir(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'vhdx-'));
-  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  onTestFinished(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
   return folder;
 }
 
