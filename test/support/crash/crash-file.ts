@@ -166,8 +166,12 @@ function chunksOf(parts: readonly PagePart[]): Map<number, Chunk> {
   return whole;
 }
 
+/** After what is due already; a timer would sleep for a millisecond at each operation. */
 function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 0));
+  return new Promise((resolve) => {
+    if (typeof setImmediate === 'function') setImmediate(resolve);
+    else setTimeout(resolve);
+  });
 }
 
 /** Whether an event changes the file. */
