@@ -1,10 +1,9 @@
-import { createHash } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { constants, type Stats } from 'node:fs';
 import { access, type FileHandle, open, readdir, realpath, rename, unlink } from 'node:fs/promises';
-import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { openFile, type RandomAccessFile, type RandomAccessSink, VhdxError } from '../index.js';
+import { lockForWriting, openFile, type RandomAccessFile, type RandomAccessSink, VhdxError } from '../index.js';
 import { about, BrokenPipe, complain, Failure, isSystemError } from './failure.js';
 
 /** Work that fills a sink. */
@@ -13,26 +12,36 @@ export type Fill = (sink: RandomAccessSink) => Promise<void>;
 /** Work that fills a new file, which it may write to at any offset. */
 export type FillFile = (file: RandomAccessFile) => Promise<void>;
 
-/** This machine in a file's name: process numbers mean nothing on another one. */
-const MACHINE = createHash('sha256').update(hostname()).digest('hex').slice(0, 8);
+/** What follows the name of a file that is being written: something random, and the process of the writer. */
+const PARTIAL = /^\.[0-9a-f]{8}-\d+\.partial$/;
 
-/** What follows the name of a file that is being written: the machine and the process of the writer. */
-const PARTIAL = /^\.([0-9a-f]{8})-(\d+)\.partial$/;
+/** How a file is written as a whole. */
+export interface WholeFile {
+  /** The file that is replaced, if there is one: its mode and owner stay. */
+  readonly replaced: Stats | undefined;
+  /** Whether its name must be durable at the end; its bytes are `fill`'s to flush. */
+  readonly durable: boolean;
+}
 
 /**
  * Writes a file under a name that ends in `.partial`, and gives it its own name when it is complete: a half-written file
- * never looks like a complete one, and what was there before stays until then. If that fails, the file is removed.
- *
- * @param replaced the file that is replaced, if there is one: its mode and owner stay
- * @param force whether to remove what another process is writing, or seems to be
+ * never looks like a complete one, and what was there before stays until then. If that fails, the file is removed. Other
+ * processes that write the same file are kept out by its lock.
  */
-export async function writeFileWhole(
-  out: string,
-  replaced: Stats | undefined,
-  force: boolean,
-  fill: FillFile,
-): Promise<void> {
-  const { path, partial, handle } = await about(out, () => begin(out, replaced, force));
+export async function writeFileWhole(out: string, { replaced, durable }: WholeFile, fill: FillFile): Promise<void> {
+  // Through a link: what it leads to is replaced, and not the link.
+  const path = replaced ? await about(out, () => realpath(out)) : out;
+  const { warning, release } = await about(path, () => lockForWriting(path, { isNew: !replaced }));
+  if (warning !== undefined) complain(new Failure(`warning: ${warning}`, { file: path }));
+  try {
+    await writeLocked(path, { replaced, durable }, fill);
+  } finally {
+    await release();
+  }
+}
+
+async function writeLocked(path: string, { replaced, durable }: WholeFile, fill: FillFile): Promise<void> {
+  const { partial, handle } = await about(path, () => begin(path, replaced));
   try {
     const file = await openFile(partial, { write: true });
     try {
@@ -45,6 +54,7 @@ export async function writeFileWhole(
       if (replaced) await keepOwnerAndMode(handle, replaced, path);
       await handle.close();
       await rename(partial, path);
+      if (durable) await syncFolder(dirname(path));
     });
   } catch (error) {
     await handle.close().catch(() => undefined);
@@ -53,40 +63,36 @@ export async function writeFileWhole(
   }
 }
 
-async function begin(out: string, replaced: Stats | undefined, force: boolean) {
-  // Through a link: what it leads to is replaced, and not the link.
-  const path = replaced ? await realpath(out) : out;
+async function begin(path: string, replaced: Stats | undefined) {
   if (replaced) await access(path, constants.W_OK);
-  await removeStale(path, force);
-  const partial = `${path}.${MACHINE}-${process.pid}.partial`;
+  await removeStale(path);
+  const partial = `${path}.${randomBytes(4).toString('hex')}-${process.pid}.partial`;
   const handle = await open(partial, 'wx', replaced ? 0o600 : 0o666);
-  return { path, partial, handle };
+  return { partial, handle };
 }
 
-/** Removes what a writer that is gone has left. Refuses if the writer may be at work, unless `force` says otherwise. */
-async function removeStale(path: string, force: boolean): Promise<void> {
+/** Removes what a writer that is gone has left: one that is at work has the lock. */
+async function removeStale(path: string): Promise<void> {
   const folder = dirname(path);
   const name = basename(path);
   for (const other of await readdir(folder)) {
-    if (!other.startsWith(name)) continue;
-    const [, machine, pid] = PARTIAL.exec(other.slice(name.length)) ?? [];
-    if (machine === undefined) continue;
-    const writer = machine === MACHINE ? `process ${pid}` : `process ${pid} of another machine`;
-    if (!force && (machine !== MACHINE || isRunning(Number(pid)))) {
-      throw new Failure(`is being written by ${writer}; --force removes it`, { file: join(folder, other) });
-    }
-    await unlink(join(folder, other));
+    if (other.startsWith(name) && PARTIAL.test(other.slice(name.length))) await unlink(join(folder, other));
   }
 }
 
-function isRunning(pid: number): boolean {
-  if (pid === process.pid) return false; // a number that was given out again: nothing of this process is there yet
+/** What systems and file systems answer that cannot sync a folder, Windows among them. */
+const NO_FOLDER_SYNC = new Set(['EINVAL', 'ENOTSUP', 'EISDIR', 'EPERM', 'EACCES', 'EBADF']);
+
+/** Makes the names in a folder durable, if the system can. */
+async function syncFolder(folder: string): Promise<void> {
+  let handle: FileHandle | undefined;
   try {
-    process.kill(pid, 0);
-    return true;
+    handle = await open(folder, 'r');
+    await handle.sync();
   } catch (error) {
-    // EPERM: it is there, and another user's.
-    return !(isSystemError(error) && error.code === 'ESRCH');
+    if (!(isSystemError(error) && NO_FOLDER_SYNC.has(error.code))) throw error;
+  } finally {
+    await handle?.close();
   }
 }
 

@@ -83,7 +83,7 @@ export function define(command: Command): void {
     .option('-B, --backing <parent>', 'write a child of this parent, with what differs from it')
     .option('--pad', 'add zeros up to the next sector to a disk that ends inside one')
     .option('--salvage', 'open what is damaged as a whole, unverified; write zeros for what cannot be read; list both')
-    .option('--force', 'replace a file by a VHDX; write even if another process seems to be writing the same file');
+    .option('--force', 'replace a file by a VHDX');
   addImageOptions(command, { formats: ['vhdx', 'raw', 'vpc'] })
     .addHelpText('after', EXAMPLES)
     .action(convert);
@@ -127,7 +127,7 @@ async function convertDisk(
   if (format === 'vhdx') {
     await writeImage(vhdx ?? source, out, flags, { ...options, ...(!vhdx && { format: 'raw' }) });
   } else {
-    await writeTo(out, flags, (sink, signal) =>
+    await writeTo(out, (sink, signal) =>
       withProgress('convert', flags, (onProgress) =>
         exportDisk(disk, sink, { ...options, format, signal, onProgress }),
       ),
@@ -181,7 +181,9 @@ async function writeImage(
         onProgress,
       }),
     );
-  await interruptible((signal) => writeFileWhole(out, stats, force === true, (target) => write(target, signal)));
+  await interruptible((signal) =>
+    writeFileWhole(out, { replaced: stats, durable: true }, (target) => write(target, signal)),
+  );
 }
 
 /** Whether salvage had to assume something, so that what was written may be stale or wrong. */
@@ -223,7 +225,7 @@ function damageText({ offset, length, code }: DamagedRange): string {
 type Write = (sink: Parameters<Fill>[0], signal?: AbortSignal) => Promise<void>;
 
 /** Lets something be written to what the user named. */
-async function writeTo(out: string, { force }: Flags, write: Write): Promise<void> {
+async function writeTo(out: string, write: Write): Promise<void> {
   // Of pipes and devices there is nothing to clean up: there Ctrl-C ends the command at once, whatever it waits for.
   if (out === '-') {
     if (isatty(1)) throw new Failure('standard output is a terminal: name a file, or send it through a pipe');
@@ -232,7 +234,9 @@ async function writeTo(out: string, { force }: Flags, write: Write): Promise<voi
   const stats = statsOf(out);
   if (stats?.isDirectory()) throw new Failure('is a folder', { file: out });
   if (!stats || stats.isFile()) {
-    return interruptible((signal) => writeFileWhole(out, stats, force === true, (sink) => write(sink, signal)));
+    return interruptible((signal) =>
+      writeFileWhole(out, { replaced: stats, durable: false }, (sink) => write(sink, signal)),
+    );
   }
   return writeToDevice(out, stats, write);
 }
@@ -251,7 +255,7 @@ async function streamImage(
   if (flags.backing !== undefined) return refuse('-B writes a child to a file, not to a pipe');
   if (flags.salvage) return refuse('--salvage writes a VHDX to a file, not to a pipe');
   const { type, ...options } = flags.options ?? {};
-  await writeTo(out, flags, (sink, signal) =>
+  await writeTo(out, (sink, signal) =>
     withProgress('convert', flags, async (onProgress) => {
       const { size, stream } = await vhdxStream(source as Parameters<typeof vhdxStream>[0], {
         ...options,

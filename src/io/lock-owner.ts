@@ -90,3 +90,10 @@ export async function lockPathOf(fs: FileSystem, path: string): Promise<string> 
   // The system's own call: the other asks for each folder of the path in turn.
   return `${await call<string>((done) => fs.realpath.native(path, done))}.lock`;
 }
+
+/** The lock file of a file that is to be made: its folder is there, and nothing of its name. */
+export async function lockPathOfNew(fs: FileSystem, path: string): Promise<string> {
+  const paths = builtinModule('path');
+  const folder = await call<string>((done) => fs.realpath.native(paths?.dirname(path) ?? '.', done));
+  return `${paths?.join(folder, paths.basename(path))}.lock`;
+}

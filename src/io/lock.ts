@@ -12,7 +12,7 @@
 import { builtinModule } from '../base/builtin-module.js';
 import { VhdxError } from '../errors.js';
 import { call, type FileSystem } from './descriptor-file.js';
-import { isGone, type LockOwner, lockPathOf, parseOwner, thisOwner } from './lock-owner.js';
+import { isGone, type LockOwner, lockPathOf, lockPathOfNew, parseOwner, thisOwner } from './lock-owner.js';
 import { systemCode, writeFailed } from './system-error.js';
 import { systemLockOn } from './system-locks.js';
 
@@ -22,6 +22,12 @@ export interface WriteLock {
   readonly warning?: string;
   /** Lets others write; never rejects. */
   release(): Promise<void>;
+}
+
+/** What a lock is for. */
+export interface LockOptions {
+  /** Whether the file is going to be made, and nothing of its name is there. */
+  readonly isNew?: boolean | undefined;
 }
 
 /**
@@ -41,17 +47,19 @@ const CANNOT_MAKE = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT', 'EN
  * Makes this process the only one that writes a file; in Node, Bun and Deno. Two calls in one process exclude each
  * other too. If the folder cannot be written to the lock has a warning and keeps no one out.
  *
- * @param path an existing file; links are followed, so that all names of a file but hard links have one lock
+ * @param path a file; links are followed, so that all names of a file but hard links have one lock
+ * @param options `isNew`: the file is not there yet, and this process is going to make it
  * @throws VhdxError `locked` when another process has it, or a lock of the operating system is on it (Linux);
  *   `write-failed`
  */
-export async function lockFile(path: string): Promise<WriteLock> {
+export async function lockFile(path: string, { isNew = false }: LockOptions = {}): Promise<WriteLock> {
   const fs = builtinModule('fs');
   if (fs === undefined) throw new VhdxError('unsupported-input', 'there is no file system here');
-  const lockPath = await lockPathOf(fs, path).catch((cause) => {
-    throw writeFailed(path, cause);
+  const lockPath = await (isNew ? lockPathOfNew(fs, path) : lockPathOf(fs, path)).catch((cause) => {
+    const noFolder = isNew && systemCode(cause) === 'ENOENT' ? 'the folder does not exist' : undefined;
+    throw writeFailed(path, cause, undefined, noFolder);
   });
-  const holder = await systemLockOn(fs, path);
+  const holder = isNew ? undefined : await systemLockOn(fs, path);
   if (holder !== undefined) throw new VhdxError('locked', `is locked by ${holder}`, { file: path });
   try {
     const owner = await acquire(fs, lockPath, path);

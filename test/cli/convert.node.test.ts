@@ -176,7 +176,7 @@ describe('vhdx convert', () => {
     const path = await saved(plain, join(folder, 'disk.vhdx'));
     expectFailure(await vhdx('convert', path, folder), 1, `vhdx: ${folder}: is a folder`);
     const nowhere = join(folder, 'no/out.img');
-    expectFailure(await vhdx('convert', path, nowhere), 1, `vhdx: ${nowhere}: no such file or directory`);
+    expectFailure(await vhdx('convert', path, nowhere), 1, `vhdx: ${nowhere}: the folder does not exist`);
   });
 
   test('fails on damage and leaves nothing behind, or salvages what there is and lists what is lost', async () => {

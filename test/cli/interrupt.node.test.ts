@@ -1,7 +1,9 @@
-import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { open, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { writeFileWhole } from '../../src/cli/convert-target.js';
+import { editVhdx } from '../../src/index.js';
 import { pattern } from '../support/block-content.js';
 import { buildImage } from '../support/build-image.js';
 import { commandLine, ending, expectFailure, saved, startVhdx, vhdx } from '../support/command.js';
@@ -48,16 +50,31 @@ describe.each([
 });
 
 describe('a file that is half written', () => {
-  test('is not touched while its writer is at work, unless --force is given', async () => {
+  test.each([
+    ['raw', 'disk.img', []],
+    ['VHDX', 'disk.vhdx', ['--force', '-q']],
+  ] as const)('as %s is not touched while its writer is at work', async (_, name, words) => {
+    const folder = await tempDir();
+    const out = join(folder, name);
+    await writeFile(out, 'what was there');
+    startVhdx('convert', ...words, await serveUntil(image, image.layout.blockOffset(20)), out);
+    const partial = await partialOf(out);
+    const path = await saved(image, join(folder, 'source.vhdx'));
+    const refused = await vhdx('convert', ...words, path, out);
+    expectFailure(refused, 1, `vhdx: ${out}: is being written by process`, `remove ${out}.lock`);
+    expect((await readdir(folder)).sort()).toEqual([name, basename(partial), `${name}.lock`, 'source.vhdx'].sort());
+    expect(await readFile(out, 'utf8')).toBe('what was there');
+  });
+
+  test('under a name that is new is not touched either', async () => {
     const folder = await tempDir();
     const out = join(folder, 'disk.img');
     startVhdx('convert', await serveUntil(image, image.layout.blockOffset(20)), out);
     const partial = await partialOf(out);
-    const path = await saved(image, join(folder, 'disk.vhdx'));
-    expectFailure(await vhdx('convert', path, out), 1, `vhdx: ${partial}: is being written by process`, '--force');
+    const path = await saved(image, join(folder, 'source.vhdx'));
+    expectFailure(await vhdx('convert', path, out), 1, `vhdx: ${out}: is being written by process`);
     expect(await readdir(folder)).toContain(basename(partial));
-    expect(await vhdx('convert', '--force', path, out)).toMatchObject({ status: 0, stderr: '' });
-    expect((await readdir(folder)).sort()).toEqual(['disk.img', 'disk.vhdx']);
+    expect(await readdir(folder)).not.toContain('disk.img');
   });
 
   test('is removed by the next conversion when its writer was killed', async () => {
@@ -68,21 +85,45 @@ describe('a file that is half written', () => {
     const partial = await partialOf(out);
     child.kill('SIGKILL');
     await ended;
-    expect(await readdir(folder)).toEqual([basename(partial)]);
+    expect((await readdir(folder)).sort()).toEqual([basename(partial), 'disk.img.lock'].sort());
     const path = await saved(image, join(folder, 'disk.vhdx'));
+    const own = join(folder, 'disk.img.partial'); // of somebody else
+    await writeFile(own, 'kept');
     expect(await vhdx('convert', path, out)).toMatchObject({ status: 0, stderr: '' });
-    expect((await readdir(folder)).sort()).toEqual(['disk.img', 'disk.vhdx']);
+    expect((await readdir(folder)).sort()).toEqual(['disk.img', 'disk.img.partial', 'disk.vhdx']);
   });
+});
 
-  test('of a writer on another machine is left alone', async () => {
+test('the name of a VHDX is durable when it is complete', async () => {
+  const folder = await tempDir();
+  const handle = await open(folder, 'r');
+  await handle.close();
+  const seen: string[][] = [];
+  vi.spyOn(Object.getPrototypeOf(handle), 'sync').mockImplementation(async () => {
+    seen.push((await readdir(folder)).sort());
+  });
+  onTestFinished(() => void vi.restoreAllMocks());
+  const out = join(folder, 'disk.vhdx');
+  await writeFileWhole(out, { replaced: undefined, durable: true }, (file) => file.write(new Uint8Array(512), 0));
+  expect(seen).toEqual([['disk.vhdx', 'disk.vhdx.lock']]); // the folder is synced once, after the file has its name
+});
+
+describe('an image that is open for writing', () => {
+  test('is not replaced by a conversion, --force or not', async () => {
     const folder = await tempDir();
-    const path = await saved(image, join(folder, 'disk.vhdx'));
-    const partial = join(folder, 'disk.img.0badcafe-1.partial');
-    await writeFile(partial, 'half');
-    const failed = await vhdx('convert', path, join(folder, 'disk.img'));
-    expectFailure(failed, 1, `vhdx: ${partial}: is being written by process 1 of another machine`);
-    expect(await readFile(partial, 'utf8')).toBe('half');
-    expect(await vhdx('convert', path, join(folder, 'disk'))).toMatchObject({ status: 0, stderr: '' });
+    const out = await saved(image, join(folder, 'disk.vhdx'));
+    const path = await saved(image, join(folder, 'source.vhdx'));
+    const writer = await editVhdx(out);
+    for (const words of [
+      ['-O', 'vhdx', '--force'],
+      ['-O', 'raw'],
+    ]) {
+      expectFailure(await vhdx('convert', ...words, path, out), 1, `vhdx: ${out}: is being written by process`);
+    }
+    await writer.write(new Uint8Array(512).fill(7), 0);
+    await writer.close();
+    expect((await readdir(folder)).sort()).toEqual(['disk.vhdx', 'source.vhdx']);
+    expect(await vhdx('convert', '-O', 'vhdx', '--force', path, out)).toMatchObject({ status: 0, stderr: '' });
   });
 });
 
