@@ -1,6 +1,8 @@
+import { statSync } from 'node:fs';
 import type { Command } from 'commander';
-import { type MergeReport, mergeVhdx } from '../index.js';
+import { type MergeReport, mergeVhdx, type VhdxTarget } from '../index.js';
 import { fullSize } from './byte-size.js';
+import { writeFileWhole } from './convert-target.js';
 import { about, complain, Failure, interruptible } from './failure.js';
 import { addParentOptions, outputOption, type ParentFlags } from './image-options.js';
 import { jsonHead, kebabKeys, writeJson } from './json.js';
@@ -51,22 +53,24 @@ async function merge(child: string, flags: Flags): Promise<void> {
   const { base, into, force, dryRun, parent, followParents, ignoreParentMismatch, output, quiet } = flags;
   if (base !== undefined && into !== undefined) throw new Failure('-b and --into exclude each other', { file: child });
   const report = await about(child, () =>
-    interruptible((signal) =>
-      withProgress('merge', flags, (onProgress) =>
-        mergeVhdx(child, {
-          base,
-          into,
-          force,
-          dryRun,
-          parent,
-          followParents: followParents ? 'anywhere' : 'folder',
-          ignoreParentMismatch,
-          signal,
-          onProgress,
-          onWarning: warningOf(child),
-        }),
-      ),
-    ),
+    interruptible((signal) => {
+      const work = (target?: VhdxTarget) =>
+        withProgress('merge', flags, (onProgress) =>
+          mergeVhdx(child, {
+            base,
+            into: target,
+            force,
+            dryRun,
+            parent,
+            followParents: followParents ? 'anywhere' : 'folder',
+            ignoreParentMismatch,
+            signal,
+            onProgress,
+            onWarning: warningOf(child),
+          }),
+        );
+      return into === undefined || dryRun ? work(into) : intoWholeFile(into, work);
+    }),
   );
   if (output === 'json') {
     const head = { ...jsonHead(), filename: displayName(child), format: 'vhdx', 'dry-run': dryRun === true };
@@ -78,6 +82,16 @@ async function merge(child: string, flags: Flags): Promise<void> {
     const message = `is a child of ${displayName(child)}: before that is deleted, rebase it onto ${report.base}`;
     complain(new Failure(message, { file: orphan }));
   }
+}
+
+/** Writes a new file, which has its name only when it is complete. */
+async function intoWholeFile(out: string, work: (target: VhdxTarget) => Promise<MergeReport>): Promise<MergeReport> {
+  if (statSync(out, { throwIfNoEntry: false })) throw new Failure('exists already', { file: out });
+  let report: MergeReport | undefined;
+  await writeFileWhole(out, { replaced: undefined, durable: true }, async (file) => {
+    report = await work(file);
+  });
+  return report as MergeReport;
 }
 
 function reportText({ base, copied, zeroed, sizeBefore, sizeAfter }: MergeReport, child: string, dry: boolean): string {

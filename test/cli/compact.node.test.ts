@@ -1,15 +1,14 @@
-import { copyFile, readFile, stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { createVhdx, editVhdx, openVhdx } from '../../src/index.js';
 import { buildImage } from '../support/build-image.js';
-import { ending, expectFailure, saved, startVhdx, vhdx } from '../support/command.js';
+import { expectFailure, saved, vhdx } from '../support/command.js';
 import { MiB } from '../support/encode-primitives.js';
 import { convertWithQemu, pyvhdi, qemuImg, readWith7Zip, readWithLibvhdi, sevenZip } from '../support/other-readers.js';
 import { expectOutput } from '../support/output-schema.js';
 import { expectSameBytes } from '../support/same-bytes.js';
 import { sourceBytes } from '../support/scripted-source.js';
-import { SLOW } from '../support/time-limits.js';
 import { needs, tempDir } from '../support/tools.js';
 
 const SIZE = 48 * MiB;
@@ -87,37 +86,5 @@ describe('vhdx compact', () => {
     const bytes = await readFile(fixed);
     expectFailure(await vhdx('compact', fixed), 1, 'a fixed image keeps the space');
     expect(Buffer.compare(await readFile(fixed), bytes)).toBe(0);
-  });
-
-  test('may be interrupted and killed at any moment, and run again', SLOW.programs, async () => {
-    const { path, model } = await holedDisk();
-    const copy = join(path, '..', 'copy.vhdx');
-    const started = performance.now();
-    await copyFile(path, copy);
-    await ending(startVhdx('compact', copy));
-    const duration = performance.now() - started;
-    for (let i = 0; i < 40; i++) {
-      const signal = i % 2 === 0 ? 'SIGINT' : 'SIGKILL';
-      await copyFile(path, copy);
-      const child = startVhdx('compact', copy);
-      const ended = ending(child);
-      const timer = setTimeout(
-        () => child.exitCode === null && process.kill(child.pid as number, signal),
-        (duration * i) / 40,
-      );
-      const { status, stderr } = await ended;
-      clearTimeout(timer);
-      // A process that has not begun to listen ends at once.
-      if (signal === 'SIGINT') expect([0, 130, null]).toContain(status);
-      expect(stderr).toBe('');
-      const disk = await openVhdx(copy, { strict: signal === 'SIGINT' });
-      expect((await disk.check()).status).not.toBe('corrupt');
-      expectSameBytes(await disk.read(0, SIZE), model);
-      if (signal === 'SIGINT') expect(disk.info.log.dirty).toBe(false);
-      await disk.close();
-      expect(await vhdx('compact', copy)).toMatchObject({ status: 0, stderr: '' });
-      expect((await stat(copy)).size).toBe(24 * MiB);
-      expectSameBytes(await contentOf(copy), model);
-    }
   });
 });

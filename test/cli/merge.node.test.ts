@@ -1,14 +1,12 @@
-import { readdir, readFile, rename, stat } from 'node:fs/promises';
+import { readFile, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, test } from 'vitest';
-import { editVhdx, openVhdx, type VhdxDisk } from '../../src/index.js';
-import { ending, expectFailure, startVhdx, vhdx } from '../support/command.js';
+import { editVhdx, openVhdx } from '../../src/index.js';
+import { expectFailure, vhdx } from '../support/command.js';
 import { expectReads, saveChain, saveSibling } from '../support/edit/saved-chain.js';
 import { convertWithQemu, expectSameAsRaw, qemuImg, readWith7Zip, sevenZip } from '../support/other-readers.js';
 import { expectSameBytes } from '../support/same-bytes.js';
-import { SLOW } from '../support/time-limits.js';
 import { needs, tempDir } from '../support/tools.js';
 
 const schema = JSON.parse(await readFile(new URL('../../src/cli/output-schema.json', import.meta.url), 'utf8'));
@@ -19,42 +17,6 @@ const contents = (...paths: readonly string[]) => Promise.all(paths.map((path) =
 
 async function expectUnchanged(paths: readonly string[], before: readonly Buffer[]): Promise<void> {
   for (const [i, after] of (await contents(...paths)).entries()) expectSameBytes(after, before[i] as Buffer, paths[i]);
-}
-
-/** Starts a command, sends it a signal after some milliseconds, and gives its exit code: null if the signal ended it. */
-async function signalled(signal: NodeJS.Signals, after: number, ...args: readonly string[]): Promise<number | null> {
-  const started = startVhdx(...args);
-  const ended = ending(started);
-  await setTimeout(after);
-  try {
-    process.kill(started.pid as number, signal);
-  } catch {
-    // It is over.
-  }
-  return (await ended).status;
-}
-
-/** Twenty moments, in milliseconds, from before a command begins its work until after it could be done. */
-async function moments(...dryRun: readonly string[]): Promise<number[]> {
-  const begun = performance.now();
-  await vhdx(...dryRun);
-  const span = performance.now() - begun;
-  return Array.from({ length: 20 }, (_, i) => span * (0.6 + 0.07 * i));
-}
-
-/** Signals, and the exit codes that they may lead to. */
-const SIGNALS = [
-  ['SIGINT', [null, 0, 130]],
-  ['SIGKILL', [null, 0]],
-] as const;
-
-/** Asserts that no member of a chain has a log to be replayed. */
-async function expectClean(path: string): Promise<void> {
-  const disk = await openVhdx(path);
-  for (let member: VhdxDisk | undefined = disk; member; member = member.parent) {
-    expect(member.info.log.dirty, member.path).toBe(false);
-  }
-  await disk.close();
 }
 
 describe('vhdx merge', () => {
@@ -171,21 +133,6 @@ describe('vhdx merge', () => {
     await rename(base, join(folder, 'moved'));
     expectFailure(await vhdx('merge', child), 1, 'was not found', '--parent');
   });
-
-  test.each(SIGNALS)('ended by %s twenty times reads the same each time', SLOW.programs, async (signal, codes) => {
-    const folder = await tempDir();
-    const { base, child, model } = await saveChain(folder, 48);
-    for (const [i, after] of (await moments('merge', '--dry-run', '-b', base, child)).entries()) {
-      const status = await signalled(signal, after, 'merge', '-b', base, child);
-      expect(codes).toContain(status);
-      if (status !== null) await expectClean(child);
-      if (i % 4 === 3) await expectReads(child, model);
-    }
-    expect(await vhdx('merge', '-b', base, child)).toMatchObject({ status: 0, stderr: '' });
-    await expectReads(child, model);
-    await expectReads(base, model);
-    expect((await readdir(folder)).sort()).toEqual(['base.vhdx', 'child.avhdx', 'middle.avhdx']);
-  });
 });
 
 describe('vhdx rebase', () => {
@@ -257,19 +204,5 @@ describe('vhdx rebase', () => {
     expect(disk.parent?.path).toBe(sibling);
     expect(disk.parent?.parent?.path).toBe(base);
     await disk.close();
-  });
-
-  test.each(SIGNALS)('ended by %s twenty times reads the same each time', SLOW.programs, async (signal, codes) => {
-    const { child, model } = await saveChain(await tempDir(), 48);
-    for (const [i, after] of (await moments('rebase', '--dry-run', '-b', '', child)).entries()) {
-      const status = await signalled(signal, after, 'rebase', '-b', '', child);
-      if (status === 1) break; // it was done before
-      expect(codes).toContain(status);
-      if (status !== null) await expectClean(child);
-      if (i % 4 === 3) await expectReads(child, model);
-    }
-    await vhdx('rebase', '-b', '', child);
-    expectFailure(await vhdx('rebase', '-b', '', child), 1, 'has no parent');
-    await expectReads(child, model);
   });
 });
