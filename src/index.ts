@@ -3,6 +3,7 @@ export { type Bytes, Crc32c, crc32c, crc32cCombine } from './core/crc32c.js';
 export { initCore } from './core/load.js';
 export type { CheckOptions, CheckReport, CheckStatus } from './disk/check.js';
 export { checkVhdx } from './disk/check-vhdx.js';
+export { combineChecks } from './disk/combine-checks.js';
 export { compareDisks } from './disk/compare.js';
 export { type DetectedFormat, detectFormat } from './disk/detect-format.js';
 export { VhdxDisk } from './disk/disk.js';
@@ -17,7 +18,7 @@ export {
 export { isVhdx, openVhdx } from './disk/open.js';
 export type { OpenOptions, ParentOption, ParentRequest } from './disk/open-options.js';
 export type { DamagedRange } from './disk/salvage.js';
-export type { Usage, UsageOptions } from './disk/usage.js';
+export { shardRange, type Usage, type UsageOptions } from './disk/usage.js';
 export type { MergeOptions, MergeReport } from './edit/chain/merge-options.js';
 export type { RebaseOptions, RebaseReport } from './edit/chain/rebase-options.js';
 export { findChildren } from './edit/children.js';

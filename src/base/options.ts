@@ -27,3 +27,18 @@ export interface WarningOptions {
   /** Called with a sentence about what the work goes on in spite of: the file could not be locked, for instance. */
   readonly onWarning?: ((message: string) => void) | undefined;
 }
+
+/** One of several parts of work on one image, which are done apart and put together afterwards. */
+export interface Shard {
+  /** Number of the part, from 0 on. */
+  readonly index: number;
+  /** How many parts there are. */
+  readonly of: number;
+}
+
+/** @throws RangeError if the number of a part is not one of 0 to `of` - 1. */
+export function checkShard({ index, of }: Shard): void {
+  if (!Number.isSafeInteger(of) || of < 1) throw new RangeError(`the number of parts must be 1 or more, not ${of}`);
+  if (!Number.isSafeInteger(index) || index < 0 || index >= of)
+    throw new RangeError(`part ${index} of ${of}: the parts are 0 to ${of - 1}`);
+}

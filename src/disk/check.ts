@@ -1,4 +1,4 @@
-import type { ProgressOptions } from '../base/options.js';
+import type { ProgressOptions, Shard } from '../base/options.js';
 import type { BlockCounts } from '../image/bat-scan.js';
 import type { Examination } from '../image/examine.js';
 import type { DiskInfo } from '../image/info.js';
@@ -40,10 +40,18 @@ export interface CheckReport {
   readonly blocks?: BlockCounts;
   /** The check of the parent, if it is available. */
   readonly parent?: CheckReport;
+  /** Which part it is of a check that is done in parts. */
+  readonly shard?: Shard;
 }
 
 /** Options of a check. */
-export interface CheckOptions extends ReadOptions, ProgressOptions {}
+export interface CheckOptions extends ReadOptions, ProgressOptions {
+  /**
+   * Judges the places of blocks in one of several equal parts of the file only: what takes long of a file of many
+   * terabytes. `combineChecks` makes one report of those of all parts.
+   */
+  readonly shard?: Shard | undefined;
+}
 
 /** A report with the place of its file, if that is known and may be said. */
 export function withPath(report: CheckReport, path: string | undefined): CheckReport {
@@ -60,25 +68,32 @@ export async function checkImage(
   const { examination } = image;
   const deadLog = await inspectDeadLog(examination, options);
   const { counts: blocks, unlisted, findings: batFindings } = await image.scanBat(options);
-  const { leakedBytes } = blocks;
-  const leaked = `${leakedBytes} bytes after the first payload block are referred to by nothing`;
+  const { shard } = options;
   const findings = [
     ...examination.findings,
     ...deadLog,
     ...batFindings,
-    ...(leakedBytes > 0 ? [finding('leaked-space', leaked, { structure: 'file' })] : []),
-    ...chainFindings,
+    ...leakedSpace(blocks),
+    ...(shard && shard.index > 0 ? [] : chainFindings),
   ];
   return {
     status: judge(findings),
     ...nameOf(examination),
     fileSize: info.fileSize,
     findings,
-    counts: countSeverities(findings, unlisted),
+    counts: countSeverities(findings, Object.fromEntries(unlisted)),
     unlisted: Object.fromEntries(unlisted),
     info,
     blocks,
+    ...(shard && { shard }),
   };
+}
+
+/** The finding that space of the file is lost, if it is. */
+export function leakedSpace({ leakedBytes }: BlockCounts): Finding[] {
+  if (leakedBytes === 0) return [];
+  const message = `${leakedBytes} bytes after the first payload block are referred to by nothing`;
+  return [finding('leaked-space', message, { structure: 'file' })];
 }
 
 /** The report on an image that does not open. `salvaged` is what an examination with salvage found, if it helps. */
@@ -86,15 +101,16 @@ export async function reportUnreadable(
   examination: Examination,
   salvaged: Examination | undefined,
   fileSize: number,
-  options: ReadOptions,
+  options: CheckOptions,
 ): Promise<CheckReport> {
   const findings = [
     ...examination.findings,
     ...(await inspectDeadLog(examination, options)),
     ...(salvaged ? [salvagePossible(salvaged)] : []),
   ];
-  const counts = countSeverities(findings, new Map());
-  return { status: 'unreadable', ...nameOf(examination), fileSize, findings, counts, unlisted: {} };
+  const counts = countSeverities(findings, {});
+  const shard = options.shard && { shard: options.shard };
+  return { status: 'unreadable', ...nameOf(examination), fileSize, findings, counts, unlisted: {}, ...shard };
 }
 
 function salvagePossible({ findings }: Examination): Finding {
@@ -120,13 +136,14 @@ export function judge(findings: readonly Finding[]): CheckStatus {
   return findings.some(({ severity }) => severity === 'warning') ? 'repairable' : 'sound';
 }
 
-function countSeverities(
+/** How many findings there are of each severity; `unlisted` is how many of a code are not among them. */
+export function countSeverities(
   findings: readonly Finding[],
-  unlisted: ReadonlyMap<RuleCode, number>,
+  unlisted: CheckReport['unlisted'],
 ): Record<Severity, number> {
   const counts: Record<Severity, number> = { fatal: 0, block: 0, warning: 0, info: 0 };
   for (const { severity } of findings) counts[severity] += 1;
-  for (const [code, count] of unlisted) {
+  for (const [code, count] of Object.entries(unlisted)) {
     const sample = findings.find((found) => found.code === code);
     if (sample) counts[sample.severity] += count;
   }

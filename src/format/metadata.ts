@@ -12,6 +12,8 @@ import {
 } from './metadata-table.js';
 import type { ParentLocator } from './parent-locator.js';
 
+/** Largest payload block, in bytes. */
+export const LARGEST_BLOCK = 256 * MiB;
 /** Largest possible virtual disk, in bytes. */
 const MAX_VIRTUAL_SIZE = 64 * TiB;
 
@@ -102,7 +104,7 @@ function parseFileParameters(item: Item | undefined, report: Report) {
   if (!item) return undefined;
   const blockSize = item.view.getUint32(0, true);
   const flags = item.view.getUint32(4, true);
-  if (blockSize < MiB || blockSize > 256 * MiB || (blockSize & (blockSize - 1)) !== 0) {
+  if (blockSize < MiB || blockSize > LARGEST_BLOCK || (blockSize & (blockSize - 1)) !== 0) {
     report(
       finding('block-size', `block size ${hex(blockSize)} is not a power of two from 1 MiB to 256 MiB`, item.place),
     );

@@ -1,12 +1,13 @@
 import type { FileRange } from '../base/byte-range.js';
 import { eventLoopYielder } from '../base/concurrency.js';
-import type { ProgressOptions } from '../base/options.js';
+import { checkShard, type ProgressOptions, type Shard } from '../base/options.js';
 import { MiB } from '../base/units.js';
 import { PAGE_BYTES } from '../core/bat-calls.js';
 import type { Core } from '../core/instance.js';
 import { type BatProblem, type MapPart, Pass, ScanCalls, type ScanStep } from '../core/scan-calls.js';
 import type { ScratchUser } from '../core/scratch-area.js';
 import { BAT_ENTRY_SIZE, LONGEST_FILE } from '../format/bat.js';
+import { LARGEST_BLOCK } from '../format/metadata.js';
 import type { ReadOptions } from '../io/random-access.js';
 import type { Finding, RuleCode } from '../rules.js';
 import type { BatPages } from './bat-pages.js';
@@ -57,7 +58,13 @@ export interface BatScan {
 }
 
 /** Options of a scan; progress is counted in BAT entries. */
-export interface ScanOptions extends ReadOptions, ProgressOptions {}
+export interface ScanOptions extends ReadOptions, ProgressOptions {
+  /**
+   * Judges the places in one of several equal parts of the file only; what does not depend on the file is part 0's. The
+   * counts and findings of all parts add up to those of the whole.
+   */
+  readonly shard?: Shard | undefined;
+}
 
 /**
  * Checks every entry of a BAT in the core, in bounded memory. What blocks and structures occupy is marked in a map of
@@ -84,6 +91,10 @@ class Scan {
   readonly #pages: BatPages;
   readonly #calls: ScanCalls;
   readonly #options: ScanOptions;
+  /** Number of the part that is scanned, and the MiB of the file where it begins and ends; the last one has no end. */
+  readonly #shard: number;
+  readonly #from: number;
+  readonly #end: number;
   /** Bytes of each of the two maps, and the MiB that they cover. */
   readonly #mapBytes: number;
   readonly #mapUnits: number;
@@ -111,6 +122,11 @@ class Scan {
     this.#pages = pages;
     this.#calls = new ScanCalls(core, pages.calls.disk, image.geometry);
     this.#options = options;
+    const { index, of } = options.shard ?? { index: 0, of: 1 };
+    checkShard({ index, of });
+    this.#shard = index;
+    this.#from = Math.floor((this.#fileUnits * index) / of);
+    this.#end = index + 1 === of ? Number.POSITIVE_INFINITY : Math.floor((this.#fileUnits * (index + 1)) / of);
     // Whole words of 64 bits: the core counts by the word.
     const words = Math.min(core.scratch.bytes.length / 16, Math.ceil(image.source.size / MiB / 64));
     this.#mapBytes = words * 8;
@@ -120,18 +136,25 @@ class Scan {
     this.#busyPages = new Uint8Array(Math.ceil(image.geometry.batEntries / PAGE_ENTRIES));
   }
 
+  get #fileUnits(): number {
+    return Math.min(Math.floor(this.#image.source.size / MiB), LONGEST_FILE / MiB);
+  }
+
   async run(): Promise<BatScan> {
-    const fileUnits = Math.min(Math.floor(this.#image.source.size / MiB), LONGEST_FILE / MiB);
     let leakedUnits = 0;
-    let judged = 0;
-    for (let first: number | undefined = 0; first !== undefined; ) {
-      const part: MapPart = { first, length: this.#mapUnits, judged };
+    let judged = this.#from;
+    // Low enough for a block that begins before the part and ends in it.
+    let first = Math.max(0, this.#from - LARGEST_BLOCK / MiB);
+    for (;;) {
+      const part: MapPart = { first, length: Math.min(this.#mapUnits, Math.max(0, this.#end - first)), judged };
       const next = await this.#scanPart(part);
-      judged = first + this.#mapUnits;
-      const nextFirst: number = Math.min(fileUnits, next / MiB);
-      leakedUnits += this.#countFree(part, Math.min(judged, nextFirst, fileUnits));
+      judged = first + part.length;
+      const end = Math.min(this.#fileUnits, this.#end);
+      const nextFirst = Math.min(end, next / MiB);
+      leakedUnits += this.#countFree(part, Math.min(judged, nextFirst, end));
       leakedUnits += this.#countFreeGap(judged, nextFirst);
-      first = next === Number.POSITIVE_INFINITY ? undefined : next / MiB;
+      if (judged >= this.#end || next === Number.POSITIVE_INFINITY) break;
+      first = next / MiB;
     }
     const leaked = this.#lowest === Number.POSITIVE_INFINITY ? 0 : leakedUnits * MiB;
     const counts = this.#blockCounts(leaked);
@@ -155,7 +178,7 @@ class Scan {
 
   /** Scans a part of the file, and returns the lowest file offset of what ends after it; Infinity if nothing does. */
   async #scanPart(part: MapPart): Promise<number> {
-    const isFirst = part.first === 0;
+    const isFirst = part.judged === this.#from;
     this.#enterMap(part);
     this.#core.scratch.bytes.fill(0, 0, this.#scratch.length);
     for (const { offset, length } of this.#structures) this.#calls.markRange(offset, length);
@@ -167,6 +190,9 @@ class Scan {
       this.#storedUnits += step.counts.storedUnits;
       if (!isFirst) return; // what does not depend on the map is the same in each part
       if (step.counts.placed > 0) this.#busyPages[page] = 1;
+      this.#anchors += step.counts.anchors;
+      this.#lowest = Math.min(this.#lowest, step.counts.lowest);
+      if (this.#shard > 0) return;
       this.#takeCounts(step);
       this.#keepProblems(step);
     });
@@ -192,7 +218,7 @@ class Scan {
   /** Goes through all entries once. */
   async #goThrough(part: MapPart, pass: number, take: (step: ScanStep, page: number) => void): Promise<void> {
     const { geometry, source } = this.#image;
-    const isFirstPass = part.first === 0 && pass === Pass.Mark;
+    const isFirstPass = part.judged === this.#from && pass === Pass.Mark;
     const yieldToEventLoop = eventLoopYielder();
     let partial = false;
     for (let index = 0; index < geometry.batEntries; ) {
@@ -206,7 +232,8 @@ class Scan {
       this.#options.signal?.throwIfAborted();
       await yieldToEventLoop();
       this.#enterMap(part);
-      const enough = pass === Pass.Mark && !isFirstPass ? LIST_NOTHING : this.#enough;
+      const isListed = pass !== Pass.Mark || (isFirstPass && this.#shard === 0);
+      const enough = isListed ? this.#enough : LIST_NOTHING;
       const step = this.#calls.step(index, source.size, partial, pass, enough);
       index = step.reached;
       partial = step.partial;
@@ -224,9 +251,7 @@ class Scan {
   #takeCounts({ counts }: ScanStep): void {
     for (const [state, count] of counts.states.entries()) this.#states[state] = (this.#states[state] as number) + count;
     this.#bitmaps += counts.bitmaps;
-    this.#anchors += counts.anchors;
     this.#bad += counts.bad;
-    this.#lowest = Math.min(this.#lowest, counts.lowest);
   }
 
   #keepProblems({ problems, counts }: ScanStep): void {
@@ -244,9 +269,9 @@ class Scan {
     }
   }
 
-  /** MiB of a part, up to `end`, that nothing refers to, from the first payload block on. */
+  /** MiB of a part that was not counted before, up to `end`, that nothing refers to, from the first payload block on. */
   #countFree(part: MapPart, end: number): number {
-    const from = Math.max(part.first, this.#lowest / MiB);
+    const from = Math.max(part.first, part.judged, this.#lowest / MiB);
     this.#enterMap(part);
     return from < end ? this.#calls.countFree(from - part.first, end - from) : 0;
   }

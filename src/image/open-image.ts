@@ -42,10 +42,11 @@ export class OpenImage {
 
   /**
    * Checks the whole BAT. That is done once: the file does not change, so later calls get what the first one found. Only
-   * a scan knows of blocks that share a place; from then on reads of them reject.
+   * a scan knows of blocks that share a place; from then on reads of them reject. A scan of a part is done each time.
    */
   async scanBat(options: ScanOptions = {}): Promise<BatScan> {
     options.signal?.throwIfAborted();
+    if (options.shard) return scanBat(this.core, this.layout, this.pages, options);
     if (this.#scan === undefined) {
       this.#scan = await scanBat(this.core, this.layout, this.pages, options);
       this.translator.refuse(this.#scan.sharedPlaces);
