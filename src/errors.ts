@@ -113,6 +113,8 @@ export class VhdxError extends Error {
   readonly hints?: readonly Hint[];
   /** The finding that the error reports, where it is about the format. */
   readonly finding?: Finding;
+  /** Whether it may be over a moment later: a server is overloaded, a connection broke. */
+  readonly isTransient?: boolean;
 
   constructor(code: VhdxErrorCode, reason: string, details: VhdxErrorDetails = {}) {
     const { structure, offset, facts, file, path, depth, attempts, hints, finding, cause } = details;

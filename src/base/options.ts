@@ -36,7 +36,11 @@ export interface Shard {
   readonly of: number;
 }
 
-/** @throws RangeError if the number of a part is not one of 0 to `of` - 1. */
+/**
+ * Checks the number of a part.
+ *
+ * @throws RangeError if it is not one of 0 to `of` - 1
+ */
 export function checkShard({ index, of }: Shard): void {
   if (!Number.isSafeInteger(of) || of < 1) throw new RangeError(`the number of parts must be 1 or more, not ${of}`);
   if (!Number.isSafeInteger(index) || index < 0 || index >= of)

@@ -1,8 +1,6 @@
 import { type Command, Option } from 'commander';
 import {
-  type BlockCounts,
   type CheckReport,
-  type CheckStatus,
   checkVhdx,
   detectFormat,
   openDisk,
@@ -10,49 +8,30 @@ import {
   repairVhdx,
   type VhdDisk,
 } from '../index.js';
-import { fullSize } from './byte-size.js';
+import { CHECK_EXIT_CODES, reportJson, reportText } from './check-report.js';
 import { complain, Failure, failureOf, interruptible } from './failure.js';
-import { findingsJson, findingsText } from './findings-text.js';
+import { addShardOptions, type ShardFlags, shardOf } from './fleet/shard-option.js';
 import { addImageOptions, type ImageFlags, openOptions, outputOption, warnOfDoubts } from './image-options.js';
-import { errorJson, failureJson, jsonHead, kebabKeys, writeJson } from './json.js';
+import { errorJson, failureJson, jsonHead, writeJson } from './json.js';
 import { withProgress } from './progress.js';
 import { writeOut } from './standard-output.js';
-import { columns, displayName, printable } from './terminal.js';
+import { displayName } from './terminal.js';
 import { warningOf } from './writable-image.js';
 
-interface Flags extends ImageFlags {
+interface Flags extends ImageFlags, ShardFlags {
   readonly output: 'human' | 'json';
   readonly repair?: 'leaks' | 'all';
 }
 
-/** The exit codes of `qemu-img check`. */
-const EXIT_CODES: Readonly<Record<CheckStatus, number>> = {
-  sound: 0,
-  unreadable: 1,
-  corrupt: 2,
-  incomplete: 2,
-  repairable: 3,
-};
-
 /** Of several images the worst decides, in this order. */
 const WORST_FIRST = [1, 2, 3, 0] as const;
-
-const VERDICTS: Readonly<Record<CheckStatus, string>> = {
-  sound: 'sound: no errors were found',
-  repairable: 'repairable: all data is there, and something is worth repairing',
-  incomplete: 'incomplete: no data in this file is lost, but a parent that holds the rest is not available',
-  corrupt: 'corrupt: some data is lost or in doubt',
-  unreadable: 'unreadable: the image does not open',
-};
-
-/** Findings of one code that are listed. */
-const LISTED = 20;
 
 const EXAMPLES = `
 Reads the metadata, never the payload. Nothing is repaired without -r: see vhdx repair. With it each repair is a line on
 standard error, and the exit code is that of the check afterwards.
 Exit codes: 0 sound, 1 does not open, 2 corrupt or without a parent that it needs, 3 only leaks or warnings worth repairing.
-Of several images the worst decides: 1, then 2, then 3.
+Of several images the worst decides: 1, then 2, then 3. With --shard, one of several parts of the file is checked, as
+JSON for vhdx combine, and the exit code is 75 if something failed that may be over a moment later: try again.
 
   vhdx check disk.vhdx
   vhdx check -r all disk.vhdx
@@ -65,10 +44,18 @@ export function define(command: Command): void {
     .argument('<file...>', 'images')
     .addOption(new Option('-r, --repair <what>', 'repair first, as far as that is certain').choices(['leaks', 'all']))
     .addOption(outputOption());
-  addImageOptions(command, { strict: false }).addHelpText('after', EXAMPLES).action(check);
+  addImageOptions(addShardOptions(command), { strict: false }).addHelpText('after', EXAMPLES).action(check);
 }
 
 async function check(files: readonly string[], flags: Flags): Promise<void> {
+  const shard = shardOf(flags);
+  if (shard) {
+    const [file, ...others] = files;
+    if (file === undefined || others.length > 0 || flags.repair)
+      throw new Failure('check: --shard takes one image, and repairs nothing');
+    const { checkPart } = await import('./fleet/check-part.js');
+    return checkPart(file, shard, flags);
+  }
   const isJson = flags.output === 'json';
   const documents: object[] = [];
   const codes: number[] = [];
@@ -82,7 +69,7 @@ async function check(files: readonly string[], flags: Flags): Promise<void> {
       continue;
     }
     if (flags.ignoreParentMismatch) warnOfDoubts(result, file);
-    codes.push(EXIT_CODES[result.status]);
+    codes.push(CHECK_EXIT_CODES[result.status]);
     // Kept, so that a reader who closes the pipe does not change the verdict.
     process.exitCode = worst(codes);
     if (isJson) {
@@ -154,64 +141,4 @@ async function checkVhd(file: string, flags: Flags): Promise<CheckReport> {
   } finally {
     await close();
   }
-}
-
-async function reportText(report: CheckReport, name: string): Promise<string> {
-  const findings = await findingsText(report.findings, LISTED, report.unlisted);
-  const parts = [
-    `${printable(name)}: ${VERDICTS[report.status]}\n`,
-    findings,
-    report.blocks ? columns(blockRows(report.blocks)) : '',
-    report.parent ? await reportText(report.parent, `parent ${report.parent.name ?? ''}`.trim()) : '',
-  ];
-  return parts.filter((part) => part !== '').join('\n');
-}
-
-function blockRows(blocks: BlockCounts): [string, string][] {
-  const { payloadBlocks, leakedBytes, damaged } = blocks;
-  const all: [string, number][] = [
-    ['fully present', blocks.fullyPresent],
-    ['partially present', blocks.partiallyPresent],
-    ['zero', blocks.zero],
-    ['unmapped', blocks.unmapped],
-    ['undefined', blocks.undefined],
-    ['not present', blocks.notPresent],
-    ['sector bitmaps', blocks.sectorBitmaps],
-    ['damaged', damaged],
-  ];
-  const some = all.filter(([, count]) => count > 0).map(([label, count]) => `${count} ${label}`);
-  return [
-    ['payload blocks:', `${payloadBlocks}${some.length > 0 ? ` (${some.join(', ')})` : ''}`],
-    ...(leakedBytes > 0 ? [['leaked space:', fullSize(leakedBytes)] as [string, string]] : []),
-  ];
-}
-
-/** A report in the keys of qemu-img, and ours beside them. */
-async function reportJson(report: CheckReport, filename: string): Promise<object> {
-  const { status, name: _, fileSize, findings, counts, unlisted, info, blocks, parent } = report;
-  const corruptions = counts.fatal + counts.block;
-  const leaks = info && blocks ? Math.ceil(blocks.leakedBytes / info.blockSize) : 0;
-  return {
-    filename,
-    format: 'vhdx',
-    'check-errors': 0,
-    ...(corruptions > 0 && { corruptions }),
-    ...(leaks > 0 && { leaks }),
-    ...(blocks && {
-      'total-clusters': blocks.payloadBlocks,
-      'allocated-clusters': blocks.fullyPresent + blocks.partiallyPresent,
-    }),
-    status,
-    'file-size': fileSize,
-    counts,
-    findings: await findingsJson(findings),
-    unlisted,
-    ...(blocks && { blocks: kebabKeys(blocks) }),
-    ...(info && { info: infoJson(info) }),
-    ...(parent && { parent: await reportJson(parent, parent.name ?? '') }),
-  };
-}
-
-function infoJson({ parentLocator, ...rest }: NonNullable<CheckReport['info']>): object {
-  return { ...(kebabKeys(rest) as object), ...(parentLocator && { 'parent-locator': parentLocator }) };
 }

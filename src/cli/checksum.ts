@@ -12,12 +12,13 @@ import {
   partLine,
 } from './checksum-lines.js';
 import { about, complain, Failure } from './failure.js';
+import { addShardOptions, type ShardFlags, shardOf } from './fleet/shard-option.js';
 import { addImageOptions, type ImageFlags, withAnyDisk } from './image-options.js';
 import { withProgress } from './progress.js';
 import { writeOut } from './standard-output.js';
 import { displayName, printable } from './terminal.js';
 
-interface Flags extends ImageFlags {
+interface Flags extends ImageFlags, ShardFlags {
   readonly offset?: number;
   readonly length?: number;
   readonly combine?: true;
@@ -27,17 +28,20 @@ interface Flags extends ImageFlags {
 const EXAMPLES = `
 The CRC-32C of the disk's bytes, which is that of the raw image: object stores show it of what was uploaded, in base64.
 A name with a backslash or a line break is escaped, and its line begins with a backslash, as sha256sum does it.
-With --offset or --length, of a part, in a line that --combine puts together with the others:
+With --shard, of one of several parts with as much data each, as JSON for vhdx combine. With --offset or --length, of a
+part, in a line that --combine puts together with the others:
 
   vhdx checksum disk.vhdx
   vhdx checksum --check yZRlqg== disk.vhdx
   vhdx checksum -f raw disk.img
+  vhdx checksum --shard 0/4 --to part-0 disk.vhdx
 
   size=$(vhdx info --output json disk.vhdx | jq '."virtual-size"')
   seq 0 $((1<<30)) $((size - 1)) |
     xargs -P 8 -I{} vhdx checksum --offset {} --length 1G disk.vhdx | vhdx checksum --combine
 
-Exit codes: 0, and 1 if something cannot be read, is missing, or is not what --check wants.`;
+Exit codes: 0, and 1 if something cannot be read, is missing, or is not what --check wants;
+with --shard 75 if something failed that may be over a moment later: try again.`;
 
 /** Defines `vhdx checksum`. */
 export function define(command: Command): void {
@@ -48,7 +52,7 @@ export function define(command: Command): void {
     .option('--length <size>', 'number of bytes of a part; fewer if the disk ends before', parseByteSize)
     .option('--combine', 'put the checksums of parts together')
     .option('--check <checksum>', 'compare with this one, in hexadecimal or base64', parseChecksum);
-  addImageOptions(command, { formats: ['vhdx', 'raw', 'vpc'] })
+  addImageOptions(addShardOptions(command), { formats: ['vhdx', 'raw', 'vpc'] })
     .addHelpText('after', EXAMPLES)
     .action(checksum);
 }
@@ -63,6 +67,11 @@ function parseChecksum(text: string): number {
 async function checksum(files: readonly string[], flags: Flags): Promise<void> {
   if (flags.combine) return combine(files);
   if (files.length === 0) throw new Failure('checksum: name an image');
+  const shard = shardOf(flags);
+  if (shard) {
+    const { checksumPart } = await import('./fleet/checksum-part.js');
+    return checksumPart(onlyFile(files, flags), shard, flags);
+  }
   if (flags.check !== undefined && files.length > 1) throw new Failure('checksum: --check takes one image');
   for (const file of files) {
     try {
@@ -73,6 +82,15 @@ async function checksum(files: readonly string[], flags: Flags): Promise<void> {
       process.exitCode = 1;
     }
   }
+}
+
+/** The one image of which a part is summed. */
+function onlyFile(files: readonly string[], { offset, length, check }: Flags): string {
+  const [file, ...others] = files;
+  if (file === undefined || others.length > 0) throw new Failure('checksum: --shard takes one image');
+  if (offset !== undefined || length !== undefined || check !== undefined)
+    throw new Failure('checksum: --shard says itself which part, and --check is for the whole', { file });
+  return file;
 }
 
 async function checksumOf(file: string, flags: Flags): Promise<void> {

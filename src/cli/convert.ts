@@ -18,6 +18,7 @@ import {
 import { hex, humanSize } from './byte-size.js';
 import { type Fill, writeFileWhole, writeInSequence, writeToDevice } from './convert-target.js';
 import { about, complain, Failure, interruptible } from './failure.js';
+import { addShardOptions, type ShardFlags, shardOf } from './fleet/shard-option.js';
 import {
   addImageOptions,
   chainOf,
@@ -32,7 +33,7 @@ import { withProgress } from './progress.js';
 import { writeOut } from './standard-output.js';
 import { displayName } from './terminal.js';
 
-interface Flags extends ImageFlags {
+interface Flags extends ImageFlags, ShardFlags {
   /** `vpc` is what qemu-img calls a VHD. */
   readonly outputFormat?: 'raw' | 'vpc' | 'vhdx';
   readonly options?: CreateOptions;
@@ -59,7 +60,9 @@ A VHDX has the type, block and sector size and identity of IN if that is a VHDX;
 dynamic, in blocks of 2 MiB. Only what is not zero is stored; with -B PARENT only the sectors that differ from it.
 The options of -o are those of create: subformat=dynamic or fixed, block_size, log_size, logical_sector_size,
 physical_sector_size, id.
-Exit codes: 0, 1 if it could not be done, 2 if --salvage could not read or verify everything, 141 if the reader of a pipe left.
+With --shard, one of several parts is written into a raw file of full size that all parts share; vhdx combine sees that
+all are there.
+Exit codes: 0, 1 if it could not be done, 75 if a part can be tried again, 2 if --salvage could not read or verify everything, 141 if the reader of a pipe left.
 
   vhdx convert disk.vhdx disk.img
   vhdx convert -O vpc disk.vhdx disk.vhd
@@ -84,12 +87,14 @@ export function define(command: Command): void {
     .option('--pad', 'add zeros up to the next sector to a disk that ends inside one')
     .option('--salvage', 'open what is damaged as a whole, unverified; write zeros for what cannot be read; list both')
     .option('--force', 'replace a file by a VHDX');
-  addImageOptions(command, { formats: ['vhdx', 'raw', 'vpc'] })
+  addImageOptions(addShardOptions(command), { formats: ['vhdx', 'raw', 'vpc'] })
     .addHelpText('after', EXAMPLES)
     .action(convert);
 }
 
 async function convert(file: string, out: string, flags: Flags): Promise<void> {
+  const shard = shardOf(flags);
+  if (shard) return (await import('./fleet/convert-part.js')).convertPart(file, out, shard, flags);
   const format = outputFormat(out, flags);
   refuseOddOptions(format, out, flags);
   if (file === '-') return about('standard input', () => convertStandardInput(format, out, flags));

@@ -11,6 +11,8 @@ interface FailureDetails {
   /** Further lines: what was tried, and what the user may do. */
   readonly lines?: readonly string[] | undefined;
   readonly cause?: unknown;
+  /** Exit code of the command, instead of its usual one for failures. */
+  readonly exitCode?: number;
 }
 
 /** An error that the command reports: `FILE: what is wrong (where)`, and for some a few further lines. */
@@ -22,13 +24,16 @@ export class Failure extends Error {
   readonly reason: string;
   /** Further lines: what was tried, and what the user may do. */
   readonly lines: readonly string[];
+  /** Exit code of the command, if it is not its usual one for failures. */
+  readonly exitCode: number | undefined;
 
-  constructor(reason: string, { file, lines = [], cause }: FailureDetails = {}) {
+  constructor(reason: string, { file, lines = [], cause, exitCode }: FailureDetails = {}) {
     const shown = file === undefined ? undefined : displayName(file);
     super(shown === undefined ? reason : `${shown}: ${reason}`, cause === undefined ? {} : { cause });
     this.file = shown;
     this.reason = reason;
     this.lines = lines;
+    this.exitCode = exitCode;
   }
 }
 

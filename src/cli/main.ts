@@ -33,6 +33,12 @@ const SUBCOMMANDS: Readonly<Record<string, Entry>> = {
   merge: { summary: 'merge a child into its parent, or into a new file', failed: 1, load: () => import('./merge.js') },
   rebase: { summary: 'give a child another parent, or none', failed: 1, load: () => import('./rebase.js') },
   checksum: { summary: 'compute the CRC-32C of disks', failed: 1, load: () => import('./checksum.js') },
+  combine: {
+    summary: 'put together what --shard has done in parts',
+    failed: 1,
+    load: () => import('./fleet/combine.js'),
+  },
+  fleet: { summary: 'check or sum many images, in parts', failed: 1, load: () => import('./fleet/fleet.js') },
   compare: { summary: 'compare the contents of two disks', failed: 2, load: () => import('./compare.js') },
 };
 
@@ -89,7 +95,7 @@ function exitCodeOf(error: unknown, failed: number): number {
   if (error instanceof Interruption) return error.exitCode;
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : failed; // it has printed its own message
   complain(error);
-  return failed;
+  return error instanceof Failure ? (error.exitCode ?? failed) : failed;
 }
 
 process.exitCode = await run(process.argv.slice(2));

@@ -1,5 +1,5 @@
 import type { ProgressOptions, Shard } from '../base/options.js';
-import type { BlockCounts } from '../image/bat-scan.js';
+import type { BlockCounts } from '../image/block-counts.js';
 import type { Examination } from '../image/examine.js';
 import type { DiskInfo } from '../image/info.js';
 import type { OpenImage } from '../image/open-image.js';

@@ -3,7 +3,8 @@ import type { Core } from '../core/instance.js';
 import { VhdxError } from '../errors.js';
 import { isDirty } from '../format/header.js';
 import { BatPages } from '../image/bat-pages.js';
-import { type BlockCounts, scanBat } from '../image/bat-scan.js';
+import { scanBat } from '../image/bat-scan.js';
+import type { BlockCounts } from '../image/block-counts.js';
 import {
   type CompleteExamination,
   type ExamineOptions,

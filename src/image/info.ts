@@ -1,6 +1,6 @@
 import { isDirty } from '../format/header.js';
 import type { ReplaySummary } from '../log/plan.js';
-import type { BlockCounts } from './bat-scan.js';
+import type { BlockCounts } from './block-counts.js';
 import type { CompleteExamination, Examination } from './examine.js';
 
 /** Whether all blocks are allocated from the start, only when they are written, or only if they differ from a parent. */

@@ -21,11 +21,18 @@ export function lockInPage(name: string): Promise<WriteLock> {
         reject(new VhdxError('locked', 'is being written by another page or worker of this origin', { file: name }));
         return undefined;
       }
-      // The lock is held until this promise settles.
-      return new Promise((free) => resolve({ release: async () => free() }));
+      // The lock is held until this promise settles, and for a moment after: the next one would find it taken.
+      return new Promise((free) => {
+        resolve({
+          release: () => {
+            free();
+            return released;
+          },
+        });
+      });
     };
-    locks
+    const released: Promise<void> = locks
       .request(`vhdx:${name}`, { ifAvailable: true }, hold)
-      .catch((cause: unknown) => resolve(without(String(cause))));
+      .then(undefined, (cause: unknown) => resolve(without(String(cause))));
   });
 }

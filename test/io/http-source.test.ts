@@ -710,7 +710,7 @@ describe('trouble that does not pass', () => {
   test.each([10, MiB])('a server that sends a byte for each request, in a read of %d bytes', async (length) => {
     const server = new FakeServer(8 * MiB);
     const source = await opened(server);
-    server.plan.push(...times(100_000, { limit: 1 }));
+    server.plan.push(...times(1000, { limit: 1 }));
     const error = await rejection(read(source, 4 * MiB, length));
     const requests = server.requests.length - 1;
     // 16, and one for each 64 KiB that is read

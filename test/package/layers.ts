@@ -7,6 +7,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   'src/cli': ['src/index.ts', 'src/volumes/index.ts'],
   'src/index.ts': [
     'src/edit',
+    'src/shard',
     'src/vhd',
     'src/disk',
     'src/image',
@@ -30,6 +31,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
     'src/rules.ts',
     'src/base',
   ],
+  'src/shard': ['src/disk', 'src/image', 'src/rules.ts', 'src/base'],
   'src/vhd': ['src/disk', 'src/image', 'src/format', 'src/core', 'src/io', 'src/errors.ts', 'src/rules.ts', 'src/base'],
   'src/disk': ['src/image', 'src/log', 'src/format', 'src/core', 'src/io', 'src/errors.ts', 'src/rules.ts', 'src/base'],
   'src/image': ['src/log', 'src/format', 'src/core', 'src/io', 'src/errors.ts', 'src/rules.ts', 'src/base'],

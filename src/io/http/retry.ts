@@ -21,7 +21,7 @@ export class TransientError extends Error {
 
   constructor(failure: VhdxError, pause = 0) {
     super(failure.message);
-    this.failure = failure;
+    this.failure = Object.assign(failure, { isTransient: true });
     this.pause = pause;
   }
 }

@@ -45,7 +45,9 @@ const runner: VitestRunner = {
 
 function resultsOf(task: Task, above: readonly string[]): WorkerResult[] {
   const titles = [...above, task.name];
-  const errors = task.result?.errors?.map(({ message, stack }) => stack ?? message) ?? [];
+  const errors =
+    task.result?.errors?.map(({ message, stack = '' }) => (stack.includes(message) ? stack : `${message}\n${stack}`)) ??
+    [];
   if (task.type === 'test') {
     const state = task.result?.state === 'pass' ? 'passed' : task.result?.state === 'fail' ? 'failed' : 'skipped';
     return [{ titles, state, errors }];

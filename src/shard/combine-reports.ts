@@ -1,18 +1,12 @@
-import type { BlockCounts } from '../image/bat-scan.js';
+import { type CheckReport, countSeverities, judge, leakedSpace, withParent } from '../disk/check.js';
+import type { BlockCounts } from '../image/block-counts.js';
 import type { Finding, RuleCode } from '../rules.js';
-import { type CheckReport, countSeverities, judge, leakedSpace, withParent } from './check.js';
 
 /** Findings of one code that a report lists. */
 const LISTED = 1000;
 
-/**
- * Makes one report of those of all parts of a check, in any order: what the check of the whole would have found, but
- * that of a code with more than 1,000 findings those of the lowest BAT entries are listed. A part that is there twice
- * must be the same.
- *
- * @throws RangeError if parts are missing, differ in their number or their image, or contradict one another
- */
-export function combineChecks(parts: readonly CheckReport[]): CheckReport {
+/** What `combineChecks` does. */
+export function combineReports(parts: readonly CheckReport[]): CheckReport {
   const reports = inOrder(parts);
   const [first, second = first] = reports;
   if (!first || !second) throw new RangeError('there are no parts');
@@ -20,7 +14,7 @@ export function combineChecks(parts: readonly CheckReport[]): CheckReport {
   const parents = reports.flatMap(({ parent }) => (parent ? [parent] : []));
   if (parents.length === 0) return own;
   if (parents.length < reports.length) throw new RangeError('the parent is in some of the parts only');
-  return withParent(own, combineChecks(parents));
+  return withParent(own, combineReports(parents));
 }
 
 /** The parts by their numbers, each once. */
