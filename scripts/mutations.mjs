@@ -18,6 +18,7 @@ const SUITE = [
   'test/edit/model.test.ts',
   'test/edit/faults.test.ts',
   'test/edit/resize-crash.test.ts',
+  'test/edit/jobs-crash.test.ts',
   'test/edit/compact-crash.test.ts',
   'test/image/page-layer.test.ts',
   'test/log/journal.test.ts',

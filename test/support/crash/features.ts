@@ -26,6 +26,11 @@ export const FEATURES = {
   'a merge, in the base': 'W62, W63',
   'a merge that is run again after a power cut': 'W62b',
   'a rebase': 'W76, W77',
+  'a resize': 'W56 to W59, W61',
+  'a resize with a BAT that moves': 'W60',
+  'a compact': 'W34, W38',
+  'a resize that is run again after a power cut': 'I8',
+  'a compact that is run again after a power cut': 'I8',
   'a crash during or after the recovery from another one': 'W50',
   'a crash during or after the recovery from a second one': 'W50',
 } as const;

@@ -4,12 +4,11 @@ import type { ResizeOptions, ResizeReport } from '../../../src/index.js';
 import { buildImage } from '../build-image.js';
 import { taggedBytes } from '../crash/content-model.js';
 import { CrashFile, type Fault } from '../crash/crash-file.js';
-import { viewDifference } from '../crash/explore.js';
-import { PAGE_SIZE, PageImage, ZERO_PAGE } from '../crash/page-image.js';
+import { PAGE_SIZE, PageImage, pageFingerprint, ZERO_PAGE } from '../crash/page-image.js';
 import { readState, type StateView } from '../crash/state-reader.js';
 import { checkClosed, checkTrace } from '../crash/trace-rules.js';
 import { KiB, MiB } from '../encode-primitives.js';
-import type { ImageSpec } from '../image-spec.js';
+import { type ImageSpec, STATE } from '../image-spec.js';
 import { countedIdentity } from './driven-disk.js';
 
 /** What space holds that nothing refers to: nothing of it may ever be read. */
@@ -71,30 +70,49 @@ export function contentDifference(before: StateView, after: StateView): string |
   const size = Math.min(before.metadata.size, after.metadata.size);
   const { blockSize } = before.metadata;
   const last = Math.ceil(size / blockSize) - 1;
-  if (last < 2 * LOOKED_AT) return viewDifference(before, after, size);
-  const blocks = new Set([...before.bat.present, ...after.bat.present, 0, 1, last - 1, last]);
+  const some = [...before.bat.present, ...after.bat.present, 0, 1, last - 1, last].filter((block) => block <= last);
+  const blocks = last < LOOKED_AT ? Array.from({ length: last + 1 }, (_, block) => block) : new Set(some);
   for (const block of blocks) {
+    if (isSameBlock(before, after, block)) continue;
     const end = Math.min(size, (block + 1) * blockSize);
     for (let index = (block * blockSize) / PAGE_SIZE; index * PAGE_SIZE < end; index++) {
       const [own, other] = [before.page(index), after.page(index)];
-      const at = own === other ? -1 : own.findIndex((byte, i) => byte !== other[i]);
-      if (at >= 0 && index * PAGE_SIZE + at < size) return `the disks differ at ${index * PAGE_SIZE + at}`;
+      if (own === other || pageFingerprint(own) === pageFingerprint(other)) continue;
+      const at = own.findIndex((byte, i) => byte !== other[i]);
+      if (index * PAGE_SIZE + at < size) return `the disks differ at ${index * PAGE_SIZE + at}`;
     }
   }
   return undefined;
 }
 
+/** Whether it is known without a look at its pages that a block is the same in both: zeros, or the same chunk of the file. */
+function isSameBlock(before: StateView, after: StateView, block: number): boolean {
+  const [own, other] = [before.bat.block(block), after.bat.block(block)];
+  if (own.state < STATE.fullyPresent && other.state < STATE.fullyPresent) {
+    return !before.metadata.hasParent && !after.metadata.hasParent;
+  }
+  if (own.state !== STATE.fullyPresent || other.state !== STATE.fullyPresent) return false;
+  if (before.metadata.blockSize !== MiB || after.metadata.blockSize !== MiB) return false;
+  const [a, b] = [before.image.chunk(own.offset / MiB), after.image.chunk(other.offset / MiB)];
+  return a.fingerprint === b.fingerprint; // known for most of them: states have most of their chunks in common
+}
+
 function gainedContent(before: StateView, after: StateView): string | undefined {
   const [old, size] = [before.metadata.size, after.metadata.size];
   const [first, end] = [Math.floor(old / PAGE_SIZE), Math.ceil(size / PAGE_SIZE)];
+  const perBlock = after.metadata.blockSize / PAGE_SIZE;
   for (let index = first; index < end; index++) {
     if (index === first + LOOKED_AT) index = Math.max(index, end - LOOKED_AT);
+    if (!after.metadata.hasParent && after.bat.block(Math.floor(index / perBlock)).state < STATE.fullyPresent) {
+      index += perBlock - 1 - (index % perBlock); // zeros, without a place
+      continue;
+    }
     const page = after.page(index);
     if (page === ZERO_PAGE) continue;
-    const from = index === first ? old % PAGE_SIZE : 0;
     const to = Math.min(PAGE_SIZE, size - index * PAGE_SIZE);
-    const at = page.subarray(0, to).findIndex((byte, i) => i >= from && byte !== 0);
-    if (at >= 0) return `what the disk gained is not zeros at ${index * PAGE_SIZE + at}`;
+    for (let at = index === first ? old % PAGE_SIZE : 0; at < to; at++) {
+      if (page[at] !== 0) return `what the disk gained is not zeros at ${index * PAGE_SIZE + at}`;
+    }
   }
   return undefined;
 }
