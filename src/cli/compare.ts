@@ -50,7 +50,7 @@ export function define(command: Command): void {
 async function compare(fileA: string, fileB: string, flags: Flags): Promise<void> {
   const a = await open(fileA, flags);
   try {
-    const b = await open(fileB, { ...flags, format: flags.secondFormat });
+    const b = await open(fileB, { ...flags, format: flags.secondFormat }, '-F');
     try {
       await compareSides(a, b, flags);
     } finally {
@@ -63,8 +63,9 @@ async function compare(fileA: string, fileB: string, flags: Flags): Promise<void
 
 type SideFlags = Omit<Flags, 'format'> & { readonly format?: InputFormat | undefined };
 
-async function open(file: string, { format, ...flags }: SideFlags): Promise<Side> {
-  return about(file, async () => ({ file, ...(await openDisk(file, { ...flags, ...(format && { format }) }, true)) }));
+async function open(file: string, { format, ...flags }: SideFlags, formatFlag: '-f' | '-F' = '-f'): Promise<Side> {
+  const given = { ...flags, ...(format && { format }) };
+  return about(file, async () => ({ file, ...(await openDisk(file, given, true, {}, formatFlag)) }));
 }
 
 async function compareSides(a: Side, b: Side, flags: Flags): Promise<void> {

@@ -135,6 +135,7 @@ export async function openDisk(
   flags: ImageFlags,
   guessRaw = false,
   more: OpenOptions = {},
+  formatFlag: '-f' | '-F' = '-f',
 ): Promise<OpenedDisk> {
   const { format } = flags;
   if (format === 'vhdx') return openAs(file, format, flags, more);
@@ -144,7 +145,7 @@ export async function openDisk(
   if (detected?.format === 'vpc') return openAs(file, 'vpc', flags, more);
   if (!guessRaw || detected?.format === 'vhdx') return openAs(file, 'vhdx', flags, more);
   if (detected !== undefined && detected.format !== 'raw') {
-    throw new Failure(`this is ${detected.description}; -f raw reads its bytes as they are`, { file });
+    throw new Failure(`this is ${detected.description}; ${formatFlag} raw reads its bytes as they are`, { file });
   }
   return { ...(await openAs(file, 'raw', flags, more)), guessed: true };
 }

@@ -289,6 +289,15 @@ describe('vhdx compare', () => {
     expect(footer).toMatchObject({ status: 1, stdout: expect.stringContaining(`at offset ${6 * MiB}!`) });
   });
 
+  test('names the option of the image that it cannot read: -f of the first, -F of the second', async () => {
+    const folder = await tempDir();
+    const [a, qcow2] = [join(folder, 'a.vhdx'), join(folder, 'b.qcow2')];
+    await saved(image, a);
+    await writeFile(qcow2, Buffer.concat([Buffer.from('QFI\xfb\0\0\0\x03', 'latin1'), new Uint8Array(504)]));
+    expectFailure(await vhdx('compare', qcow2, a), 2, qcow2, '; -f raw reads its bytes');
+    expectFailure(await vhdx('compare', a, qcow2), 2, qcow2, '; -F raw reads its bytes');
+  });
+
   test('says nothing with -q, and still tells by its exit code', async () => {
     const folder = await tempDir();
     const [a, b] = [join(folder, 'a.vhdx'), join(folder, 'b.vhdx')];
