@@ -39,7 +39,7 @@ export function define(command: Command): void {
     .argument('<child>', 'differencing image')
     .option('-b, --base <file>', 'a lower member of the chain, instead of the direct parent')
     .option('--into <new>', 'write a new file, and touch nothing else')
-    .option('--force', 'merge although other children of the base will not fit any more')
+    .option('--force', 'merge although other children of the base will not fit any more, or cannot be looked for')
     .option('--dry-run', 'say what would be done, and change nothing');
   addParentOptions(command)
     .addOption(outputOption())

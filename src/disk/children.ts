@@ -4,6 +4,7 @@ import { VhdxError } from '../errors.js';
 import { givenGuid } from '../format/guid.js';
 import { examine, isComplete } from '../image/examine.js';
 import type { ReadOptions } from '../io/random-access.js';
+import { readFailed } from '../io/system-error.js';
 import { listImages } from './parent-candidates.js';
 import { openPlace } from './parent-paths.js';
 
@@ -21,6 +22,7 @@ export interface ChildImage {
  *
  * @param path absolute path of the image
  * @param dataWriteGuid of its current header; the zero GUID identifies nothing, so it has no children
+ * @throws VhdxError `read-failed` if the folder cannot be listed: nobody knows then whether there are children
  */
 export async function childrenOf(
   core: Core,
@@ -31,13 +33,22 @@ export async function childrenOf(
   const paths = builtinModule('path');
   if (!paths || !givenGuid(dataWriteGuid)) return [];
   const children: ChildImage[] = [];
-  const { images } = await listImages(paths.dirname(path)).catch(() => ({ images: [] }));
+  const folder = paths.dirname(path);
+  const { images } = await listImages(folder).catch((cause: unknown) => {
+    throw notListed(folder, cause);
+  });
   for (const image of images) {
     if (image === path) continue;
     const child = await linkOf(core, image, options);
     if (child?.linkages.includes(dataWriteGuid)) children.push({ path: image, dataWriteGuid: child.dataWriteGuid });
   }
   return children;
+}
+
+/** A folder that cannot be listed may hold children all the same. */
+function notListed(folder: string, cause: unknown): VhdxError {
+  const message = `the folder cannot be listed (${readFailed(folder, cause).reason}), so its children are not known`;
+  return new VhdxError('read-failed', message, { file: folder, cause });
 }
 
 /** What an image says about its parent; undefined if it has none, or cannot be read. */

@@ -6,7 +6,7 @@ import type { ReadOptions } from '../io/random-access.js';
  *
  * @param path of the image
  * @returns their absolute paths, sorted; images that cannot be read are left out
- * @throws VhdxError if the image itself cannot be read
+ * @throws VhdxError if the image itself cannot be read, or its folder cannot be listed
  */
 export async function findChildren(path: string, options: ReadOptions = {}): Promise<string[]> {
   const { childrenIn } = await import('./children-in.js'); // pages have no folders

@@ -2,10 +2,11 @@
 import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { createVhdx, editVhdx, repairVhdx, setVhdx, VhdxError } from '../../src/index.js';
+import { createVhdx, editVhdx, findChildren, mergeVhdx, repairVhdx, setVhdx, VhdxError } from '../../src/index.js';
 import { lockFile } from '../../src/io/lock.js';
 import { buildImage } from '../support/build-image.js';
 import { dirtied, structureSectors } from '../support/dirty-images.js';
+import { saveChain, saveSibling } from '../support/edit/saved-chain.js';
 import { MiB } from '../support/encode-primitives.js';
 import { saveFile } from '../support/save-image.js';
 import { rejection } from '../support/scripted-source.js';
@@ -102,4 +103,27 @@ describe('createVhdx', () => {
       await expectRefused(path, (target) => createVhdx(target, { size: MiB }), 'read-only');
     });
   });
+});
+
+test('a folder that cannot be listed may hold other children: a merge refuses unless it is forced', async () => {
+  const folder = await tempDir();
+  const { base, middle, child } = await saveChain(folder);
+  const sibling = await saveSibling(folder);
+  const paths = [base, middle, child, sibling];
+  const before = await Promise.all(paths.map((path) => readFile(path)));
+  for (const path of paths) await chmod(path, 0o666);
+  await chmod(folder, 0o333);
+  try {
+    await asUser(async () => {
+      const message = `${folder}: the folder cannot be listed (permission denied), so its children are not known`;
+      const refused = await rejection(mergeVhdx(child, { base }));
+      expect(refused).toMatchObject({ code: 'read-failed', hints: ['force'] });
+      expect((refused as Error).message).toContain(message);
+      expect(await rejection(findChildren(base))).toMatchObject({ code: 'read-failed', message });
+      for (const [i, path] of paths.entries()) expect((await readFile(path)).equals(before[i] as Buffer)).toBe(true);
+      expect(await mergeVhdx(child, { base, force: true })).toMatchObject({ broken: [], orphans: [] });
+    });
+  } finally {
+    await chmod(folder, 0o777);
+  }
 });

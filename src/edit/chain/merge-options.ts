@@ -18,7 +18,7 @@ export interface MergeOptions
    * and no other child can break. What is there already is never replaced.
    */
   readonly into?: VhdxTarget | undefined;
-  /** Merges although other children will not fit any more. */
+  /** Merges although other children will not fit any more, or a folder cannot be listed to look for them. */
   readonly force?: boolean | undefined;
   /** Says what would be done, and writes nothing. */
   readonly dryRun?: boolean | undefined;

@@ -119,7 +119,27 @@ async function brokenBy(core: Core, members: readonly VhdxDisk[], options: Merge
   return broken;
 }
 
-/** The children of a disk in the folder of its file. */
-export async function childrenIn(core: Core, { path, info }: VhdxDisk, { signal }: ReadOptions): Promise<ChildImage[]> {
-  return path === undefined ? [] : childrenOf(core, path, info.header.dataWriteGuid, { signal });
+/**
+ * The children of a disk in the folder of its file.
+ *
+ * @throws VhdxError `read-failed` if the folder cannot be listed, unless `force` is given: then they count as none
+ */
+export async function childrenIn(
+  core: Core,
+  { path, info }: VhdxDisk,
+  { signal, force }: MergeOptions,
+): Promise<ChildImage[]> {
+  if (path === undefined) return [];
+  try {
+    return await childrenOf(core, path, info.header.dataWriteGuid, { signal });
+  } catch (error) {
+    if (!(error instanceof VhdxError)) throw error;
+    if (force) return [];
+    throw orForced(error);
+  }
+}
+
+/** The same error, with the way on. */
+function orForced({ code, reason, file, cause }: VhdxError): VhdxError {
+  return new VhdxError(code, reason, { file, cause, hints: ['force'] });
 }

@@ -2,7 +2,6 @@ import { loadCore } from '../../core/load.js';
 import type { VhdxDisk } from '../../disk/disk.js';
 import { openVhdx } from '../../disk/open.js';
 import type { OpenOptions } from '../../disk/open-options.js';
-import type { ReadOptions } from '../../io/random-access.js';
 import { writeImage } from '../create/write-image.js';
 import { lookAt, pathOf, type VhdxTarget } from '../target.js';
 import { warnOfOverrides } from '../warn-of-overrides.js';
@@ -27,7 +26,7 @@ export function mergeToNew(child: VhdxTarget, into: VhdxTarget, options: MergeOp
   });
 }
 
-async function plan(disk: VhdxDisk, into: VhdxTarget, options: ReadOptions): Promise<MergeReport> {
+async function plan(disk: VhdxDisk, into: VhdxTarget, options: MergeOptions): Promise<MergeReport> {
   refuseAlone(disk);
   let copied = 0;
   for await (const { kind, length } of disk.extents({ signal: options.signal })) if (kind === 'data') copied += length;
