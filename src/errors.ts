@@ -46,20 +46,13 @@ const MAX_FILE = 4096;
 /** Most attempts that a message lists. */
 const MAX_ATTEMPTS = 20;
 
-/** What each hint is called in this library. */
-const ADVICE: Readonly<Record<Hint, string>> = {
-  input:
-    'hand over a File, an http(s) URL, the bytes, a path (if there is a file system) or an object with size and readInto',
-  parent: 'name its file or its folder with the option parent',
-  'follow-parents': "followParents: 'anywhere' opens files outside the image's folder",
-  'ignore-parent-mismatch': 'ignoreParentMismatch reads it all the same, and may give garbage',
-  'discard-log': 'the option discardLog clears it without replay, and what it would have changed is lost',
-  force: 'the option force merges all the same, and they will not fit any more',
-  raw: "format: 'raw' takes its bytes as they are",
-  pad: 'the option pad adds zeros up to the next sector',
-  shrink: 'the option shrink makes it smaller, and what is past the new end is lost',
-  salvage: "salvage: 'unverified' reads what the structures still say, which may be stale or wrong",
-};
+/** A way on, for programs and in words. Each sentence is where the error is thrown, so that no page loads all of them. */
+export interface Advice {
+  /** Which way it is. */
+  readonly hint: Hint;
+  /** What to do, by the options of this library. */
+  readonly text: string;
+}
 
 /** Details that a {@link VhdxError} carries. */
 export interface VhdxErrorDetails {
@@ -78,7 +71,7 @@ export interface VhdxErrorDetails {
   /** What was tried without success, a line each. */
   readonly attempts?: readonly string[] | undefined;
   /** Ways on that the caller may choose. */
-  readonly hints?: readonly Hint[] | undefined;
+  readonly advice?: readonly Advice[] | undefined;
   /** The finding that the error reports. */
   readonly finding?: Finding | undefined;
   /** The error that caused this one. */
@@ -109,28 +102,42 @@ export class VhdxError extends Error {
   readonly depth?: number;
   /** What was tried without success, such as each place where a parent was looked for; several end the message, a line each. */
   readonly attempts?: readonly string[];
-  /** Ways on that the caller may choose. The message names them by the options of this library. */
-  readonly hints?: readonly Hint[];
+  /** Ways on that the caller may choose, as they end the message. */
+  readonly advice?: readonly Advice[];
   /** The finding that the error reports, where it is about the format. */
   readonly finding?: Finding;
   /** Whether it may be over a moment later: a server is overloaded, a connection broke. */
   readonly isTransient?: boolean;
 
   constructor(code: VhdxErrorCode, reason: string, details: VhdxErrorDetails = {}) {
-    const { structure, offset, facts, file, path, depth, attempts, hints, finding, cause } = details;
+    const { structure, offset, facts, file, path, depth, attempts, advice, finding, cause } = details;
     const lines = (attempts ?? []).slice(0, MAX_ATTEMPTS).map((line) => printableText(line));
     const sentence = printableText(reason, MAX_REASON);
     const whose = file === undefined ? '' : `${printableText(file, MAX_FILE)}: `;
-    const advice = (hints ?? []).map((hint) => `; ${ADVICE[hint]}`).join('');
+    const ways = (advice ?? []).map(({ text }) => `; ${text}`).join('');
     const tried = lines.length === 1 ? ` (${lines[0]})` : '';
     const list = lines.length > 1 ? lines.map((line) => `\n  ${line}`).join('') : '';
-    super(`${whose}${sentence}${tried}${advice}${list}`, cause === undefined ? {} : { cause });
+    super(`${whose}${sentence}${tried}${ways}${list}`, cause === undefined ? {} : { cause });
     this.code = code;
     this.reason = sentence;
     const tries = lines.length > 0 ? lines : undefined;
-    const ways = hints?.length ? hints : undefined;
-    const own = { structure, offset, facts, file, path, depth, attempts: tries, hints: ways, finding };
+    const own = {
+      structure,
+      offset,
+      facts,
+      file,
+      path,
+      depth,
+      attempts: tries,
+      advice: advice?.length ? advice : undefined,
+      finding,
+    };
     for (const [name, value] of Object.entries(own)) if (value !== undefined) Object.assign(this, { [name]: value });
+  }
+
+  /** Ways on that the caller may choose, for programs that name them in words of their own. */
+  get hints(): readonly Hint[] | undefined {
+    return this.advice?.map(({ hint }) => hint);
   }
 
   /** Whether it is about a rule of the format: the file is malformed there. Otherwise an operation failed, and the file may be sound. */

@@ -41,7 +41,14 @@ export { vhdxStream } from './edit/vhdx-stream.js';
 export type { EditOptions } from './edit/writable/edit-options.js';
 export type { WritableVhdxDisk, WriteOptions } from './edit/writable/writable-disk.js';
 export { writeVhdx } from './edit/write-vhdx.js';
-export { type Hint, type OperationCode, VhdxError, type VhdxErrorCode, type VhdxErrorDetails } from './errors.js';
+export {
+  type Advice,
+  type Hint,
+  type OperationCode,
+  VhdxError,
+  type VhdxErrorCode,
+  type VhdxErrorDetails,
+} from './errors.js';
 export type { BlockCounts } from './image/block-counts.js';
 export type { ReplayMode } from './image/examine.js';
 export type { DiskInfo, DiskType } from './image/info.js';

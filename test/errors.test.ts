@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { inParent } from '../src/disk/chain-member.js';
+import { FOLLOW_PARENTS, NAME_PARENT } from '../src/disk/parent-errors.js';
 import { openVhdx, VhdxError } from '../src/index.js';
 
 describe('an error', () => {
@@ -20,9 +21,10 @@ describe('an error', () => {
     const error = new VhdxError('parent-missing', 'the parent was not found', {
       file: 'middle.avhdx',
       attempts: ['relative_path .\\base.vhdx: no such file', 'same folder base.vhdx: no such file'],
-      hints: ['parent', 'follow-parents'],
+      advice: [NAME_PARENT, FOLLOW_PARENTS],
     });
     expect(error.reason).toBe('the parent was not found');
+    expect(error.hints).toEqual(['parent', 'follow-parents']);
     expect(error.message.split('\n')).toEqual([
       expect.stringMatching(/^middle.avhdx: the parent was not found; .*option parent; followParents: 'anywhere'/),
       '  relative_path .\\base.vhdx: no such file',
@@ -30,7 +32,7 @@ describe('an error', () => {
     ]);
     const { message } = new VhdxError('parent-missing', 'not found', {
       attempts: ['x: no such file'],
-      hints: ['parent'],
+      advice: [NAME_PARENT],
     });
     expect(message).toMatch(/^not found \(x: no such file\); .*option parent$/);
   });

@@ -60,8 +60,7 @@ A VHDX has the type, block and sector size and identity of IN if that is a VHDX;
 dynamic, in blocks of 2 MiB. Only what is not zero is stored; with -B PARENT only the sectors that differ from it.
 The options of -o are those of create: subformat=dynamic or fixed, block_size, log_size, logical_sector_size,
 physical_sector_size, id.
-With --shard, one of several parts is written into a raw file of full size that all parts share; vhdx combine sees that
-all are there.
+With --shard, one of several parts is written into a raw file that all parts share; vhdx combine sees that all are there.
 Exit codes: 0, 1 if it could not be done, 75 if a part can be tried again, 2 if --salvage could not read or verify everything, 141 if the reader of a pipe left.
 
   vhdx convert disk.vhdx disk.img

@@ -1,7 +1,9 @@
-import { VhdxError, type VhdxErrorDetails } from '../errors.js';
-import type { Examination } from '../image/examine.js';
+import type { Core } from '../core/instance.js';
+import { type Advice, VhdxError, type VhdxErrorDetails } from '../errors.js';
+import { type CompleteExamination, type Examination, examine, isComplete, isSalvageable } from '../image/examine.js';
 import type { RandomAccessSource } from '../io/random-access.js';
-import type { Finding } from '../rules.js';
+import type { ChangeBudget } from '../log/plan.js';
+import { type Finding, finding } from '../rules.js';
 import type { OpenOptions } from './open-options.js';
 
 /** The place of what is wrong between a child and its parent. */
@@ -63,4 +65,56 @@ export async function noteWriters(members: readonly ChainMember[], { untrusted }
   if (members.every(({ source }) => source.path === undefined)) return; // in a page, for instance
   const { reportWriters } = await import('../io/writer-of.js');
   await reportWriters(members, untrusted === true);
+}
+
+/** A member that can be read. */
+export interface ReadableMember extends ChainMember {
+  readonly examination: CompleteExamination;
+  /** Why it is opened without its parent. */
+  parentError?: VhdxError;
+}
+
+const SALVAGE: Advice = {
+  hint: 'salvage',
+  text: "salvage: 'unverified' reads what the structures still say, which may be stale or wrong",
+};
+
+/** Why a member does not open, and the ways on. */
+export function fatalOf(
+  { examination }: ChainMember,
+  { salvage }: OpenOptions,
+): { readonly fatal: Finding; readonly advice: readonly Advice[] } {
+  const fatal = examination.findings.find(({ severity }) => severity === 'fatal');
+  if (!fatal) throw new Error('an image without a fatal finding did not open');
+  return { fatal, advice: isSalvageable(examination) && !salvage ? [SALVAGE] : [] };
+}
+
+/** Options of a walk. */
+export interface WalkOptions extends OpenOptions {
+  /** Goes on below a member that does not open, if it still says what its parent is. */
+  readonly pastDamage?: boolean;
+}
+
+/** Whether a member has a parent that is to be looked for. One that is to be read alone gets a finding that says so. */
+export function wantsParent({ examination, findings }: ChainMember, options: WalkOptions): boolean {
+  if (!examination.metadata?.hasParent || !(isComplete(examination) || options.pastDamage)) return false;
+  if (options.parent !== false) return true;
+  // Nothing is wrong with an image that was to be read alone.
+  findings.push(finding('parent-missing', 'the image was opened without its parent', LOCATOR, 'info'));
+  return false;
+}
+
+/** Examines a file as a member of a chain. */
+export async function examineMember(
+  core: Core,
+  source: RandomAccessSource,
+  depth: number,
+  options: OpenOptions & { readonly changeBudget: ChangeBudget },
+): Promise<ChainMember> {
+  try {
+    const examination = await examine(core, source, options.replay ?? 'memory', options);
+    return { source, examination, depth, findings: [] };
+  } catch (error) {
+    throw error instanceof VhdxError ? inFile(error, memberDetails({ source, depth }, options)) : error;
+  }
 }

@@ -1,7 +1,11 @@
+import type { Advice } from '../errors.js';
 import { hasVhdxSignature } from '../format/file-identifier.js';
 import { parseFixedVhdFooter, VHD_FOOTER_SIZE } from '../format/vhd-footer.js';
 import type { SourceOptions } from '../io/named-input.js';
 import { openSource, type VhdxInput } from '../io/open.js';
+
+/** To take the bytes of the file for those of the disk. */
+export const AS_RAW: Advice = { hint: 'raw', text: "format: 'raw' takes its bytes as they are" };
 
 /** What a file is, as far as its first and last bytes say. */
 export interface DetectedFormat {

@@ -4,13 +4,19 @@ import { loadCore } from '../core/load.js';
 import { VhdxError } from '../errors.js';
 import { BAT_ENTRY_SIZE } from '../format/bat.js';
 import { hasVhdxSignature } from '../format/file-identifier.js';
-import { type CompleteExamination, isComplete, isSalvageable } from '../image/examine.js';
+import { isComplete } from '../image/examine.js';
 import { OpenImage } from '../image/open-image.js';
 import type { SourceOptions } from '../io/named-input.js';
 import { openSource, type VhdxInput } from '../io/open.js';
-import { type Finding, finding } from '../rules.js';
 import { walkChain } from './chain.js';
-import { type ChainMember, closeMembers, LOCATOR, memberDetails, noteWriters } from './chain-member.js';
+import {
+  type ChainMember,
+  closeMembers,
+  fatalOf,
+  memberDetails,
+  noteWriters,
+  type ReadableMember,
+} from './chain-member.js';
 import { VhdxDisk } from './disk.js';
 import { forParents, openInput } from './open-input.js';
 import { type OpenOptions, withLimits } from './open-options.js';
@@ -51,16 +57,9 @@ export async function isVhdx(input: VhdxInput, options: SourceOptions = {}): Pro
   }
 }
 
-/** A member that can be read. */
-interface ReadableMember extends ChainMember {
-  readonly examination: CompleteExamination;
-  /** Why it is opened without its parent. */
-  parentError?: VhdxError;
-}
-
 /** Makes disks of the members of a chain that can be read, and closes the files of the others. */
 export async function openMembers(core: Core, members: ChainMember[], options: OpenOptions): Promise<VhdxDisk> {
-  const readable = await readableMembers(members, options);
+  const readable = await readableOf(members, options);
   const images: OpenImage[] = [];
   try {
     for (const { examination } of readable) images.push(new OpenImage(core, examination));
@@ -76,32 +75,19 @@ export async function openMembers(core: Core, members: ChainMember[], options: O
   }, undefined) as VhdxDisk;
 }
 
-/** The members down to the first one at fault; rejects with what is wrong with that, unless a part of a chain is enough. */
-async function readableMembers(members: ChainMember[], options: OpenOptions): Promise<ReadableMember[]> {
-  const readable: ReadableMember[] = [];
-  for (const member of members) {
-    const { examination } = member;
-    const isReadable = isComplete(examination);
-    const error = isReadable ? member.problem : unreadable(member, options);
-    if (isReadable) readable.push({ ...member, examination });
-    if (!error) continue;
-    const last = readable.at(-1);
-    if (options.incompleteChain !== 'open' || !last) throw error;
-    last.parentError = error;
-    if (error.finding) last.findings.push({ ...error.finding, severity: 'block' });
-    break;
+/** The members that can be read, from the top down. */
+async function readableOf(members: ChainMember[], options: OpenOptions): Promise<ReadableMember[]> {
+  const [top, parent] = members;
+  if (top && !parent && !top.problem) {
+    const { examination } = top;
+    if (!isComplete(examination)) {
+      const { fatal, advice } = fatalOf(top, options);
+      throw VhdxError.from(fatal, { depth: 0, advice });
+    }
+    return [{ ...top, examination }];
   }
-  await closeMembers(members.splice(readable.length));
-  const [top, ...parents] = readable;
-  for (const parent of parents) top?.findings.push(...assumptionsAbout(parent, options));
-  return readable;
-}
-
-/** What salvage assumes about a parent, as findings of its child. */
-function assumptionsAbout({ source, examination }: ReadableMember, options: OpenOptions): Finding[] {
-  const name = options.untrusted ? 'the parent' : (source.name ?? 'the parent');
-  const assumed = examination.findings.filter(({ code }) => code.startsWith('salvage-'));
-  return assumed.map((found) => ({ ...found, message: `of ${name}: ${found.message}` }));
+  const { readableMembers } = await import('./chain-below.js');
+  return readableMembers(members, options);
 }
 
 /** Checks a BAT that is short, and rejects in strict mode for what is wrong with the image. */
@@ -111,23 +97,4 @@ async function checkAtOpen(image: OpenImage, member: ReadableMember, options: Op
   }
   const found = options.strict && [...image.findings, ...member.findings].find(({ severity }) => severity !== 'info');
   if (found) throw VhdxError.from(found, memberDetails(member, options));
-}
-
-/** Why a member does not open. */
-function unreadable(member: ChainMember, options: OpenOptions): VhdxError {
-  const fatal = member.examination.findings.find(({ severity }) => severity === 'fatal');
-  if (!fatal) throw new Error('an image without a fatal finding did not open');
-  const hints = isSalvageable(member.examination) && !options.salvage ? (['salvage'] as const) : [];
-  const cause = VhdxError.from(fatal);
-  if (member.depth === 0) return VhdxError.from(fatal, { depth: 0, hints });
-  const { structure, offset, facts, reason } = cause;
-  const place = memberDetails(member, options);
-  const details = {
-    structure,
-    offset,
-    facts,
-    cause,
-    finding: finding('parent-damaged', `${place.path ?? place.file}: ${reason}`, LOCATOR),
-  };
-  return new VhdxError('parent-damaged', reason, { ...place, ...details, hints });
 }

@@ -1,8 +1,21 @@
-import { type Hint, VhdxError } from '../errors.js';
+import { type Advice, VhdxError } from '../errors.js';
 import type { Candidate } from '../image/identify.js';
 import { type Finding, finding, type RuleCode } from '../rules.js';
 import { type ChainMember, LOCATOR, memberDetails } from './chain-member.js';
 import type { OpenOptions } from './open-options.js';
+
+/** To say where the parent is. */
+export const NAME_PARENT: Advice = { hint: 'parent', text: 'name its file or its folder with the option parent' };
+/** To follow the paths in the image. */
+export const FOLLOW_PARENTS: Advice = {
+  hint: 'follow-parents',
+  text: "followParents: 'anywhere' opens files outside the image's folder",
+};
+/** To read a parent that is not known to be the right one. */
+export const IGNORE_MISMATCH: Advice = {
+  hint: 'ignore-parent-mismatch',
+  text: 'ignoreParentMismatch reads it all the same, and may give garbage',
+};
 
 /** The DataWriteGuids of the parent that a member wants. */
 export function linkagesOf({ examination }: ChainMember): readonly string[] {
@@ -27,7 +40,7 @@ export function describeCandidate(candidate: Candidate): string {
 /** Nothing says which state of which parent the image was made for. */
 export function unverified(child: ChainMember, options: OpenOptions): VhdxError {
   const message = 'there is no readable parent_linkage, so no file can be verified to be the parent';
-  return refusal('parent-unverified', child, message, [], ['ignore-parent-mismatch'], options);
+  return refusal('parent-unverified', child, message, [], [IGNORE_MISMATCH], options);
 }
 
 /** The files that are meant have another DataWriteGuid. */
@@ -35,7 +48,7 @@ export function mismatch(child: ChainMember, others: readonly Candidate[], optio
   const message = `the parent must have DataWriteGuid ${linkagesOf(child).join(' or ')}`;
   const attempts = options.untrusted ? [] : [...new Set(others.map(describeCandidate))];
   const sentence = options.untrusted ? `${message}, and the file that was given has another` : message;
-  return refusal('parent-mismatch', child, sentence, attempts, ['ignore-parent-mismatch'], options);
+  return refusal('parent-mismatch', child, sentence, attempts, [IGNORE_MISMATCH], options);
 }
 
 /** No file was found that fits. */
@@ -49,10 +62,15 @@ export function missing(
   const names = ['relative_path', 'volume_path', 'absolute_win32_path'].flatMap((key) => locator[key] ?? []);
   const called = attempts.length === 0 && names.length > 0 ? `; the image calls it ${names[0]}` : '';
   const message = `the parent with DataWriteGuid ${linkagesOf(child).join(' or ') || '(not given)'} was not found${called}`;
-  return refusal('parent-missing', child, message, attempts, ['parent', ...followHint(followable)], options);
+  return refusal(
+    'parent-missing',
+    child,
+    message,
+    attempts,
+    [NAME_PARENT, ...(followable ? [FOLLOW_PARENTS] : [])],
+    options,
+  );
 }
-
-const followHint = (followable: boolean): Hint[] => (followable ? ['follow-parents'] : []);
 
 /** What is kept in mind of a parent that was taken because the caller asked for that. */
 export function overridden(child: ChainMember, candidate: Candidate, options: OpenOptions): Finding {
@@ -71,14 +89,14 @@ function refusal(
   child: ChainMember,
   message: string,
   attempts: readonly string[],
-  hints: readonly Hint[],
+  advice: readonly Advice[],
   options: OpenOptions,
 ): VhdxError {
   return new VhdxError(code, `${LOCATOR.structure}: ${message}`, {
     ...memberDetails(child, options),
     ...LOCATOR,
     attempts,
-    hints,
+    advice,
     finding: finding(code, [message, ...attempts].join('; '), LOCATOR),
   });
 }

@@ -1,9 +1,9 @@
 import { builtinModule } from '../base/builtin-module.js';
 import { loadCore } from '../core/load.js';
-import { childrenOf } from '../disk/children.js';
 import { identify } from '../image/identify.js';
 import { openSource } from '../io/open.js';
 import type { ReadOptions } from '../io/random-access.js';
+import { childrenOf } from './children-of.js';
 
 /** What `findChildren` does. */
 export async function childrenIn(path: string, options: ReadOptions): Promise<string[]> {

@@ -3,7 +3,7 @@ import { isInside } from '../base/paths.js';
 import { VhdxError } from '../errors.js';
 import { call, DescriptorFile, type FileSystem } from './descriptor-file.js';
 import type { RandomAccessFile, RandomAccessSource } from './random-access.js';
-import { readFailed, systemCode, writeFailed } from './system-error.js';
+import { readFailed, systemCode, unsupported, writeFailed } from './system-error.js';
 
 /** What is needed of a Node `FileHandle`: its descriptor, which is negative once the handle is closed. */
 export interface FileHandleLike {
@@ -128,7 +128,7 @@ function fileSystem() {
   const fs = builtinModule('fs');
   const paths = builtinModule('path');
   if (fs !== undefined && paths !== undefined) return { fs, paths };
-  throw new VhdxError('unsupported-input', 'there is no file system here', { hints: ['input'] });
+  throw unsupported('there is no file system here');
 }
 
 async function openExisting(fs: FileSystem, path: string, writable: boolean): Promise<number> {

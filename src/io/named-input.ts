@@ -5,6 +5,7 @@ import { VhdxError } from '../errors.js';
 import type { FileHandleLike, OpenFileOptions } from './file.js';
 import type { HttpOptions } from './http/source.js';
 import type { RandomAccessFile, RandomAccessSource } from './random-access.js';
+import { unsupported } from './system-error.js';
 
 /** Options for inputs that need them. */
 export interface SourceOptions {
@@ -87,10 +88,6 @@ function parse(text: string): URL {
   if (url !== undefined) return url;
   // What cannot be parsed may have a password or a token in any place; with one of these marks it is not repeated.
   throw unsupported(/[@?#]/.test(text) ? 'the URL is malformed' : `"${text}" is not a valid URL`);
-}
-
-function unsupported(what: string, cause?: unknown): VhdxError {
-  return new VhdxError('unsupported-input', what, { cause, hints: ['input'] });
 }
 
 /**

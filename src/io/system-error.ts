@@ -1,4 +1,4 @@
-import { type OperationCode, VhdxError } from '../errors.js';
+import { type Advice, type OperationCode, VhdxError } from '../errors.js';
 
 /** On Windows an attached disk, or that of a running virtual machine, can be opened by no one else. */
 const IN_USE =
@@ -58,4 +58,14 @@ export function writeFailed(who: string, cause: unknown, offset?: number, reason
 
 function reasonOf(cause: unknown): string {
   return REASONS[systemCode(cause)] ?? (cause instanceof Error ? cause.message : String(cause));
+}
+
+const HAND_OVER: Advice = {
+  hint: 'input',
+  text: 'hand over a File, an http(s) URL, the bytes, a path (if there is a file system) or an object with size and readInto',
+};
+
+/** The error for an input that cannot be read here, whatever it holds. */
+export function unsupported(what: string, cause?: unknown): VhdxError {
+  return new VhdxError('unsupported-input', what, { cause, advice: [HAND_OVER] });
 }

@@ -1,4 +1,4 @@
-import { detectFormat } from '../disk/detect-format.js';
+import { AS_RAW, detectFormat } from '../disk/detect-format.js';
 import { VhdxDisk } from '../disk/disk.js';
 import { openVhdx } from '../disk/open.js';
 import { forParents, openInput } from '../disk/open-input.js';
@@ -43,7 +43,7 @@ async function formatOf(file: RandomAccessSource, options: OpenDiskOptions): Pro
   if (found.format === 'vhdx') return 'vhdx';
   if (found.format === 'vpc') return 'vhd';
   throw new VhdxError('unsupported-input', `this is ${found.description}, which cannot be read here`, {
-    hints: ['raw'],
+    advice: [AS_RAW],
   });
 }
 

@@ -1,6 +1,7 @@
 import { builtinModule } from '../base/builtin-module.js';
 import { openInput } from '../disk/open-input.js';
 import type { OpenOptions } from '../disk/open-options.js';
+import { FOLLOW_PARENTS, IGNORE_MISMATCH, NAME_PARENT } from '../disk/parent-errors.js';
 import { likeNamed, openPlace, type ParentPath, parentPaths, whyRefused } from '../disk/parent-paths.js';
 import { VhdxError } from '../errors.js';
 import { ZERO_GUID } from '../format/guid.js';
@@ -52,7 +53,7 @@ export class VhdParentSearch {
   async run(): Promise<RandomAccessSource> {
     if (this.#wanted === ZERO_GUID && !this.#options.ignoreParentMismatch) {
       const message = 'the image does not say which disk its parent is';
-      throw refusal('parent-unverified', message, { hints: ['ignore-parent-mismatch'] });
+      throw refusal('parent-unverified', message, { advice: [IGNORE_MISMATCH] });
     }
     const found = (await this.#handedOver()) ?? (await this.#inPlaces());
     const unfit = this.#unfit;
@@ -72,11 +73,11 @@ export class VhdParentSearch {
     if (this.#others.length > 0) {
       const attempts = untrusted ? [] : this.#others;
       const message = `the parent must have unique id ${this.#wanted}`;
-      return refusal('parent-mismatch', message, { attempts, hints: ['ignore-parent-mismatch'] });
+      return refusal('parent-mismatch', message, { attempts, advice: [IGNORE_MISMATCH] });
     }
-    const hints = ['parent', ...(this.#followable ? (['follow-parents'] as const) : [])] as const;
+    const advice = [NAME_PARENT, ...(this.#followable ? [FOLLOW_PARENTS] : [])];
     const message = `the parent with unique id ${this.#wanted} was not found`;
-    return refusal('parent-missing', message, { attempts: untrusted ? [] : this.#attempts, hints });
+    return refusal('parent-missing', message, { attempts: untrusted ? [] : this.#attempts, advice });
   }
 
   async #handedOver(): Found {
@@ -220,7 +221,7 @@ async function uniqueIdOf(source: RandomAccessSource, options: OpenOptions): Pro
 export function refusal(
   code: RuleCode,
   message: string,
-  details: { readonly attempts?: readonly string[]; readonly hints?: VhdxError['hints'] } = {},
+  details: { readonly attempts?: readonly string[]; readonly advice?: VhdxError['advice'] } = {},
 ): VhdxError {
   const found = finding(code, [message, ...(details.attempts ?? [])].join('; '), LOCATOR);
   return new VhdxError(code, `${LOCATOR.structure}: ${message}`, { ...details, ...LOCATOR, finding: found });

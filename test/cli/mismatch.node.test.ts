@@ -10,10 +10,16 @@ import { locatorEntries, STATE } from '../support/image-spec.js';
 import { SLOW } from '../support/time-limits.js';
 import { tempDir } from '../support/tools.js';
 
-/** By the name of a command: its arguments for a child, and what it ends with. */
-const COMMANDS: Readonly<
-  Record<string, { args: (child: string) => readonly string[]; status?: number; input?: string; refuses?: false }>
-> = {
+/** How a command is tried on a child, and what it ends with. */
+interface Try {
+  readonly args: (child: string) => readonly string[];
+  readonly input?: (child: string) => string;
+  readonly status?: number;
+  readonly refuses?: false;
+}
+
+/** By the name of a command. */
+const COMMANDS: Readonly<Record<string, Try>> = {
   info: { args: (child) => [child], refuses: false }, // and says that there is no parent
   check: { args: (child) => [child], status: 2 },
   map: { args: (child) => [child] },
@@ -21,7 +27,8 @@ const COMMANDS: Readonly<
   read: { args: (child) => ['--length', '512', child] },
   checksum: { args: (child) => [child] },
   compare: { args: (child) => [child, child] },
-  write: { args: (child) => ['--offset', '100', child], input: 'bytes' },
+  fleet: { args: () => ['check', '--list', '-'], input: (child) => child, status: 1 },
+  write: { args: (child) => ['--offset', '100', child], input: () => 'bytes' },
   zero: { args: (child) => ['--offset', '0', '--length', '1M', child] },
   trim: { args: (child) => ['--offset', '0', '--length', '1M', child] },
   merge: { args: (child) => [child] },
@@ -55,7 +62,7 @@ describe('an overridden parent', () => {
   test.each(Object.entries(COMMANDS))(
     'is a warning of %s',
     SLOW.programs,
-    async (name, { args, status = 0, input = '', refuses = true }) => {
+    async (name, { args, status = 0, input = () => '', refuses = true }) => {
       for (const [linkage, warning] of [
         [guidAt(0), `the parent must have DataWriteGuid ${guidAt(0)}`],
         [undefined, 'there is no readable parent_linkage'],
@@ -63,13 +70,19 @@ describe('an overridden parent', () => {
         const child = await lay(linkage);
         const copy = `${child}.before`;
         await copyFile(child, copy);
-        const without = await vhdxWith({ input }, name, ...args(child));
+        const without = await vhdxWith({ input: input(child) }, name, ...args(child));
         expect(without.status === 0, name).toBe(!refuses);
         expect(without.stdout + without.stderr).toContain(warning);
         if (refuses) expect(Buffer.compare(await readFile(child), await readFile(copy))).toBe(0);
         for (const quiet of [[], ['-q']]) {
           const other = await lay(linkage); // what was merged or rebased fits from then on
-          const taken = await vhdxWith({ input }, name, '--ignore-parent-mismatch', ...quiet, ...args(other));
+          const taken = await vhdxWith(
+            { input: input(other) },
+            name,
+            '--ignore-parent-mismatch',
+            ...quiet,
+            ...args(other),
+          );
           expect(taken.status, taken.stderr).toBe(status);
           expect(taken.stderr).toContain(`vhdx: ${other}: warning: Parent Locator: ${warning}`);
         }

@@ -161,6 +161,12 @@ const TABLE: Readonly<Record<string, readonly (readonly [what: string, odd: read
     ['sector size', ['512', 0, 1024, {}], async (_, odd) => vhdx.setVhdx(await newFile(), { physicalSectorSize: odd })],
   ],
   compactVhdx: [['target', NO_TARGET, (_, odd) => vhdx.compactVhdx(odd)]],
+  combineChecks: [['parts', [undefined, null, 5, {}, [], [5], [{}]], (_, odd) => vhdx.combineChecks(odd)]],
+  shardRange: [
+    ['disk', NO_DISK, (_, odd) => vhdx.shardRange(odd, { index: 0, of: 1 })],
+    ['shard', [null, 5, {}, { index: 1, of: 1 }, { index: '0', of: 1 }], (disk, odd) => vhdx.shardRange(disk, odd)],
+  ],
+  lockForWriting: [['path', [undefined, null, 5, true, {}, []], (_, odd) => vhdx.lockForWriting(odd)]],
   findChildren: [['path', [undefined, null, 5, true, {}, []], (_, odd) => vhdx.findChildren(odd)]],
   meaningOf: [['code', [undefined, null, 5, 'x', 'toString', {}], (_, odd) => vhdx.meaningOf(odd)]],
   initCore: [['module', [undefined, null, 5, new Uint8Array(8), {}], (_, odd) => vhdx.initCore(odd)]],

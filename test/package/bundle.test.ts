@@ -12,9 +12,9 @@ beforeAll(() => {
 });
 
 describe.each([
-  { page: 'everything', exports: '*', budget: 43.5 * KiB },
-  { page: 'openVhdx', exports: '{ openVhdx }', budget: 32 * KiB },
-  { page: 'crc32c', exports: '{ crc32c }', budget: 8.25 * KiB },
+  { page: 'everything', exports: '*', budget: 42 * KiB },
+  { page: 'openVhdx', exports: '{ openVhdx }', budget: 31.5 * KiB },
+  { page: 'crc32c', exports: '{ crc32c }', budget: 7.75 * KiB },
 ])('a page that uses $page', ({ page, exports, budget }) => {
   test(`loads at most ${budget} bytes, gzipped`, async () => {
     const { chunks } = await bundlePage(`export ${exports} from ${JSON.stringify(entry)};`);

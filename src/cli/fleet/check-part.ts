@@ -1,6 +1,6 @@
 import { type CheckReport, checkVhdx, type Shard } from '../../index.js';
 import { CHECK_EXIT_CODES } from '../check-report.js';
-import { type ImageFlags, openOptions } from '../image-options.js';
+import { type ImageFlags, openOptions, warnOfDoubts } from '../image-options.js';
 import { kebabKeys } from '../json.js';
 import { withProgress } from '../progress.js';
 import { identify } from './checksum-part.js';
@@ -18,6 +18,7 @@ export function checkPart(file: string, shard: Shard, flags: ImageFlags & { read
         const report = await withProgress('check', flags, (onProgress) =>
           checkVhdx(file, { ...openOptions(flags), shard, onProgress }),
         );
+        if (flags.ignoreParentMismatch) warnOfDoubts(report, file);
         process.exitCode = CHECK_EXIT_CODES[report.status];
         const border = (part: number): number => Math.floor((report.fileSize * part) / shard.of);
         const offset = border(shard.index);

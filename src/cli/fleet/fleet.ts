@@ -4,7 +4,7 @@ import { checkVhdx, crc32c } from '../../index.js';
 import { checksumText } from '../checksum-lines.js';
 import { about, complain, Failure, failureOf, isSystemError } from '../failure.js';
 import { findingsJson } from '../findings-text.js';
-import { addParentOptions, openOptions, type ParentFlags, withAnyDisk } from '../image-options.js';
+import { addParentOptions, openOptions, type ParentFlags, warnOfDoubts, withAnyDisk } from '../image-options.js';
 import { errorJson, jsonHead, jsonText } from '../json.js';
 import { writeOut } from '../standard-output.js';
 import { imageOf } from './checksum-part.js';
@@ -98,6 +98,7 @@ async function resultOf(work: Work, filename: string, flags: Flags): Promise<obj
 
 async function check(filename: string, flags: Flags): Promise<object> {
   const report = await checkVhdx(filename, openOptions(flags));
+  if (flags.ignoreParentMismatch) warnOfDoubts(report, filename);
   const { status, counts, findings, unlisted } = report;
   return { image: identitiesOf(report), status, counts, findings: await findingsJson(findings), unlisted };
 }

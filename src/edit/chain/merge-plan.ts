@@ -1,12 +1,14 @@
 import type { Core } from '../../core/instance.js';
-import { type ChildImage, childrenOf } from '../../disk/children.js';
 import type { VhdxDisk } from '../../disk/disk.js';
-import { VhdxError } from '../../errors.js';
+import { type Advice, VhdxError } from '../../errors.js';
 import type { ReadOptions } from '../../io/random-access.js';
+import { type ChildImage, childrenOf } from '../children-of.js';
 import { isSameFile } from '../target.js';
 import type { RangeChange } from './apply-changes.js';
 import type { HandedOverFiles } from './handed-over-files.js';
 import type { MergeOptions, MergeReport } from './merge-options.js';
+
+const FORCE: Advice = { hint: 'force', text: 'the option force merges all the same, and they will not fit any more' };
 
 /** What a merge is about: a chain that is open for reading, and what goes where. */
 export interface MergePlan extends MergeReport {
@@ -56,7 +58,7 @@ export async function planMerge(
 export function refuseToBreak({ broken, base }: MergePlan, { force }: MergeOptions): void {
   if (broken.length === 0 || force) return;
   const message = `other images need the chain as it is, and would not fit any more: ${broken.join(', ')}`;
-  throw new VhdxError('has-children', message, { file: base, hints: ['force'] });
+  throw new VhdxError('has-children', message, { file: base, advice: [FORCE] });
 }
 
 /** What the members above the base say about the disk, as its bytes are seen from the child: the topmost one wins. */
@@ -141,5 +143,5 @@ export async function childrenIn(
 
 /** The same error, with the way on. */
 function orForced({ code, reason, file, cause }: VhdxError): VhdxError {
-  return new VhdxError(code, reason, { file, cause, hints: ['force'] });
+  return new VhdxError(code, reason, { file, cause, advice: [FORCE] });
 }

@@ -1,14 +1,15 @@
 import type { Core } from '../../core/instance.js';
 import { loadCore } from '../../core/load.js';
-import { childrenOf } from '../../disk/children.js';
 import type { VhdxDisk } from '../../disk/disk.js';
 import { openVhdx } from '../../disk/open.js';
 import type { OpenOptions } from '../../disk/open-options.js';
+import { IGNORE_MISMATCH } from '../../disk/parent-errors.js';
 import { VhdxError } from '../../errors.js';
 import { type CompleteExamination, examine } from '../../image/examine.js';
 import type { VhdxInput } from '../../io/open.js';
 import type { RandomAccessFile, RandomAccessSource } from '../../io/random-access.js';
 import { randomIdentity, type WriterIdentity } from '../../log/journal.js';
+import { childrenOf } from '../children-of.js';
 import { checkParent, locatorOf } from '../create/child.js';
 import { changeItems, itemChange } from '../metadata-writer.js';
 import { lookAt, openTarget, type VhdxTarget, workOn } from '../target.js';
@@ -202,7 +203,7 @@ function planRelink(
   if (!fits && !options.ignoreParentMismatch) {
     const message = `has DataWriteGuid ${dataWriteGuid}, and the image names ${parentLocator.linkages.join(' or ') || 'none'}`;
     const file = newParent.path ?? newParent.name ?? 'the parent';
-    throw new VhdxError('parent-mismatch', message, { file, hints: ['ignore-parent-mismatch'] });
+    throw new VhdxError('parent-mismatch', message, { file, advice: [IGNORE_MISMATCH] });
   }
   return { locator: locatorOf(newParent, childPath, options.parentPath), visible: !fits };
 }

@@ -2,6 +2,7 @@ import { untilAborted } from '../../base/abort.js';
 import type { LeasedBuffer } from '../../core/buffers.js';
 import type { Core } from '../../core/instance.js';
 import { type CopyOptions, lent, type SparseSink, writeSparsely } from '../../disk/copy.js';
+import { AS_RAW } from '../../disk/detect-format.js';
 import { coreBuffers, readAhead } from '../../disk/read-ahead.js';
 import { VhdxError } from '../../errors.js';
 import { hasVhdxSignature } from '../../format/file-identifier.js';
@@ -54,7 +55,7 @@ export class ForwardReader {
       : recogniseFormat(seen, new Uint8Array(0));
     if (found === undefined || found.format === 'raw') return;
     const message = `this is ${found.description}, which cannot be read from a stream: hand over a file`;
-    throw new VhdxError('unsupported-input', message, { hints: ['raw'] });
+    throw new VhdxError('unsupported-input', message, { advice: [AS_RAW] });
   }
 
   /** Fills the target as far as there is something; fewer bytes than it has room for are the last ones. */

@@ -1,11 +1,13 @@
 import type { VhdxDisk } from '../../disk/disk.js';
-import { VhdxError } from '../../errors.js';
+import { type Advice, VhdxError } from '../../errors.js';
 import type { OpenDisk } from '../../vhd/disk-format.js';
 import type { VhdxTarget } from '../target.js';
 import { inheritedItems } from './child.js';
 import type { NewImage } from './layout.js';
 import { MAX_SIZE, planImage } from './plan-image.js';
 import type { WriteVhdxOptions } from './write-options.js';
+
+const PAD: Advice = { hint: 'pad', text: 'the option pad adds zeros up to the next sector' };
 
 /** What the new image is to be: as the options say, and as the source is in what they do not say. */
 export async function planCopy(
@@ -47,5 +49,5 @@ export function sizeInSectors(size: number, sectorSize: number, { pad }: WriteVh
   if (size % sectorSize === 0) return size;
   if (pad) return Math.ceil(size / sectorSize) * sectorSize;
   const message = `the source has ${size} bytes, which is not a multiple of the logical sector size, ${sectorSize}`;
-  throw new VhdxError('virtual-disk-size-alignment', message, { hints: ['pad'] });
+  throw new VhdxError('virtual-disk-size-alignment', message, { advice: [PAD] });
 }

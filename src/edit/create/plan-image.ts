@@ -40,9 +40,9 @@ export async function openParent({
 
 /** The same error as one about the parent. A parent that can be opened only in doubt is refused, so that is no way on. */
 function ofParent(error: VhdxError, name: string): VhdxError {
-  const hints = error.hints?.filter((hint) => hint !== 'ignore-parent-mismatch' && hint !== 'salvage');
+  const advice = error.advice?.filter(({ hint }) => hint !== 'ignore-parent-mismatch' && hint !== 'salvage');
   const file = error.file ?? name;
-  return new VhdxError(error.code, error.reason, { ...error, file, hints, cause: error.cause ?? error });
+  return new VhdxError(error.code, error.reason, { ...error, file, advice, cause: error.cause ?? error });
 }
 
 /** What an input is called in messages: of a URL only what holds no secret. */

@@ -2,7 +2,7 @@ import { hex } from '../../base/bytes.js';
 import { MiB } from '../../base/units.js';
 import { sumBytes } from '../../core/crc32c.js';
 import type { Core } from '../../core/instance.js';
-import { VhdxError } from '../../errors.js';
+import { type Advice, VhdxError } from '../../errors.js';
 import { BAT_ENTRY_SIZE, SECTOR_BITMAP_BLOCK_SIZE } from '../../format/bat.js';
 import { ZERO_GUID } from '../../format/guid.js';
 import { encodeHeader, HEADER_OFFSETS, HEADER_SIZE, type Headers, isDirty } from '../../format/header.js';
@@ -11,6 +11,11 @@ import { OpenImage } from '../../image/open-image.js';
 import type { RandomAccessSource, ReadOptions } from '../../io/random-access.js';
 import type { Finding, RuleCode } from '../../rules.js';
 import type { Repair, RepairOptions } from './repair-report.js';
+
+const DISCARD_LOG: Advice = {
+  hint: 'discard-log',
+  text: 'the option discardLog clears it without replay, and what it would have changed is lost',
+};
 
 /** What is to be repaired in a file. */
 export interface RepairPlan {
@@ -84,7 +89,7 @@ function planLog(examination: Examination, { discardLog }: RepairOptions): Repai
     return { kind: 'clear-log', message: 'the log GUID cleared: the log was announced and never used' };
   }
   if (!fault || !DISCARDABLE.includes(fault.code)) throw firstFatal(examination);
-  if (!discardLog) throw VhdxError.from(fault, { hints: ['discard-log'] });
+  if (!discardLog) throw VhdxError.from(fault, { advice: [DISCARD_LOG] });
   return { kind: 'discard-log', message: `the log discarded without replay: ${fault.message}` };
 }
 

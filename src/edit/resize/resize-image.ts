@@ -1,5 +1,5 @@
 import { MiB, TiB } from '../../base/units.js';
-import { VhdxError } from '../../errors.js';
+import { type Advice, VhdxError } from '../../errors.js';
 import { computeGeometry, type Geometry } from '../../format/bat.js';
 import { encodeVirtualDiskSize } from '../../format/metadata.js';
 import { PAGE_SIZE } from '../../image/page-layer.js';
@@ -15,6 +15,11 @@ import { zeroOldTail } from './old-tail.js';
 import type { ResizeOptions, ResizeReport } from './resize-report.js';
 import { type AddedBlocks, ResizedBat } from './resized-bat.js';
 import { spacePastEnd } from './space-past-end.js';
+
+const SHRINK: Advice = {
+  hint: 'shrink',
+  text: 'the option shrink makes it smaller, and what is past the new end is lost',
+};
 
 const MAX_SIZE = 64 * TiB;
 
@@ -35,7 +40,7 @@ async function resize(image: JobImage, size: number, options: ResizeOptions): Pr
   const after = computeGeometry({ ...before, virtualSize: size });
   if (size < before.virtualSize && options.shrink !== true) {
     const message = `the disk has ${before.virtualSize} bytes and would get smaller, ${size} bytes`;
-    throw new VhdxError('needs-shrink', message, { hints: ['shrink'] });
+    throw new VhdxError('needs-shrink', message, { advice: [SHRINK] });
   }
   const isSame = size === before.virtualSize;
   const grows = size > before.virtualSize;

@@ -1,12 +1,12 @@
 import { builtinModule } from '../base/builtin-module.js';
 import type { Core } from '../core/instance.js';
+import { listImages } from '../disk/parent-candidates.js';
+import { openPlace } from '../disk/parent-paths.js';
 import { VhdxError } from '../errors.js';
 import { givenGuid } from '../format/guid.js';
 import { examine, isComplete } from '../image/examine.js';
 import type { ReadOptions } from '../io/random-access.js';
 import { readFailed } from '../io/system-error.js';
-import { listImages } from './parent-candidates.js';
-import { openPlace } from './parent-paths.js';
 
 /** An image whose parent is another one. */
 export interface ChildImage {
