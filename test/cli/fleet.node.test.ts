@@ -10,6 +10,7 @@ import { buildImage } from '../support/build-image.js';
 import { expectFailure, saved, vhdx, vhdxWith } from '../support/command.js';
 import { MiB } from '../support/encode-primitives.js';
 import { STATE } from '../support/image-spec.js';
+import { expectOutput } from '../support/output-schema.js';
 import { sourceBytes } from '../support/scripted-source.js';
 import { SLOW } from '../support/time-limits.js';
 import { tempDir } from '../support/tools.js';
@@ -41,6 +42,7 @@ async function inParts(of: number, folder: string, ...command: string[]): Promis
     const to = join(folder, `part-${index}`);
     const { stderr, stdout } = await vhdx(...command, '--shard', `${index}/${of}`, '--to', to);
     expect({ stderr, stdout }).toEqual({ stderr: '', stdout: '' });
+    expectOutput('part', await readFile(to, 'utf8'));
     files.unshift(to);
   }
   return files;
@@ -58,6 +60,7 @@ describe('vhdx checksum --shard', () => {
     const whole = await vhdx('checksum', child);
     expect(await vhdx('combine', ...files)).toEqual(whole);
     const json = await vhdx('combine', '--output', 'json', ...files, files[0] as string);
+    expectOutput('combined', json.stdout);
     expect(JSON.parse(json.stdout)).toMatchObject({ checksum: whole.stdout.slice(0, 8), size: 64 * MiB });
     const piped = (await Promise.all(files.map((file) => readFile(file, 'utf8')))).join('');
     expect(await vhdxWith({ input: piped }, 'combine', '-')).toEqual(whole);
@@ -96,6 +99,9 @@ describe('vhdx checksum --shard', () => {
       await writeFile(list, `${url}\n${bad}\n`);
       const both = await vhdx('fleet', 'checksum', '--list', list, '--to', join(folder, 'out'));
       expect(both.status).toBe(75);
+      const [first = ''] = (await readFile(join(folder, 'out.partial'), 'utf8')).split('\n');
+      expectOutput('fleet-line', first);
+      expect(JSON.parse(first)).toMatchObject({ error: { transient: true } });
       expect(await readdir(folder)).toContain('out.partial');
     },
     SLOW.programs.timeout,
@@ -222,6 +228,8 @@ describe('vhdx fleet', () => {
       expect((await vhdx('combine', path('whole'))).stdout).toBe(stdout);
       // As if it had been killed after its first two lines: those are not done again.
       const lines = (await readFile(path('whole'), 'utf8')).split('\n');
+      for (const line of lines.slice(0, -1)) expectOutput('fleet-line', line);
+      expectOutput('combined', (await vhdx('combine', '--output', 'json', path('whole'))).stdout);
       const marked = lines[0]?.replace('"status":"sound"', '"status":"repairable"');
       await writeFile(path('again.partial'), `${marked}\n${lines[1]}\n${lines[2]?.slice(0, 20)}`);
       await vhdx('fleet', 'check', '--list', list, '--to', path('again'));
