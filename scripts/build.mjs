@@ -20,7 +20,8 @@ const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
 const { status } = spawnSync(process.execPath, [tsc, '--project', path('tsconfig.build.json')], { stdio: 'inherit' });
 if (status !== 0) process.exit(status ?? 1);
 
-const library = path('src/index.ts');
+/** The library's door, and what it loads for a path, which nearly every command opens. */
+const entries = ['src/index.ts', 'src/io/named-input.ts', 'src/io/file.ts', 'src/io/writer-of.ts'].map(path);
 /** What the command loads of the library whatever it does. @type {Set<string>} */
 const atOnce = new Set();
 
@@ -53,7 +54,7 @@ await build({
             {
               debugName: 'library',
               name(id, graph) {
-                addImports(library, graph);
+                for (const entry of entries) addImports(entry, graph);
                 return atOnce.has(id) ? 'library' : null;
               },
             },

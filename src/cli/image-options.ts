@@ -152,11 +152,14 @@ export async function openDisk(
 
 async function openAs(file: string, format: InputFormat, flags: ImageFlags, more: OpenOptions): Promise<OpenedDisk> {
   const options = { ...openOptions(flags), ...more };
-  const opened = await openAnyDisk(file, { ...options, format: format === 'vpc' ? 'vhd' : format });
-  const { source, vhdx, vhd, close } = opened;
-  const disk = vhdx ?? vhd;
-  if (disk) warnOfDoubts(disk, file);
-  return { format, source, ...(vhdx && { vhdx }), ...(vhd && { vhd }), guessed: false, close };
+  if (format === 'vhdx') {
+    const vhdx = await openVhdx(file, options); // by itself: what reads a VHD is loaded for a VHD
+    warnOfDoubts(vhdx, file);
+    return { format, source: vhdx, vhdx, guessed: false, close: () => vhdx.close() };
+  }
+  const { source, vhd, close } = await openAnyDisk(file, { ...options, format: format === 'vpc' ? 'vhd' : format });
+  if (vhd) warnOfDoubts(vhd, file);
+  return { format, source, ...(vhd && { vhd }), guessed: false, close };
 }
 
 /** Opens a disk as {@link openDisk} does, does something with it and closes it. Errors become failures about the file. */

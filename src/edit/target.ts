@@ -2,11 +2,11 @@ import { builtinModule } from '../base/builtin-module.js';
 import { VhdxError } from '../errors.js';
 import type { OpenFileOptions } from '../io/file.js';
 import { lockFile, type WriteLock } from '../io/lock.js';
-import { refuseUrl } from '../io/named-input.js';
 import { openSource } from '../io/open.js';
 import type { OpfsFileHandle, SyncAccessHandleLike } from '../io/opfs.js';
 import type { RandomAccessFile, RandomAccessSource } from '../io/random-access.js';
 import type { PickedFileHandle } from '../io/swap-file.js';
+import { refuseUrl } from '../io/system-error.js';
 
 /** What is needed of a `FileSystemFileHandle`. */
 export type BrowserFileHandle = PickedFileHandle & OpfsFileHandle;

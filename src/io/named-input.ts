@@ -1,11 +1,10 @@
 import { untilAborted } from '../base/abort.js';
 import { builtinModule } from '../base/builtin-module.js';
 import { describeUrl, isUrlText, parseUrl } from '../base/url.js';
-import { VhdxError } from '../errors.js';
 import type { FileHandleLike, OpenFileOptions } from './file.js';
 import type { HttpOptions } from './http/source.js';
 import type { RandomAccessFile, RandomAccessSource } from './random-access.js';
-import { unsupported } from './system-error.js';
+import { refuseUrl, unsupported } from './system-error.js';
 
 /** Options for inputs that need them. */
 export interface SourceOptions {
@@ -37,13 +36,6 @@ export async function openNamedFile(path: string, options: OpenFileOptions): Pro
   refuseUrl(path);
   const { openPath } = await import('./file.js');
   return openPath(path, options);
-}
-
-/** Refuses a URL where only a path will do: as a path it would be a strange one, and messages would repeat its secrets. */
-export function refuseUrl(path: string): void {
-  if (!isUrlText(path)) return;
-  const url = parseUrl(path);
-  throw new VhdxError('unsupported-input', `${url ? describeUrl(url) : 'a URL'} is no path of a file`);
 }
 
 async function fromString(input: string, options: SourceOptions): Promise<RandomAccessSource> {

@@ -1,3 +1,4 @@
+import { describeUrl, isUrlText, parseUrl } from '../base/url.js';
 import { type Advice, type OperationCode, VhdxError } from '../errors.js';
 
 /** On Windows an attached disk, or that of a running virtual machine, can be opened by no one else. */
@@ -68,4 +69,11 @@ const HAND_OVER: Advice = {
 /** The error for an input that cannot be read here, whatever it holds. */
 export function unsupported(what: string, cause?: unknown): VhdxError {
   return new VhdxError('unsupported-input', what, { cause, advice: [HAND_OVER] });
+}
+
+/** Refuses a URL where only a path will do: as a path it would be a strange one, and messages would repeat its secrets. */
+export function refuseUrl(path: string): void {
+  if (!isUrlText(path)) return;
+  const url = parseUrl(path);
+  throw new VhdxError('unsupported-input', `${url ? describeUrl(url) : 'a URL'} is no path of a file`);
 }
