@@ -250,21 +250,21 @@ async function streamImage(
   source: Parameters<typeof writeVhdx>[0],
   out: string,
   flags: Flags,
-  { format }: WriteVhdxOptions,
+  { format, onDamage }: WriteVhdxOptions,
 ): Promise<void> {
   const refuse = (message: string): never => {
     throw new Failure(message, { file: out === '-' ? 'standard output' : out });
   };
   if (source === process.stdin) return refuse('what comes from a pipe is written to a file: its length is not known');
-  if (flags.backing !== undefined) return refuse('-B writes a child to a file, not to a pipe');
-  if (flags.salvage) return refuse('--salvage writes a VHDX to a file, not to a pipe');
-  const { type, ...options } = flags.options ?? {};
+  if (flags.backing !== undefined) {
+    return refuse('-B writes a child to a file, because where its parent is depends on where the child is');
+  }
   await writeTo(out, (sink, signal) =>
     withProgress('convert', flags, async (onProgress) => {
       const { size, stream } = await vhdxStream(source as Parameters<typeof vhdxStream>[0], {
-        ...options,
-        ...(type !== undefined && type !== 'differencing' && { type }),
+        ...flags.options,
         format,
+        onDamage,
         pad: flags.pad === true,
         signal,
       });

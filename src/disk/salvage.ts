@@ -19,7 +19,7 @@ export interface DamagedRange {
 type Range = Pick<Piece, 'offset' | 'length'>;
 
 /** Whether an error is about one place: the rest can be read all the same. */
-function isLocal(error: unknown): error is VhdxError {
+export function isLocal(error: unknown): error is VhdxError {
   if (!(error instanceof VhdxError)) return false;
   return error.code in RULES || error.code === 'read-failed' || error.code === 'short-read';
 }

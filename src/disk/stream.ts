@@ -1,6 +1,7 @@
 import type { RandomAccessSource } from '../io/random-access.js';
 import { isHole, type Piece } from './pieces.js';
 import { newBuffers, readAhead } from './read-ahead.js';
+import type { Salvager } from './salvage.js';
 
 /** Most bytes of a chunk. */
 export const CHUNK = 1024 * 1024;
@@ -64,20 +65,25 @@ async function* iterate<T>(stream: ReadableStream<T>): AsyncGenerator<T, undefin
   }
 }
 
-/** The bytes of pieces, in chunks that belong to the reader. */
+/** The bytes of pieces, in chunks that belong to the reader; what cannot be read is zeros if there is a salvager. */
 export async function* chunksOf(
   source: Pick<RandomAccessSource, 'readInto'>,
   pieces: AsyncGenerator<Piece>,
   signal: AbortSignal | undefined,
+  salvager?: Salvager,
 ): AsyncGenerator<Uint8Array, undefined> {
   const read = readAhead(pieces, {
     supply: newBuffers(CHUNK, CHUNKS_IN_FLIGHT),
     isHole,
-    read: (piece, buffer) => source.readInto(buffer.subarray(0, piece.length), piece.offset, { signal }),
+    read: (piece, buffer) =>
+      salvager
+        ? salvager.read(piece, buffer)
+        : source.readInto(buffer.subarray(0, piece.length), piece.offset, { signal }),
     signal,
     leaveReads: true,
   });
   for await (const { piece, buffer } of read) {
+    salvager?.tell(piece);
     if (buffer) {
       yield buffer.subarray(0, piece.length);
       continue;
@@ -87,5 +93,6 @@ export async function* chunksOf(
       yield new Uint8Array(Math.min(CHUNK, left));
     }
   }
+  salvager?.end();
   return undefined;
 }

@@ -1,19 +1,23 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
+  type DamagedRange,
   memoryFile,
   openVhdx,
   type RandomAccessSource,
   type StreamOptions,
   slice,
+  VhdxError,
   vhdxStream,
   writeVhdx,
 } from '../../src/index.js';
 import { contentBytes, pattern } from '../support/block-content.js';
 import { buildImage } from '../support/build-image.js';
 import { modelOf } from '../support/disk-model.js';
-import { bytesOf, expectImage } from '../support/edit/judged-image.js';
+import { bytesOf, expectImage, viewOf } from '../support/edit/judged-image.js';
 import { KiB, MiB, TiB } from '../support/encode-primitives.js';
 import { STATE } from '../support/image-spec.js';
+import { propertyRuns } from '../support/property-runs.js';
 import { expectSameBytes } from '../support/same-bytes.js';
 
 /** A raw disk of which blocks of 1 MiB 0, 3, 5 to 8 and the cut one at the end hold something. */
@@ -161,5 +165,139 @@ describe('a stream', () => {
     await streamed(raw, { onProgress: ({ done, total }) => seen.push(done / total) });
     expect(seen.at(-1)).toBe(1);
     expect(seen).toEqual([...seen].sort((a, b) => a - b));
+  });
+});
+
+describe('a stream of a damaged image', () => {
+  const spec = {
+    virtualSize: 5 * MiB,
+    blocks: { 0: { state: STATE.fullyPresent, data: pattern(1) }, 3: { state: STATE.fullyPresent, data: pattern(3) } },
+    bat: { 2: 4n },
+  };
+
+  test.each(['dynamic', 'fixed'] as const)('has zeros for what is lost, and reports it once: %s', async (type) => {
+    const ranges: DamagedRange[] = [];
+    const onDamage = (range: DamagedRange): unknown => ranges.push(range);
+    const file = await streamed(buildImage(spec).source(), { type, onDamage, blockSize: MiB });
+    expect(ranges).toEqual([{ offset: 2 * MiB, length: MiB, code: 'bat-reserved-state' }]);
+    await expectImage(
+      file,
+      modelOf(buildImage({ ...spec, bat: {} }))
+        .expected(0, 5 * MiB)
+        .fill(0, 2 * MiB, 3 * MiB),
+    );
+  });
+
+  test('of a source with a bad place too', async () => {
+    const bytes = raw.subarray(0, 4 * MiB);
+    const source: RandomAccessSource = {
+      size: bytes.length,
+      async readInto(target, offset) {
+        if (offset < MiB + 4096 && offset + target.length > MiB) throw new VhdxError('read-failed', 'a bad sector');
+        target.set(bytes.subarray(offset, offset + target.length));
+      },
+    };
+    const ranges: DamagedRange[] = [];
+    const onDamage = (range: DamagedRange): unknown => ranges.push(range);
+    const file = await streamed(source, { format: 'raw', onDamage, blockSize: MiB });
+    expect(ranges).toMatchObject([{ offset: MiB, code: 'read-failed' }]);
+    await expectImage(file, bytes.slice().fill(0, MiB, MiB + (ranges[0]?.length ?? 0)));
+  });
+});
+
+describe('a stream of a child', () => {
+  const blocks = Object.fromEntries(
+    [0, 1, 2, 3, 4, 6].map((i) => [i, { state: STATE.fullyPresent, data: pattern(i) }] as const),
+  );
+  const base = buildImage({ virtualSize: 8 * MiB, blocks });
+  const parent = base.toUint8Array();
+  const below = modelOf(base).expected(0, 8 * MiB);
+  const options = { parent, parentPath: '.\\base.vhdx', blockSize: MiB };
+
+  /** The content of the parent with some sectors changed, or made zeros. */
+  const changes = fc.array(
+    fc.record({
+      sector: fc.integer({ min: 0, max: 16_383 }),
+      count: fc.integer({ min: 1, max: 4096 }),
+      fill: fc.nat(2),
+    }),
+    { maxLength: 6 },
+  );
+
+  test('is the image that writeVhdx writes', async () => {
+    await fc.assert(
+      fc.asyncProperty(changes, async (list) => {
+        const content = below.slice();
+        for (const { sector, count, fill } of list) content.fill(fill, sector * 512, (sector + count) * 512);
+        const file = memoryFile();
+        await writeVhdx(content, file, options);
+        const stream = await streamed(content, options);
+        await expectImage(stream, content, { bytes: parent, view: viewOf(parent) });
+        const [a, b] = [await bytesOf(stream), await bytesOf(file)];
+        for (const bytes of [a, b]) bytes.fill(0, 64 * KiB, 192 * KiB).fill(0, 2 * MiB, 3 * MiB); // GUIDs of their own
+        expectSameBytes(a, b);
+      }),
+      propertyRuns(20),
+    );
+  });
+
+  test('needs the path of the parent, because it has no folder', async () => {
+    await expect(vhdxStream(below, { parent, blockSize: MiB })).rejects.toThrow(/parentPath/);
+  });
+
+  test('reports what is damaged once', async () => {
+    const damaged = buildImage({ virtualSize: 8 * MiB, blocks, bat: { 3: 4n } });
+    const ranges: DamagedRange[] = [];
+    const file = await streamed(damaged.source(), { ...options, onDamage: (range) => ranges.push(range) });
+    expect(ranges).toEqual([{ offset: 3 * MiB, length: MiB, code: 'bat-reserved-state' }]);
+    await expectImage(file, below.slice().fill(0, 3 * MiB, 4 * MiB), { bytes: parent, view: viewOf(parent) });
+  });
+
+  test('can be cancelled and aborted at any chunk', async () => {
+    const content = below.slice();
+    for (let block = 0; block < 8; block++) content.fill(9, block * MiB, block * MiB + 700 * KiB);
+    for (let chunks = 0; chunks < 12; chunks++) {
+      const controller = new AbortController();
+      for (const end of ['cancel', 'abort'] as const) {
+        const { stream } = await vhdxStream(content, { ...options, signal: controller.signal });
+        const reader = stream.getReader();
+        for (let i = 0; i < chunks; i++) await reader.read();
+        if (end === 'cancel') await reader.cancel();
+        else {
+          controller.abort(new Error('enough'));
+          const rest = async () => {
+            while (!(await reader.read()).done);
+          };
+          if (chunks < 8) await expect(rest()).rejects.toThrow('enough');
+          else await rest().catch(() => undefined);
+        }
+      }
+    }
+  });
+
+  test('fails if something else would have to be stored the second time', async () => {
+    const content = below
+      .slice()
+      .fill(5, 0, MiB)
+      .fill(6, 5 * MiB, 5 * MiB + 512);
+    for (const change of [
+      (bytes: Uint8Array) => bytes.fill(0, MiB, 2 * MiB),
+      (bytes: Uint8Array) => bytes.set([1], 6 * MiB),
+      (bytes: Uint8Array) => bytes.set(below.subarray(0, MiB)),
+    ]) {
+      const { source } = watched(content.slice());
+      const bytes = content.slice();
+      const changing = {
+        ...source,
+        readInto: async (target: Uint8Array, at: number) => target.set(bytes.subarray(at, at + target.length)),
+      };
+      const { stream } = await vhdxStream(changing as RandomAccessSource, { ...options, format: 'raw' });
+      change(bytes);
+      const reader = stream.getReader();
+      const rest = async () => {
+        while (!(await reader.read()).done);
+      };
+      await expect(rest()).rejects.toMatchObject({ code: 'source-changed' });
+    }
   });
 });

@@ -4,6 +4,7 @@ import { zeroBytes } from '../../core/buffer-bytes.js';
 import type { Core } from '../../core/instance.js';
 import type { CopyOptions } from '../../disk/copy.js';
 import { extentsOfSource } from '../../disk/pieces.js';
+import { isLocal, Salvager } from '../../disk/salvage.js';
 import type { RandomAccessSource } from '../../io/random-access.js';
 
 /** What is read of a block first, in bytes: most blocks with data begin with some. */
@@ -56,13 +57,18 @@ export async function findStoredBlocks(
     await scanBlocks(core, source, found, options);
     return found;
   }
-  const { signal, onProgress } = options;
-  for await (const { offset, length, kind } of extentsOfSource(source, { signal })) {
+  const { signal, onProgress, onDamage } = options;
+  const salvager = new Salvager(source, onDamage, signal);
+  for await (const { offset, length, kind, code } of extentsOfSource(source, { signal })) {
     if (kind === 'data') found.add(offset, length);
-    // Rejects with what is wrong there, before anything was sent.
-    if (kind === 'damaged') await source.readInto(new Uint8Array(1), offset, { signal });
+    if (kind === 'damaged') {
+      // Rejects with what is wrong there, before anything was sent.
+      if (!onDamage || code === undefined) await source.readInto(new Uint8Array(1), offset, { signal });
+      else salvager.tell({ offset, length, damage: code });
+    }
     onProgress?.({ done: offset + length, total: source.size });
   }
+  salvager.end();
   return found;
 }
 
@@ -70,7 +76,7 @@ async function scanBlocks(
   core: Core,
   source: RandomAccessSource,
   found: StoredBlocks,
-  { signal, onProgress }: CopyOptions,
+  { signal, onProgress, onDamage }: CopyOptions,
 ): Promise<void> {
   const { size } = source;
   const { blockSize } = found;
@@ -88,6 +94,9 @@ async function scanBlocks(
         found.add(start, 1);
         return;
       }
+    } catch (error) {
+      if (!onDamage || !isLocal(error)) throw error;
+      found.add(start, 1); // what is lost of it is found out when it is read again
     } finally {
       free.push(buffer);
     }

@@ -1,7 +1,9 @@
 import { MiB } from '../../base/units.js';
 import type { Core } from '../../core/instance.js';
 import { loadCore } from '../../core/load.js';
-import { type Piece, piecesOfSource } from '../../disk/pieces.js';
+import type { VhdxDisk } from '../../disk/disk.js';
+import { type Piece, type PieceOptions, piecesOfSource } from '../../disk/pieces.js';
+import { Salvager } from '../../disk/salvage.js';
 import { CHUNK, chunksOf, streamOfChunks } from '../../disk/stream.js';
 import { VhdxError } from '../../errors.js';
 import { PayloadState } from '../../format/bat.js';
@@ -15,10 +17,12 @@ import { openDisk } from '../../vhd/open-disk.js';
 import { initialBat } from './bat-writer.js';
 import { newIdentity } from './create-image.js';
 import { layOut, type NewImage, type NewLayout } from './layout.js';
-import { otherBlocks, writeSignature, writeStructures } from './new-image.js';
+import { otherBlocks, type StoredPayload, writeSignature, writeStructures } from './new-image.js';
 import { planCopy } from './plan-copy.js';
-import { findStoredBlocks, StoredBlocks } from './stored-blocks.js';
+import { openParent } from './plan-image.js';
+import { findStoredBlocks, type StoredBlocks } from './stored-blocks.js';
 import { StoredEntries } from './stored-entries.js';
+import { childPayload, type NewChild, planChild } from './stream-child.js';
 import type { StreamOptions, VhdxStream } from './write-options.js';
 
 /** What `vhdxStream` does. */
@@ -27,51 +31,77 @@ export async function streamImage(input: VhdxInput, options: StreamOptions): Pro
   const core = await loadCore();
   const { format, sourceOptions, signal } = options;
   const opened = await openDisk(input, { ...sourceOptions, format, signal });
+  let parent: VhdxDisk | undefined;
+  const close = async (): Promise<void> => {
+    await parent?.close();
+    await opened.close();
+  };
   try {
-    const image = await planCopy(opened, undefined, options, undefined);
+    parent = await openParent(options);
+    const image = await planCopy(opened, undefined, options, parent);
     const layout = layOut(image);
     const source = paddedSource(opened.source, image.metadata.virtualSize);
-    const before = await stampsOf(opened);
-    const blocks = await blocksOf(core, source, image, options);
-    await refuseChanged(opened, before);
-    const head = await headOf(core, image, layout, blocks);
-    const { blockSize } = image.metadata;
-    let size = layout.payloadOffset;
-    for (const _ of blocks) size += blockSize;
+    const before = await stampsOf(opened, parent);
+    const { payload, chunks: payloadChunks } = parent
+      ? await childContent({ core, source, parent, layout }, options)
+      : await blockContent(core, source, { image, layout }, options);
+    await refuseChanged(opened, parent, before);
+    const head = await headOf(core, image, layout, payload);
     async function* chunks(): AsyncGenerator<Uint8Array, undefined> {
       try {
         yield* head();
         // One is held back: a file that was changed meanwhile must not look complete.
         let last: Uint8Array | undefined;
-        for await (const chunk of chunksOf(source, piecesOfBlocks(source, blocks, signal), signal)) {
+        for await (const chunk of payloadChunks()) {
           if (last) yield last;
           last = chunk;
         }
-        await refuseChanged(opened, before);
+        await refuseChanged(opened, parent, before);
         if (last) yield last;
         return undefined;
       } finally {
-        await opened.close();
+        await close();
       }
     }
-    return { size, stream: streamOfChunks(chunks(), opened.close) };
+    return { size: payload.end, stream: streamOfChunks(chunks(), close) };
   } catch (error) {
-    await opened.close();
+    await close();
     throw error;
   }
 }
 
-/** The blocks to store: all of a fixed image, and otherwise those that hold something. */
-async function blocksOf(
+/** What is stored of a disk, and its bytes in chunks, in the order of the file. */
+interface Content {
+  readonly payload: StoredPayload;
+  readonly chunks: () => AsyncGenerator<Uint8Array, undefined>;
+}
+
+async function childContent(child: NewChild, options: StreamOptions): Promise<Content> {
+  const payload = await planChild(child, options);
+  return { payload, chunks: () => childPayload(child, payload, options) };
+}
+
+/** Whole blocks: all of a fixed image, and otherwise those that hold something. */
+async function blockContent(
   core: Core,
   source: RandomAccessSource,
-  { metadata }: NewImage,
+  { image: { metadata }, layout }: { readonly image: NewImage; readonly layout: NewLayout },
   options: StreamOptions,
-): Promise<StoredBlocks> {
-  if (!metadata.leaveBlocksAllocated) return findStoredBlocks(core, source, metadata.blockSize, options);
-  const all = new StoredBlocks(source.size, metadata.blockSize);
-  all.add(0, source.size);
-  return all;
+): Promise<Content> {
+  const { signal, onDamage } = options;
+  const { blockSize } = metadata;
+  const blocks = await findStoredBlocks(core, source, blockSize, options);
+  if (metadata.leaveBlocksAllocated) blocks.add(0, source.size);
+  const entries = new StoredEntries();
+  let end = layout.payloadOffset;
+  for (const block of blocks) {
+    const index = block + Math.floor(block / layout.geometry.chunkRatio);
+    entries.set(index, { state: PayloadState.FullyPresent, offset: end });
+    end += blockSize;
+  }
+  const pieces = () => piecesOfBlocks(source, blocks, { size: CHUNK, signal, skipDamage: onDamage !== undefined });
+  const salvager = () => onDamage && new Salvager(source, onDamage, signal);
+  return { payload: { entries, end }, chunks: () => chunksOf(source, pieces(), signal, salvager()) };
 }
 
 /** What comes before the payload, as a function that makes it in chunks. */
@@ -79,16 +109,9 @@ async function headOf(
   core: Core,
   image: NewImage,
   layout: NewLayout,
-  stored: StoredBlocks,
+  { entries }: StoredPayload,
 ): Promise<() => AsyncGenerator<Uint8Array>> {
-  const { geometry, bat, payloadOffset } = layout;
-  const entries = new StoredEntries();
-  let offset = payloadOffset;
-  for (const block of stored) {
-    const index = block + Math.floor(block / geometry.chunkRatio);
-    entries.set(index, { state: PayloadState.FullyPresent, offset });
-    offset += geometry.blockSize;
-  }
+  const { geometry, bat } = layout;
   const file = memoryFile();
   await writeStructures(core, file, layout, newIdentity());
   await writeSignature(file);
@@ -108,30 +131,38 @@ async function headOf(
   };
 }
 
-/** The pieces of the blocks that are stored, whole blocks, one after another. */
+/** The pieces of the blocks that are stored, whole blocks, one after another. Damage was reported before. */
 async function* piecesOfBlocks(
   source: RandomAccessSource,
   blocks: StoredBlocks,
-  signal: AbortSignal | undefined,
+  options: PieceOptions,
 ): AsyncGenerator<Piece> {
   for (const block of blocks) {
     const offset = block * blocks.blockSize;
     const length = Math.min(blocks.blockSize, source.size - offset);
-    yield* piecesOfSource(source, { size: CHUNK, signal }, { offset, length });
+    for await (const { damage: _, ...piece } of piecesOfSource(source, options, { offset, length })) yield piece;
     if (length < blocks.blockSize) yield { offset: source.size, length: blocks.blockSize - length, hole: true };
   }
 }
 
 /** What tells whether the files of a disk have changed, as far as they have paths. */
-async function stampsOf({ source, vhdx, vhd }: OpenDisk): Promise<readonly (readonly [string, string | undefined])[]> {
+async function stampsOf(
+  { source, vhdx, vhd }: OpenDisk,
+  parent: VhdxDisk | undefined,
+): Promise<readonly (readonly [string, string | undefined])[]> {
   const paths = [source.path];
   for (let member = (vhdx ?? vhd)?.parent; member; member = member.parent) paths.push(member.path);
+  for (let member = parent; member; member = member.parent) paths.push(member.path);
   const known = paths.filter((path) => path !== undefined);
   return Promise.all(known.map(async (path) => [path, await fileStamp(path)] as const));
 }
 
-async function refuseChanged(disk: OpenDisk, before: Awaited<ReturnType<typeof stampsOf>>): Promise<void> {
-  const now = await stampsOf(disk);
+async function refuseChanged(
+  disk: OpenDisk,
+  parent: VhdxDisk | undefined,
+  before: Awaited<ReturnType<typeof stampsOf>>,
+): Promise<void> {
+  const now = await stampsOf(disk, parent);
   for (const [i, [path, stamp]] of before.entries()) {
     if (now[i]?.[1] === stamp) continue;
     throw new VhdxError('source-changed', 'was changed while it was read', { file: path, path });

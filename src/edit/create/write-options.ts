@@ -25,12 +25,12 @@ export interface WriteVhdxOptions extends Omit<CreateOptions, 'size'> {
 /** A raw disk that comes once, from its first byte to its last: a body of `fetch`, standard input. */
 export type ForwardInput = ReadableStream<Uint8Array> | AsyncIterable<Uint8Array>;
 
-/** Options of `vhdxStream`: those of `writeVhdx` but for what a stream cannot have, a parent and damage. */
-export interface StreamOptions
-  extends Omit<WriteVhdxOptions, 'parent' | 'parentPath' | 'parentOptions' | 'overwrite' | 'onWarning' | 'onDamage'> {
-  /** A child is written to a file, not to a stream. */
-  readonly type?: 'dynamic' | 'fixed' | undefined;
-}
+/**
+ * Options of `vhdxStream`: those of `writeVhdx` but for what is about a file. With `parent`, `parentPath` must be given,
+ * because a stream has no folder. Damage that the structures of the source show, and all of it with `parent`, is reported
+ * before the promise settles; other damage while the stream is read.
+ */
+export interface StreamOptions extends Omit<WriteVhdxOptions, 'overwrite' | 'onWarning'> {}
 
 /** A VHDX as a stream. */
 export interface VhdxStream {
