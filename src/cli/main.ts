@@ -92,7 +92,8 @@ const PIPE_CLOSED = 141;
 function exitCodeOf(error: unknown, failed: number): number {
   // A verdict that was reached stays one; what was only to be written is not complete.
   if (error instanceof BrokenPipe) return Number(process.exitCode ?? PIPE_CLOSED);
-  if (error instanceof Interruption) return error.exitCode;
+  // What was begun is complete or undone by now. In Deno a read of a pipe that still waits would keep the process.
+  if (error instanceof Interruption) process.exit(error.exitCode);
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : failed; // it has printed its own message
   complain(error);
   return error instanceof Failure ? (error.exitCode ?? failed) : failed;

@@ -1,5 +1,6 @@
 // Files that must be inside a folder, while somebody exchanges what the names lead to.
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdir, rename, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
@@ -39,21 +40,22 @@ async function content(path: string, folder: string): Promise<string> {
 /** Puts each of some files in turn in the place of a name, as fast as it can, until it is told to end. */
 async function whileFlipping(path: string, others: readonly string[], work: () => Promise<void>): Promise<void> {
   const script = `
-    const { workerData: { path, others } } = require('node:worker_threads');
+    const { workerData: { path, others, ended } } = require('node:worker_threads');
     const fs = require('node:fs');
-    try {
-      for (;;) for (const other of others) {
-        fs.renameSync(path, path + '.old');
-        fs.renameSync(other, path);
-        fs.renameSync(path, other);
-        fs.renameSync(path + '.old', path);
-      }
-    } catch {} // the folder is gone: the test has ended`;
-  const worker = new Worker(script, { eval: true, workerData: { path, others } });
+    while (!ended[0]) for (const other of others) {
+      fs.renameSync(path, path + '.old');
+      fs.renameSync(other, path);
+      fs.renameSync(path, other);
+      fs.renameSync(path + '.old', path);
+    }`;
+  const ended = new Uint8Array(new SharedArrayBuffer(1));
+  const worker = new Worker(script, { eval: true, workerData: { path, others, ended } });
+  const gone = once(worker, 'exit'); // of its own accord: one that is terminated goes on for a moment in Deno
   try {
     await work();
   } finally {
-    await worker.terminate();
+    ended[0] = 1;
+    await gone;
   }
 }
 
