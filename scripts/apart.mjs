@@ -14,6 +14,7 @@ const root = fileURLToPath(new URL('../', import.meta.url));
 /** Where the lists are, and where what they name is installed. */
 const places = {
   bundlers: { list: join(root, 'test/bundlers'), folder: join(root, 'build/bundlers') },
+  manifests: { list: join(root, 'test/manifests'), folder: join(root, 'build/manifests') },
   examples: { list: join(root, 'examples'), folder: join(root, 'examples') },
 };
 

@@ -35,6 +35,18 @@ const programs = {
   seabios: { package: 'seabios', names: ['/usr/share/seabios/bios.bin'], isFile: true },
   flock: { package: 'util-linux', names: ['flock'] },
   bunzip2: { package: 'bzip2', names: ['bunzip2'] },
+  // Batch engines, which run the work of a fleet in parts.
+  munged: { package: 'munge', names: ['munged', '/usr/sbin/munged'] },
+  slurmctld: { package: 'slurm-wlm', names: ['slurmctld', '/usr/sbin/slurmctld'] },
+  slurmd: { package: 'slurm-wlm', names: ['slurmd', '/usr/sbin/slurmd'] },
+  sbatch: { package: 'slurm-wlm', names: ['sbatch'] },
+  srun: { package: 'slurm-wlm', names: ['srun'] },
+  scontrol: { package: 'slurm-wlm', names: ['scontrol'] },
+  sinfo: { package: 'slurm-wlm', names: ['sinfo'] },
+  'redis-server': { package: 'redis-server', names: ['redis-server'] },
+  parallel: { package: 'parallel', names: ['parallel'] },
+  // What AWS calls valid: the Python that can import its models.
+  botocore: { package: 'python3-botocore', names: ['/usr/bin/python3', 'python3'], probe: ['-c', 'import botocore'] },
   firefox: {
     package: 'firefox-esr',
     names: ['firefox-esr', 'firefox', '/Applications/Firefox.app/Contents/MacOS/firefox'],
@@ -62,6 +74,16 @@ export const testPrograms = [
   'e2fsck',
   'debugfs',
   'seabios',
+  'munged',
+  'slurmctld',
+  'slurmd',
+  'sbatch',
+  'srun',
+  'scontrol',
+  'sinfo',
+  'redis-server',
+  'parallel',
+  'botocore',
 ];
 
 /** @param {string} name */

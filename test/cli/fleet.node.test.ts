@@ -4,36 +4,17 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { createVhdx, editVhdx } from '../../src/index.js';
+import { editVhdx } from '../../src/index.js';
 import { pattern } from '../support/block-content.js';
 import { buildImage } from '../support/build-image.js';
 import { expectFailure, saved, vhdx, vhdxWith } from '../support/command.js';
 import { MiB } from '../support/encode-primitives.js';
+import { folderOfImages } from '../support/fleet-images.js';
 import { STATE } from '../support/image-spec.js';
 import { expectOutput } from '../support/output-schema.js';
 import { sourceBytes } from '../support/scripted-source.js';
 import { SLOW } from '../support/time-limits.js';
 import { tempDir } from '../support/tools.js';
-
-/** A folder with a parent, its child, and a damaged image whose blocks share places. */
-async function folderOfImages() {
-  const folder = await tempDir();
-  const path = (name: string) => join(folder, name);
-  const base = path('base.vhdx');
-  await createVhdx(base, { size: 64 * MiB, blockSize: MiB });
-  const disk = await editVhdx(base);
-  for (let block = 0; block < 20; block += 2) await disk.write(sourceBytes(block * 7, MiB), 3 * block * MiB);
-  await disk.close();
-  const child = path('child.avhdx');
-  await createVhdx(child, { parent: base });
-  const top = await editVhdx(child);
-  await top.write(sourceBytes(5, 300_000), 7 * MiB + 512);
-  await top.close();
-  const block = (offset: number) => ({ state: STATE.fullyPresent, offset });
-  const blocks = { 0: block(8 * MiB), 1: block(9 * MiB), 2: block(8 * MiB), 3: block(20 * MiB), 4: block(90 * MiB) };
-  const bad = await saved(buildImage({ virtualSize: 16 * MiB, blocks, fileSize: 40 * MiB }), path('bad.vhdx'));
-  return { folder, path, base, child, bad };
-}
 
 /** Does all parts of a command, in files, and returns their names, the last part first. */
 async function inParts(of: number, folder: string, ...command: string[]): Promise<string[]> {

@@ -37,13 +37,13 @@ describe('the examples', () => {
   });
 });
 
-describe.each(['examples', 'test/bundlers'])('the packages of %s', (folder) => {
+describe.each(['examples', 'test/bundlers', 'test/manifests'])('the packages of %s', (folder) => {
   const read = async (name: string) => JSON.parse(await readFile(join(root, folder, name), 'utf8'));
 
   test('are asked for by exact versions', async () => {
     const { dependencies, devDependencies } = await read('package.json');
     const versions = Object.values<string>({ ...dependencies, ...devDependencies });
-    expect(versions.length).toBeGreaterThan(3);
+    expect(versions.length).toBeGreaterThan(1);
     expect(versions.filter((version) => !/^\d+\.\d+\.\d+$/.test(version))).toEqual([]);
   });
 

@@ -77,7 +77,7 @@ describe.each(['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'SECURITY.md']
 describe('a folder', () => {
   test('of test mirrors a room, or is about more than one', () => {
     /** Whole programs and pages, other implementations, engines, the package; and what specs are written with. */
-    const others = ['app', 'bundlers', 'engines', 'oracles', 'package', 'support'];
+    const others = ['app', 'bundlers', 'engines', 'manifests', 'oracles', 'package', 'support'];
     const rooms = [...foldersOf('src'), ...others];
     expect(foldersOf('test').filter((name) => !rooms.includes(name))).toEqual([]);
   });
