@@ -7,7 +7,7 @@ process.chdir(fileURLToPath(new URL('../', import.meta.url)));
 const app = await Application.bootstrapWithPlugins();
 const project = await app.convert();
 if (project === undefined) process.exit(1);
-for (const [door, name] of Object.entries({ index: 'vhdx', volumes: 'vhdx/volumes' })) {
+for (const [door, name] of Object.entries({ index: 'vhdx', volumes: 'vhdx/volumes', nbd: 'vhdx/nbd' })) {
   const reference = project.getChildByName(door);
   if (reference === undefined) throw new Error(`the reference has no module ${door}`);
   reference.name = name;

@@ -39,6 +39,7 @@ const SUBCOMMANDS: Readonly<Record<string, Entry>> = {
     load: () => import('./fleet/combine.js'),
   },
   fleet: { summary: 'check or sum many images, in parts', failed: 1, load: () => import('./fleet/fleet.js') },
+  serve: { summary: 'serve disks to other programs over NBD', failed: 1, load: () => import('./serve.js') },
   compare: { summary: 'compare the contents of two disks', failed: 2, load: () => import('./compare.js') },
 };
 

@@ -35,6 +35,7 @@ describe('the documentation site', () => {
         'index.html',
         'functions/vhdx.openVhdx.html',
         'functions/vhdx_volumes.readPartitionTable.html',
+        'functions/vhdx_nbd.serveNbd.html',
       ]),
     );
   });

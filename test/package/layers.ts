@@ -4,7 +4,7 @@
  */
 export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   app: ['src/index.ts', 'src/volumes/index.ts'],
-  'src/cli': ['src/index.ts', 'src/volumes/index.ts'],
+  'src/cli': ['src/index.ts', 'src/nbd/index.ts', 'src/volumes/index.ts'],
   'src/index.ts': [
     'src/edit',
     'src/shard',
@@ -38,6 +38,8 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   'src/log': ['src/format', 'src/core', 'src/io', 'src/errors.ts', 'src/rules.ts', 'src/base'],
   'src/format': ['src/errors.ts', 'src/rules.ts', 'src/base'],
   'src/core': ['src/errors.ts', 'src/rules.ts', 'src/base'],
+  'src/nbd/index.ts': ['src/nbd'],
+  'src/nbd': ['src/io', 'src/errors.ts', 'src/base'],
   'src/volumes/index.ts': ['src/volumes'],
   'src/volumes': ['src/io', 'src/errors.ts', 'src/base'],
   'src/io': ['src/errors.ts', 'src/rules.ts', 'src/base'],

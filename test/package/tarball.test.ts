@@ -132,6 +132,17 @@ describe('the installed package', () => {
     expect(result).toMatchObject({ status: 0, stdout: 'none\n', stderr: '' });
   });
 
+  test('has a door for NBD', async () => {
+    const script = `
+      import { serveNbd } from 'vhdx/nbd';
+      const disk = { size: 1048576, readInto: async (target) => void target.fill(0) };
+      const server = await serveNbd(disk, { port: 0 });
+      console.log(server.uri() === 'nbd://127.0.0.1:' + server.port + '/');
+      await server.close();`;
+    const result = await run(process.execPath, ['--input-type=module', '--eval', script], { cwd: folder });
+    expect(result).toMatchObject({ status: 0, stdout: 'true\n', stderr: '' });
+  });
+
   test('has a command that knows its version', async () => {
     const result = await run(join(folder, 'package/dist/cli/main.js'), ['--version'], { cwd: folder });
     expect(result).toMatchObject({ status: 0, stdout: `${manifest.version}\n`, stderr: '' });
