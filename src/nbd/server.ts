@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { lstat, unlink } from 'node:fs/promises';
 import { createServer, type Server, Socket } from 'node:net';
 import { resolve } from 'node:path';
-import { createSecureContext, type SecureContext, TLSSocket } from 'node:tls';
+import { createSecureContext, createServer as createTlsServer } from 'node:tls';
 import type { RandomAccessSource } from '../io/random-access.js';
 import type { NbdExport } from './export.js';
 import { Ended, Incoming } from './incoming.js';
@@ -71,8 +71,8 @@ export async function serveNbd(
   const { maxConnections = 16, tls } = options;
   if (!Number.isSafeInteger(maxConnections) || maxConnections < 1)
     throw new RangeError(`maxConnections must be 1 or more, not ${maxConnections}`);
-  const secureContext = tls && createSecureContext({ cert: pem(tls.cert), key: pem(tls.key), ca: pem(tls.ca) });
-  const server = new Service(exports, options, secureContext);
+  if (tls) createSecureContext(pemOf(tls)); // what is wrong with it is said now, and not to each client
+  const server = new Service(exports, options);
   await server.listen(maxConnections);
   return server;
 }
@@ -80,22 +80,26 @@ export async function serveNbd(
 const isList = (disks: RandomAccessSource | readonly NbdExport[]): disks is readonly NbdExport[] =>
   Array.isArray(disks);
 
-const pem = (text: string | Uint8Array | undefined): Buffer | undefined =>
-  text === undefined ? undefined : Buffer.from(text as string);
+const pem = (text: string | Uint8Array): Buffer => Buffer.from(text as string);
+
+/** As Node takes them. */
+const pemOf = ({ cert, key, ca }: NbdTls) => ({
+  cert: pem(cert),
+  key: pem(key),
+  ...(ca !== undefined && { ca: pem(ca) }),
+});
 
 class Service implements NbdServer {
   readonly #exports: readonly NbdExport[];
   readonly #options: NbdServerOptions;
-  readonly #secureContext: SecureContext | undefined;
   readonly #server: Server;
   /** What ends each connection. */
   readonly #connections = new Map<Promise<void>, () => void>();
   #closing: Promise<void> | undefined;
 
-  constructor(exports: readonly NbdExport[], options: NbdServerOptions, secureContext: SecureContext | undefined) {
+  constructor(exports: readonly NbdExport[], options: NbdServerOptions) {
     this.#exports = exports;
     this.#options = options;
-    this.#secureContext = secureContext;
     this.#server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => this.#accept(socket));
   }
 
@@ -109,8 +113,8 @@ class Service implements NbdServer {
   }
 
   uri(name = this.#exports[0]?.name ?? ''): string {
-    const { socket, host = '127.0.0.1' } = this.#options;
-    const scheme = this.#secureContext ? 'nbds' : 'nbd';
+    const { socket, host = '127.0.0.1', tls } = this.#options;
+    const scheme = tls ? 'nbds' : 'nbd';
     const path = encodeURIComponent(name);
     if (socket !== undefined) return `${scheme}+unix:///${path}?socket=${encodeURIComponent(resolve(socket))}`;
     return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${this.port}/${path}`;
@@ -146,7 +150,7 @@ class Service implements NbdServer {
   }
 
   #accept(socket: Socket): void {
-    const connection = new Connection(socket, this.#secureContext, this.#options.tls?.ca !== undefined);
+    const connection = new Connection(socket, this.#options.tls);
     const from = socket.remoteAddress === undefined ? 'a client' : `${socket.remoteAddress}:${socket.remotePort}`;
     const running: Promise<void> = connection
       .serve(this.#exports, () => this.#closing !== undefined)
@@ -165,20 +169,19 @@ class Connection {
   #socket: Socket;
   #incoming: Incoming;
   #transmission: Transmission | undefined;
-  readonly #secureContext: SecureContext | undefined;
-  readonly #asksForCertificate: boolean;
+  readonly #tls: NbdTls | undefined;
 
-  constructor(socket: Socket, secureContext: SecureContext | undefined, asksForCertificate: boolean) {
+  constructor(socket: Socket, tls: NbdTls | undefined) {
     this.#socket = socket;
     this.#incoming = new Incoming(socket);
-    this.#secureContext = secureContext;
-    this.#asksForCertificate = asksForCertificate;
+    this.#tls = tls;
     socket.on('error', () => {}); // the reader sees that the connection has ended
   }
 
   async serve(exports: readonly NbdExport[], isClosing: () => boolean): Promise<void> {
     const slow = setTimeout(() => this.#incoming.stop(), NEGOTIATION_TIME);
-    const startTls = this.#secureContext && (() => this.#startTls());
+    const tls = this.#tls;
+    const startTls = tls && (() => this.#startTls(tls));
     const peer = { incoming: this.#incoming, send: (bytes: Uint8Array) => void this.#socket.write(bytes) };
     const negotiator = { exports, tlsRequired: startTls !== undefined, isClosing, startTls };
     const agreement = await negotiate(peer, negotiator).finally(() => clearTimeout(slow));
@@ -206,22 +209,22 @@ class Connection {
     clearTimeout(timer);
   }
 
-  async #startTls(): Promise<Peer> {
+  async #startTls(tls: NbdTls): Promise<Peer> {
     this.#incoming.detach();
-    const socket = new TLSSocket(this.#socket, {
-      isServer: true,
-      ...(this.#secureContext && { secureContext: this.#secureContext }),
-      requestCert: this.#asksForCertificate,
-      rejectUnauthorized: this.#asksForCertificate,
+    const mustShow = tls.ca !== undefined;
+    // It listens nowhere: what it is for is one connection that began without it.
+    const server = createTlsServer({ ...pemOf(tls), requestCert: mustShow, rejectUnauthorized: mustShow });
+    const refused = once(server, 'tlsClientError').then(([error]) => {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new ProtocolError(`no TLS${mustShow ? ', or no certificate of the authority' : ''}: ${reason}`);
     });
+    const secured = once(server, 'secureConnection');
+    server.emit('connection', this.#socket);
+    const [socket]: Socket[] = await Promise.race([secured, refused]);
+    if (!socket || socket.destroyed) throw new Ended('the connection has ended');
     socket.on('error', () => {});
     this.#socket = socket;
     this.#incoming = new Incoming(socket);
-    const closed = once(socket, 'close').then(() => Promise.reject(new Ended('the connection has ended')));
-    await Promise.race([once(socket, 'secure'), closed]);
-    closed.catch(() => undefined);
-    if (this.#asksForCertificate && !socket.authorized)
-      throw new ProtocolError(`its certificate does not count: ${socket.authorizationError}`);
     return { incoming: this.#incoming, send: (bytes) => void socket.write(bytes) };
   }
 }
