@@ -14,6 +14,7 @@ const IMAGES = {
   'full-4g': { size: 4 * GiB, blockSize: BLOCK, every: 1, filled: true },
   // 1 GiB of data in 64 places.
   'sparse-64g': { size: 64 * GiB, blockSize: BLOCK, every: 64, filled: true },
+  'sparse-64g-64m': { size: 64 * GiB, blockSize: BLOCK, every: 1024, filled: true },
   'sparse-4t': { size: 4 * TiB, blockSize: BLOCK, every: 4096, filled: true },
   'empty-64t': { size: 64 * TiB, blockSize: MiB },
   'half-64t': { size: 64 * TiB, blockSize: MiB, every: 2 },

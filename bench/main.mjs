@@ -25,6 +25,7 @@ const QUESTIONS = [
   'write',
   'merge',
   'jobs',
+  'nbd',
   'bundle-size',
 ];
 

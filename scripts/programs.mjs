@@ -23,6 +23,7 @@ const programs = {
     ],
   },
   'qemu-img': { package: 'qemu-utils', names: ['qemu-img'] },
+  'qemu-nbd': { package: 'qemu-utils', names: ['qemu-nbd'] },
   'qemu-io': { package: 'qemu-utils', names: ['qemu-io'] },
   '7zz': { package: '7zip', names: ['7zz'] },
   vhdiinfo: { package: 'libvhdi-utils', names: ['vhdiinfo'] },

@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { isIP } from 'node:net';
-import { basename } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { RandomAccessSource } from '../index.js';
 import { type NbdExport, type NbdServer, type NbdServerOptions, type NbdTls, serveNbd } from '../nbd/index.js';
@@ -79,6 +79,7 @@ async function serverOptions({ socket, port, listen: host, ...flags }: Flags): P
   const { tlsCert, tlsKey, tlsCa, quiet } = flags;
   if (socket !== undefined && (port !== undefined || host !== undefined))
     throw new Failure('--socket goes with neither --port nor --listen');
+  if (socket !== undefined) await about(socket, () => stat(dirname(socket))); // of which listening says that it may not
   if ((tlsCert === undefined) !== (tlsKey === undefined)) throw new Failure('--tls-cert and --tls-key go together');
   if (tlsCa !== undefined && tlsCert === undefined) throw new Failure('--tls-ca needs --tls-cert and --tls-key');
   if (host !== undefined && isIP(host) === 0) throw new Failure(`--listen takes an IP address, such as 0.0.0.0`);
