@@ -17,11 +17,11 @@ const STEP = 1028 * KiB;
 
 /** How fast are disks served over NBD? @param {string} folder @returns {Promise<import('./rows.mjs').Answer>} */
 export async function ask(folder) {
-  needRoom(folder, 3 * GiB);
+  needRoom(folder, 6 * GiB);
   const disk = mkdtempSync(join(process.env.VHDX_BENCH_DISK ?? tmpdir(), 'vhdx-nbd-'));
   try {
     const sparse = fixture(folder, 'sparse-64g-64m');
-    const dense = fixture(folder, 'full-1g');
+    const dense = fixture(folder, 'full-4g');
     const copy = (/** @type {string} */ uri) => [program('nbdcopy'), uri, 'null:'];
     const bench = (/** @type {string[]} */ ...more) => [
       program('qemu-img'),
@@ -50,8 +50,8 @@ export async function ask(folder) {
         }),
         speedRow({
           ...(await turns(folder, () => dense, copy, { rounds: 7 })),
-          what: 'nbdcopy of 1 GiB, all of it data',
-          figure: rate(GiB),
+          what: 'nbdcopy of 4 GiB, all of it data',
+          figure: rate(4 * GiB),
           target: 'nbd-dense',
         }),
         speedRow({

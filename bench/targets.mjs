@@ -165,7 +165,7 @@ export const TARGETS = {
     limit: 'Node alone takes 41 MB, and an image that is opened and scanned 18 more.',
   },
   'nbd-sparse': { question: 'nbdcopy of 64 GiB with 64 MiB of data', text: '≥ 10 × qemu-nbd', atLeast: 10 },
-  'nbd-dense': { question: 'nbdcopy of 1 GiB, all of it data', text: '≥ 0.7 × qemu-nbd', atLeast: 0.7 },
+  'nbd-dense': { question: 'nbdcopy of 4 GiB, all of it data', text: '≥ 0.7 × qemu-nbd', atLeast: 0.7 },
   'nbd-reads': { question: '4 KiB reads over NBD, 16 in flight', text: '≥ 0.5 × qemu-nbd', atLeast: 0.5 },
   'nbd-writes': { question: '4 KiB writes over NBD, a flush each', text: '≥ 1 × qemu-nbd', atLeast: 1 },
   'bundle-size': {

@@ -2,15 +2,17 @@ const SECTOR = 512;
 
 /**
  * Makes a hard disk for the emulator v86 of whatever can be read at any place, such as a disk that `openVhdx` opened.
- * The source is never written: what the guest writes is kept in memory, sector by sector, and ends with the emulator.
+ * What the guest writes goes to `target`, which is the same disk, opened by `editVhdx`. Without one, the source is never
+ * written: it is kept in memory, sector by sector, and ends with the emulator.
  *
  * @param {import('vhdx').RandomAccessSource} source
+ * @param {Pick<import('vhdx').WritableVhdxDisk, 'write'>} [target]
  */
-export function v86Disk(source) {
+export function v86Disk(source, target) {
   const written = new Map();
   let first; // the sector with the partition table: v86 looks for the disk's geometry there
 
-  // v86 knows no disk that fails: a read that rejects ends the program.
+  // v86 knows no disk that fails: a read or a write that rejects ends the program.
   const get = async (offset, length, done) => {
     const bytes = new Uint8Array(length);
     await source.readInto(bytes, offset);
@@ -27,8 +29,9 @@ export function v86Disk(source) {
     get,
     get_and_cache: get,
     get_from_cache: (offset) => (offset === 0 ? first : undefined),
-    set(offset, bytes, done) {
-      for (let at = 0; at < bytes.length; at += SECTOR) written.set(offset + at, bytes.slice(at, at + SECTOR));
+    async set(offset, bytes, done) {
+      if (target) await target.write(bytes, offset);
+      else for (let at = 0; at < bytes.length; at += SECTOR) written.set(offset + at, bytes.slice(at, at + SECTOR));
       done();
     },
     get_buffer: (done) => done(), // too large to be had as one

@@ -84,7 +84,7 @@ export const Errno = {
 /** Types of the chunks of a structured reply. */
 export const Chunk = { none: 0, data: 1, hole: 2, blockStatus: 5, error: 32_769, errorAtOffset: 32_770 } as const;
 /** The flag of the last chunk of a reply. */
-export const DONE = 1;
+const DONE = 1;
 
 /** The name of the one metadata context that there is. */
 export const ALLOCATION = 'base:allocation';

@@ -26,7 +26,7 @@ export interface NbdServerOptions {
   /** Address to listen on; 127.0.0.1 if it is not given, which other machines do not reach. */
   readonly host?: string | undefined;
   readonly tls?: NbdTls | undefined;
-  /** Clients at a time; 16 if it is not given. Each may hold 32 MiB of memory. */
+  /** Clients at a time; 16 if it is not given. Each may hold 20 MiB of memory, or 48 if its requests are as long as they may be. */
   readonly maxConnections?: number | undefined;
   /** Called with a sentence about a connection that did not end well. */
   readonly onProblem?: ((problem: string) => void) | undefined;

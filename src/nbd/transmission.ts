@@ -22,11 +22,15 @@ import {
   u32,
   u64,
 } from './protocol.js';
+import { ReplyBuffers } from './reply-buffers.js';
 
 /** Requests of a connection that are worked on at a time. */
 const MAX_REQUESTS = 64;
-/** Bytes of a connection's requests and replies that are in memory at a time. */
-const MAX_BYTES = MAX_REQUEST;
+/**
+ * Bytes of a connection's requests and replies that are in memory at a time, unless one alone has more. What is read is
+ * still in the processor's cache when it is sent.
+ */
+const MAX_BYTES = 4 * 1024 * 1024;
 /** Bytes that are written at a time where zeros must have space. */
 const PIECE = 1024 * 1024;
 /** Shorter reads are not looked through for holes: to send the zeros costs less. */
@@ -51,6 +55,7 @@ export class Transmission {
   readonly #agreement: Agreement;
   readonly #writable: WritableNbdDisk | undefined;
   readonly #running = new Set<Promise<void>>();
+  readonly #buffers = new ReplyBuffers();
   #bytes = 0;
   #wake: (() => void) | undefined;
   #closing = false;
@@ -182,7 +187,7 @@ export class Transmission {
       throw new Refusal(Errno.overflow, `${length} bytes are more than ${MAX_REQUEST}, which is the most`);
     }
     if (!structured) {
-      const reply = Buffer.allocUnsafe(SIMPLE_HEAD + length);
+      const reply = this.#buffers.take(SIMPLE_HEAD + length);
       await served.disk.readInto(reply.subarray(SIMPLE_HEAD), offset);
       this.#send(putSimpleReply(reply, cookie));
       return;
@@ -199,7 +204,7 @@ export class Transmission {
 
   async #data(cookie: bigint, isLast: boolean, offset: number, length: number): Promise<void> {
     const head = CHUNK_HEAD + 8;
-    const reply = Buffer.allocUnsafe(head + length);
+    const reply = this.#buffers.take(head + length);
     try {
       await this.#agreement.served.disk.readInto(reply.subarray(head), offset);
     } catch (error) {
@@ -253,7 +258,7 @@ export class Transmission {
       socket.cork();
       process.nextTick(() => socket.uncork());
     }
-    socket.write(bytes);
+    socket.write(bytes, () => this.#buffers.give(bytes));
   }
 }
 

@@ -55,15 +55,31 @@ describe.each(['examples', 'test/bundlers', 'test/manifests'])('the packages of 
 });
 
 describe('the emulator', () => {
-  needs(examples, qemuImg, tool('seabios')).test('boots from a dynamic image and reads all over it', async () => {
-    const raw = join(await tempDir(), 'boot.raw');
-    const [greeting, text] = ['The boot sector says: ', 'hello from the far end\r\n'];
-    await writeFile(raw, bootDisk(64 * MiB, 130_000, greeting, text));
-    const image = await toVhdx(raw);
-    const before = await readFile(image);
-    expect(await example('boot.mjs', image)).toMatchObject({ status: 0, stdout: greeting + text, stderr: '' });
-    expect(before.equals(await readFile(image))).toBe(true);
-  });
+  needs(examples, qemuImg, tool('seabios')).test(
+    'boots from a dynamic image, reads all over it and writes to it',
+    async () => {
+      const raw = join(await tempDir(), 'boot.raw');
+      const [greeting, text] = ['The boot sector says: ', 'hello from the far end\r\n'];
+      await writeFile(raw, bootDisk(64 * MiB, 130_000, greeting, text));
+      const image = await toVhdx(raw);
+      const before = await readFile(image);
+      expect(await example('boot.mjs', image)).toMatchObject({ status: 0, stdout: greeting + text, stderr: '' });
+      expect(before.equals(await readFile(image))).toBe(true);
+
+      // The guest copies the sector with the text to the one after it.
+      expect(await example('boot.mjs', '--write', image)).toMatchObject({
+        status: 0,
+        stdout: greeting + text,
+        stderr: '',
+      });
+      expect(await qemuImg.run(['check', image])).toMatchObject({ status: 0 });
+      const after = join(await tempDir(), 'after.raw');
+      expect(await qemuImg.run(['convert', '-O', 'raw', image, after])).toMatchObject({ status: 0 });
+      const expected = Buffer.from(await readFile(raw));
+      expected.copyWithin(130_001 * 512, 130_000 * 512, 130_001 * 512);
+      expect(expected.equals(await readFile(after))).toBe(true);
+    },
+  );
 });
 
 describe('balena’s libraries', () => {

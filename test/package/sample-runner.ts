@@ -1,7 +1,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { dirname, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import ts from 'typescript';
 import { build, createLogger } from 'vite';
 import { expect } from 'vitest';
@@ -62,12 +62,15 @@ export async function runInNode(sample: Sample, images: string): Promise<RunResu
 }
 
 /** Runs a shell sample in a folder of images with the built command. */
-export function runInShell(sample: Sample, images: string): Promise<RunResult> {
-  const tools = [
-    `npx() { shift; "${process.execPath}" "${join(root, 'dist/cli/main.js')}" "$@"; }`,
-    'command -v xxd > /dev/null || xxd() { od -A x -t x1; }', // not on every machine
-  ];
-  return run('bash', ['-e', '-o', 'pipefail', '-c', [...tools, sample.text].join('\n')], { cwd: images });
+export async function runInShell(sample: Sample, images: string): Promise<RunResult> {
+  const folder = join(samplesFolder, 'bin');
+  await mkdir(folder, { recursive: true });
+  // A program and no function of the shell, so that a sample can send it to the background and end it.
+  const npx = `#!/bin/sh\nshift\nexec "${process.execPath}" "${join(root, 'dist/cli/main.js')}" "$@"\n`;
+  await writeFile(join(folder, 'npx'), npx, { mode: 0o755 });
+  const xxd = 'command -v xxd > /dev/null || xxd() { od -A x -t x1; }'; // not on every machine
+  const env = { PATH: `${folder}${delimiter}${process.env['PATH']}` };
+  return run('bash', ['-e', '-o', 'pipefail', '-c', [xxd, sample.text].join('\n')], { cwd: images, env });
 }
 
 const PAGE = `<!doctype html><html lang="en"><head><link rel="icon" href="data:,"></head><body>
