@@ -16,6 +16,10 @@ const OPERATION_CODES = [
   'has-children', // other images have the file as their parent and would not fit it any more
   'needs-shrink', // the disk would get smaller, which must be asked for
   'limit-exceeded', // the work is more than the caller allows
+  'file-system-damaged', // a structure of the file system in a partition is not what it must be
+  'file-system-unsupported', // a file system, or a feature of one, that is not read here
+  'not-found', // the file system has no file of that path
+  'wrong-kind', // the path is that of a folder, a file or a link where it must be another of these
   'unsupported-input', // what was handed over cannot be read here
   'wasm-unavailable', // the core could not be started
 ] as const;

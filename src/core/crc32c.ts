@@ -64,6 +64,15 @@ export async function crc32cCombine(a: number, b: number, lengthOfB: number): Pr
   return core.exports.crc32cCombine(a, b, lengthOfB);
 }
 
+/** A CRC-32C that is there at once: of bytes, after what has the checksum `initial`. */
+export type Checksum = (bytes: Uint8Array, initial?: number) => number;
+
+/** The function that sums without waiting, for those who sum many short structures. */
+export async function checksumFunction(): Promise<Checksum> {
+  const core = await loadCore();
+  return (bytes, initial = 0) => sumBytes(core, bytes, initial);
+}
+
 /** Sums bytes outside the core's memory, by way of its copy area. */
 export function sumBytes(core: Core, bytes: Uint8Array, initial: number): number {
   let crc = initial;

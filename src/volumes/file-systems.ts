@@ -1,7 +1,7 @@
 import { KiB } from '../base/units.js';
 
 /** What the first bytes of a partition say it holds. */
-export interface FileSystem {
+export interface FileSystemKind {
   /** Such as `NTFS` or `ext4`. */
   readonly name: string;
   /** The volume's label, if it is stored at the start. */
@@ -39,7 +39,7 @@ const SIGNATURES: readonly Signature[] = [
 ];
 
 /** Recognises a file system by its first 68 KiB, or fewer bytes if there are no more. Undefined if it is not a known one. */
-export function recogniseFileSystem(start: Uint8Array): FileSystem | undefined {
+export function recogniseFileSystem(start: Uint8Array): FileSystemKind | undefined {
   const found = SIGNATURES.find(({ offset, bytes }) =>
     [...bytes].every((char, i) => start[offset + i] === char.charCodeAt(0)),
   );

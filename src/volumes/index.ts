@@ -1,4 +1,5 @@
-export { type FileSystem, recogniseFileSystem } from './file-systems.js';
+export type { DirectoryEntry, FileKind, FileStat, FileSystem, VolumeRange } from './file-system.js';
+export { type FileSystemKind, recogniseFileSystem } from './file-systems.js';
 export {
   checkGptBackup,
   fixGpt,
@@ -7,5 +8,6 @@ export {
   type PartitionedDisk,
   type WritablePartitionedDisk,
 } from './gpt-backup.js';
+export { openVolume } from './open-volume.js';
 export type { Partition, PartitionTable } from './partition.js';
 export { type PartitionTableOptions, readPartitionTable } from './partition-table.js';
