@@ -30,6 +30,7 @@ export class Blocks {
   /** The bytes of a block of metadata, which nobody changes. `whose` is for the message if there is no such block. */
   async get(block: number, whose: string, options?: ReadOptions): Promise<Uint8Array> {
     this.check(block, 1, whose);
+    options?.signal?.throwIfAborted();
     const cached = this.#cache.get(block);
     if (cached) {
       this.#cache.delete(block);

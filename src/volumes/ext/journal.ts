@@ -81,7 +81,8 @@ class Journal {
     await this.#refuseFastCommits(sequence);
     for (const { target, journalBlock, escaped, sequence: own } of changes) {
       if ((revoked.get(target) ?? -1) >= own) continue; // it was given back afterwards, and may hold other things
-      this.#volume.blocks.check(target, 1, 'journal');
+      if (target >= this.#volume.blocks.count)
+        throw damaged('journal', `block ${target} is outside of the file system`);
       result.set(target, { block: this.#place(journalBlock), escaped });
     }
     return result;
