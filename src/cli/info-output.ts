@@ -120,6 +120,11 @@ function tableText(table: PartitionTable | VhdxError): string {
   return [text, ...notes].join('. ');
 }
 
+/** A partition table for people: what it is, and a line for each partition. */
+export function tableLines(table: PartitionTable): string {
+  return `${printable(tableText(table))}\n${partitionsText(table)}`;
+}
+
 function partitionsText(table: PartitionTable | VhdxError): string {
   if (table instanceof VhdxError || table.partitions.length === 0) return '';
   return `\n${table.partitions.map(partitionText).join('')}`;

@@ -39,6 +39,13 @@ const SUBCOMMANDS: Readonly<Record<string, Entry>> = {
     load: () => import('./fleet/combine.js'),
   },
   fleet: { summary: 'check or sum many images, in parts', failed: 1, load: () => import('./fleet/fleet.js') },
+  partitions: {
+    summary: 'list the partitions of a disk',
+    failed: 1,
+    load: () => import('./files/partitions.js'),
+  },
+  ls: { summary: 'list the files in an image', failed: 1, load: () => import('./files/ls.js') },
+  cp: { summary: 'copy files out of an image', failed: 1, load: () => import('./files/cp.js') },
   serve: { summary: 'serve disks to other programs over NBD', failed: 1, load: () => import('./serve.js') },
   compare: { summary: 'compare the contents of two disks', failed: 2, load: () => import('./compare.js') },
 };

@@ -48,6 +48,9 @@ export interface VolumeRange {
   readonly length: number;
 }
 
+/** A file: by its path, or as an entry of a directory, which is found at once however many there are. */
+export type FilePlace = string | DirectoryEntry;
+
 /**
  * A file system that is read. Paths are separated by `/` and begin at its root; symbolic links in them are followed
  * inside the file system. Nothing is ever written. Errors are a VhdxError: `not-found`, `wrong-kind`,
@@ -60,14 +63,14 @@ export interface FileSystem {
   readonly label: string;
   /** What is unusual about it, in sentences: that its journal was replayed in memory, for instance. */
   readonly notes: readonly string[];
-  /** The entries of a directory, without `.` and `..`, as they are read. A link to a directory is followed. */
-  list(path: string, options?: ReadOptions): AsyncGenerator<DirectoryEntry>;
+  /** The entries of a directory, without `.` and `..`, as they are read. A path is followed through links. */
+  list(place: FilePlace, options?: ReadOptions): AsyncGenerator<DirectoryEntry>;
   /** What there is of a file. A link that is the last name of the path is not followed. */
-  stat(path: string, options?: ReadOptions): Promise<FileStat>;
-  /** The contents of a file; it knows its holes. A link is followed. */
-  open(path: string, options?: ReadOptions): Promise<RandomAccessSource>;
+  stat(place: FilePlace, options?: ReadOptions): Promise<FileStat>;
+  /** The contents of a file; it knows its holes. A path is followed through links. */
+  open(place: FilePlace, options?: ReadOptions): Promise<RandomAccessSource>;
   /** Where a link leads, as it says. */
-  readlink(path: string, options?: ReadOptions): Promise<string>;
+  readlink(place: FilePlace, options?: ReadOptions): Promise<string>;
   /**
    * The ranges that the file system does not use, in the order of their offsets. Parts that were never used since it was
    * made may be left out. Rejects for a file system that is in doubt: marked as having errors, or with a bad checksum.

@@ -1,4 +1,4 @@
-export type { DirectoryEntry, FileKind, FileStat, FileSystem, VolumeRange } from './file-system.js';
+export type { DirectoryEntry, FileKind, FilePlace, FileStat, FileSystem, VolumeRange } from './file-system.js';
 export { type FileSystemKind, recogniseFileSystem } from './file-systems.js';
 export {
   checkGptBackup,

@@ -29,7 +29,8 @@ function parseShard(text: string): Shard | 'auto' {
   return checked({ index: Number(index), of: Number(of) }, (reason) => new InvalidArgumentError(reason));
 }
 
-function parseCount(text: string): number {
+/** Parses a number from 1 on. */
+export function parseCount(text: string): number {
   const count = Number(text);
   if (!/^\d+$/.test(text) || !Number.isSafeInteger(count) || count < 1)
     throw new InvalidArgumentError('It is not a number from 1 on.');

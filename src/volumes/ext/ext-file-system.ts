@@ -1,7 +1,7 @@
 import { checksumFunction } from '../../core/crc32c.js';
 import { VhdxError } from '../../errors.js';
 import type { RandomAccessSource, ReadOptions } from '../../io/random-access.js';
-import type { DirectoryEntry, FileStat, FileSystem, VolumeRange } from '../file-system.js';
+import type { DirectoryEntry, FilePlace, FileStat, FileSystem, VolumeRange } from '../file-system.js';
 import { Blocks } from './blocks.js';
 import { entriesOf } from './directory.js';
 import { ExtFile } from './file.js';
@@ -54,25 +54,25 @@ class ExtFileSystem implements FileSystem {
     this.notes = notes;
   }
 
-  async *list(path: string, options?: ReadOptions): AsyncGenerator<DirectoryEntry> {
-    const inode = await this.#find(path, true, options);
-    if (inode.stat.kind !== 'directory') throw wrongKind(path, `a ${inode.stat.kind}, and no directory`);
+  async *list(place: FilePlace, options?: ReadOptions): AsyncGenerator<DirectoryEntry> {
+    const inode = await this.#at(place, true, options);
+    if (inode.stat.kind !== 'directory') throw wrongKind(nameOf(place), `a ${inode.stat.kind}, and no directory`);
     yield* entriesOf(this.#volume, inode, options);
   }
 
-  async stat(path: string, options?: ReadOptions): Promise<FileStat> {
-    return (await this.#find(path, false, options)).stat;
+  async stat(place: FilePlace, options?: ReadOptions): Promise<FileStat> {
+    return (await this.#at(place, false, options)).stat;
   }
 
-  async open(path: string, options?: ReadOptions): Promise<RandomAccessSource> {
-    const inode = await this.#find(path, true, options);
-    if (inode.stat.kind !== 'file') throw wrongKind(path, `a ${inode.stat.kind}, and no file`);
-    return new ExtFile(this.#volume, inode, path);
+  async open(place: FilePlace, options?: ReadOptions): Promise<RandomAccessSource> {
+    const inode = await this.#at(place, true, options);
+    if (inode.stat.kind !== 'file') throw wrongKind(nameOf(place), `a ${inode.stat.kind}, and no file`);
+    return new ExtFile(this.#volume, inode, nameOf(place));
   }
 
-  async readlink(path: string, options?: ReadOptions): Promise<string> {
-    const inode = await this.#find(path, false, options);
-    if (inode.stat.kind !== 'symlink') throw wrongKind(path, `a ${inode.stat.kind}, and no link`);
+  async readlink(place: FilePlace, options?: ReadOptions): Promise<string> {
+    const inode = await this.#at(place, false, options);
+    if (inode.stat.kind !== 'symlink') throw wrongKind(nameOf(place), `a ${inode.stat.kind}, and no link`);
     return this.#target(inode, options);
   }
 
@@ -87,6 +87,12 @@ class ExtFileSystem implements FileSystem {
 
   #checkOpen(): void {
     if (this.#closed) throw new VhdxError('closed', 'the file system was closed');
+  }
+
+  #at(place: FilePlace, followsLast: boolean, options?: ReadOptions): Promise<Inode> {
+    if (typeof place === 'string') return this.#find(place, followsLast, options);
+    this.#checkOpen();
+    return readInode(this.#volume, place.inode, options);
   }
 
   /** Follows a path from the root, and the links in it; a link at its end as asked. */
@@ -134,6 +140,8 @@ class ExtFileSystem implements FileSystem {
     return new TextDecoder().decode(bytes);
   }
 }
+
+const nameOf = (place: FilePlace): string => (typeof place === 'string' ? place : place.name);
 
 const namesOf = (path: string): string[] => path.split('/').filter((name) => name !== '' && name !== '.');
 

@@ -6,25 +6,7 @@ import { type FileSystem, openVolume } from '../../../src/volumes/index.js';
 import { propertyRuns } from '../../support/property-runs.js';
 import { SparseFile } from '../../support/sparse-file.js';
 import { SLOW } from '../../support/time-limits.js';
-import images from './ext-images.json' with { type: 'json' };
-
-type Name = keyof typeof images;
-const names = Object.keys(images) as Name[];
-
-/** A file system that mke2fs made. */
-function made(name: Name): SparseFile {
-  const { size, pieces } = images[name];
-  const file = new SparseFile(size);
-  for (const { offset, base64 } of pieces)
-    file.write(
-      offset,
-      Uint8Array.from(atob(base64), (char) => char.charCodeAt(0)),
-    );
-  return file;
-}
-
-const NOTES = 'Remember the milk.\n';
-const LONG = Array.from({ length: 100 }, (_, i) => `line ${i} of a text that is longer than a block\n`).join('');
+import { extNames, LONG, madeExt, NOTES } from '../support/ext-images.js';
 
 /** The text of a file. */
 async function text(fs: FileSystem, path: string): Promise<string> {
@@ -41,11 +23,11 @@ async function list(fs: FileSystem, path: string): Promise<string[]> {
   return found.sort();
 }
 
-describe.each(names)('%s', (name) => {
+describe.each(extNames)('%s', (name) => {
   const isDirty = name === 'ext4 with a journal';
 
   test('gives its files, through links too', async () => {
-    const fs = await openVolume(made(name).source());
+    const fs = await openVolume(madeExt(name).source());
     expect(fs.kind).toBe(name.slice(0, 4));
     expect(await list(fs, '/home')).toEqual(['ada directory', 'sparse file']);
     expect(await list(fs, 'far')).toEqual(isDirty ? ['long.txt file'] : ['long.txt file', 'notes.txt file']);
@@ -62,7 +44,7 @@ describe.each(names)('%s', (name) => {
   });
 
   test('knows the holes of a file', async () => {
-    const fs = await openVolume(made(name).source());
+    const fs = await openVolume(madeExt(name).source());
     const file = await fs.open('/home/sparse');
     const kinds: string[] = [];
     let end = 0;
@@ -81,7 +63,7 @@ describe.each(names)('%s', (name) => {
   });
 
   test('says what is not there, and what is something else', async () => {
-    const fs = await openVolume(made(name).source());
+    const fs = await openVolume(madeExt(name).source());
     for (const path of ['/nothing', '/home/nothing/x'])
       await expect(fs.stat(path)).rejects.toMatchObject({ code: 'not-found' });
     await expect(fs.open('/home')).rejects.toMatchObject({ code: 'wrong-kind' });
@@ -96,8 +78,8 @@ describe.each(names)('%s', (name) => {
   });
 
   test('has free space only where nothing is', async () => {
-    const fs = await openVolume(made(name).source());
-    const file = made(name);
+    const fs = await openVolume(madeExt(name).source());
+    const file = madeExt(name);
     let total = 0;
     for await (const { offset, length } of fs.free()) {
       file.write(offset, new Uint8Array(length).fill(0xa5));
@@ -111,11 +93,11 @@ describe.each(names)('%s', (name) => {
     'with wrong bytes gives an error that says so, or what can be read, in bounded time',
     SLOW.properties,
     async () => {
-      const { size } = images[name];
+      const { size } = madeExt(name);
       const change = fc.record({ at: fc.nat(Math.min(size, 200_000) - 1), byte: fc.nat(255) });
       await fc.assert(
         fc.asyncProperty(fc.array(change, { minLength: 1, maxLength: 12 }), async (changes) => {
-          const file = made(name);
+          const file = madeExt(name);
           for (const { at, byte } of changes) file.write(at, Uint8Array.of(byte));
           const source = file.source();
           await walk(source, 2000).catch((error: unknown) => {
@@ -157,19 +139,19 @@ describe('a structure with a checksum', () => {
   test('that is wrong is named: superblock, descriptor, inode, directory', async () => {
     const flip = (file: SparseFile, offset: number) =>
       file.write(offset, Uint8Array.of((file.read(offset, 1)[0] ?? 0) ^ 1));
-    const superblock = made('ext4');
+    const superblock = madeExt('ext4');
     flip(superblock, 1024 + 0x200);
     await expect(openVolume(superblock.source())).rejects.toMatchObject({
       code: 'file-system-damaged',
       message: expect.stringMatching(/^superblock: checksum is 0x[0-9a-f]+, computed 0x/),
     });
-    const descriptor = made('ext4');
+    const descriptor = madeExt('ext4');
     flip(descriptor, 2048 + 8);
     const fs = await openVolume(descriptor.source());
     await expect(fs.stat('/')).rejects.toMatchObject({
       message: expect.stringContaining('descriptor of group 0: checksum'),
     });
-    const directory = made('ext4 with a journal');
+    const directory = madeExt('ext4 with a journal');
     flip(directory, at(directory, 'sparse'));
     const damaged = await openVolume(directory.source());
     await expect(list(damaged, '/home')).rejects.toMatchObject({
@@ -183,7 +165,7 @@ describe('a structure with a checksum', () => {
       [0x8, 'journalDevice'],
       [0x80_0000, '0x800000'],
     ] as const) {
-      const file = made('ext4');
+      const file = madeExt('ext4');
       const block = file.read(1024, 1024);
       new DataView(block.buffer).setUint32(0x60, new DataView(block.buffer).getUint32(0x60, true) | bit, true);
       new DataView(block.buffer).setUint32(0x3fc, ~(await crc32c(block.subarray(0, 0x3fc))) >>> 0, true);

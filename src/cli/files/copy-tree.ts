@@ -1,0 +1,95 @@
+import { chmod, mkdir, open, rm, symlink, utimes } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { RandomAccessSource } from '../../index.js';
+import type { FilePlace, FileStat, FileSystem } from '../../volumes/index.js';
+import { about, Failure } from '../failure.js';
+
+/** Bytes that are copied at a time. */
+export const PIECE = 1024 * 1024;
+
+/** How things are copied. */
+export interface CopyOptions {
+  /** Whether symbolic links are. */
+  readonly links: boolean;
+  readonly signal: AbortSignal;
+  /** What errors of the image are about. */
+  readonly image: string;
+  /** Told of what cannot be copied. */
+  readonly onSkip: (path: string, kind: string) => void;
+}
+
+/** Characters that no name has on Windows, and names of devices there. */
+const WINDOWS = /[<>:"\\|?*]|[. ]$|^(con|prn|aux|nul|com\d|lpt\d)(\.|$)/i;
+
+/** Whether a file cannot be called so: it would be another one, or none. */
+function isNoName(name: string): boolean {
+  if (name === '' || name === '.' || name === '..' || name.includes('/') || name.includes('\0')) return true;
+  return process.platform === 'win32' && WINDOWS.test(name);
+}
+
+/**
+ * Copies a file, a link or a directory with everything below to a path where nothing is. Each folder is made here, and
+ * each file is new, so that nothing leads out of it, whatever the names and links in the image are.
+ *
+ * @param name what it is called in messages
+ */
+export async function copyTree(
+  fs: FileSystem,
+  place: FilePlace,
+  name: string,
+  target: string,
+  options: CopyOptions,
+): Promise<void> {
+  const stat = await fs.stat(place);
+  options.signal.throwIfAborted();
+  if (stat.kind === 'directory') {
+    await about(target, () => mkdir(target)); // which fails if anything is there
+    for await (const entry of fs.list(place)) {
+      if (isNoName(entry.name))
+        throw new Failure(`${name}: ${JSON.stringify(entry.name)} cannot be the name of a file here; --tar keeps it`);
+      await copyTree(fs, entry, `${name}/${entry.name}`, join(target, entry.name), options);
+    }
+    await about(target, () => keep(target, stat)); // after what was made in it
+    return;
+  }
+  if (stat.kind === 'symlink') {
+    if (options.links)
+      await about(target, async () => symlink(await about(options.image, () => fs.readlink(place)), target));
+    return;
+  }
+  if (stat.kind !== 'file') return options.onSkip(name, stat.kind);
+  const source = await fs.open(place);
+  await about(target, () => copyFile(source, target, stat, options));
+}
+
+async function copyFile(
+  source: RandomAccessSource,
+  target: string,
+  stat: FileStat,
+  { image, signal }: CopyOptions,
+): Promise<void> {
+  const handle = await open(target, 'wx');
+  try {
+    for await (const { offset, length, kind } of source.extents?.({ signal }) ?? []) {
+      if (kind !== 'data') continue;
+      for (let done = 0; done < length; done += PIECE) {
+        const bytes = new Uint8Array(Math.min(PIECE, length - done));
+        await about(image, () => source.readInto(bytes, offset + done, { signal }));
+        await handle.write(bytes, 0, bytes.length, offset + done);
+      }
+    }
+    await handle.truncate(source.size);
+    await handle.close();
+  } catch (error) {
+    await handle.close().catch(() => undefined);
+    await rm(target, { force: true }); // half of a file is none
+    throw error;
+  }
+  await keep(target, stat);
+}
+
+/** Permissions, but for set-uid and its like, and times. */
+async function keep(target: string, { mode, accessed, modified }: FileStat): Promise<void> {
+  await chmod(target, mode & 0o777);
+  await utimes(target, accessed, modified);
+}
