@@ -28,6 +28,9 @@ const COMMANDS: Readonly<Record<string, Try>> = {
   checksum: { args: (child) => [child] },
   compare: { args: (child) => [child, child] },
   fleet: { args: () => ['check', '--list', '-'], input: (child) => child, status: 1 },
+  partitions: { args: (child) => [child] },
+  ls: { args: (child) => [child], status: 1 }, // there is no file system in it
+  cp: { args: (child) => [child, '/', '-'], status: 1 },
   serve: { args: (child) => ['--socket', child, child], status: 1 }, // which opens it, and ends because it is no socket
   write: { args: (child) => ['--offset', '100', child], input: () => 'bytes' },
   zero: { args: (child) => ['--offset', '0', '--length', '1M', child] },

@@ -20,7 +20,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect } from 'vitest';
-import { openFile, type RandomAccessFile } from '../../src/index.js';
+import { compactVhdx, openFile, openVhdx, type RandomAccessFile, writeVhdx } from '../../src/index.js';
 import { type FileSystem, openVolume } from '../../src/volumes/index.js';
 import { contentBytes, pattern } from '../support/block-content.js';
 import { MiB } from '../support/encode-primitives.js';
@@ -250,6 +250,31 @@ async function differing(a: string, b: string, blockSize: number): Promise<{ blo
   }
   return found;
 }
+
+describe('the space of files that were deleted', () => {
+  needs(mkfs, debugfs, e2fsck).test('is given back by compactVhdx, and e2fsck finds nothing', async () => {
+    const folder = await tempDir();
+    const [raw, image, after] = ['raw', 'disk.vhdx', 'after'].map((name) => join(folder, name)) as [
+      string,
+      string,
+      string,
+    ];
+    await done(mkfs, '-q', '-d', from, '-t', 'ext4', '-E', 'lazy_itable_init=0', raw, '96M');
+    await done(debugfs, '-w', '-R', 'rm /home/ada/photo.raw', raw);
+    const [disk] = [await openFile(raw)];
+    await writeVhdx(disk, image, { blockSize: MiB, format: 'raw' });
+    const before = (await stat(image)).size;
+    const { freeBlocks } = await withVolume(raw, async (fs) => compactVhdx(image, { free: fs.free() }));
+    expect(freeBlocks).toBeGreaterThan(0);
+    expect((await stat(image)).size).toBeLessThanOrEqual(before - freeBlocks * MiB);
+    const vhdx = await openVhdx(image, { strict: true });
+    await writeFile(after, await vhdx.read(0, vhdx.size));
+    await vhdx.close();
+    await disk.close?.();
+    await done(e2fsck, '-fn', after);
+    expect(await withVolume(after, (fs) => listVolume(fs))).toEqual(await withVolume(raw, (fs) => listVolume(fs)));
+  });
+});
 
 describe('an image of 1 TiB', () => {
   needs(mkfs).test('gives a file of 100 MB with few reads and the right checksum', async () => {

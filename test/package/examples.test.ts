@@ -1,15 +1,15 @@
-import { mkdir, open, readFile, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { build, createLogger } from 'vite';
 import { describe, expect, test } from 'vitest';
 import { installApart } from '../../scripts/apart.mjs';
-import { contentBytes, pattern } from '../support/block-content.js';
+import { pattern } from '../support/block-content.js';
 import { bootDisk } from '../support/boot-disk.js';
 import { buildImage } from '../support/build-image.js';
 import { chromiumProgram, openFolder } from '../support/chromium.js';
 import { crc32cReference } from '../support/crc32c-reference.js';
 import { modelOf } from '../support/disk-model.js';
-import { MiB, u32Bytes } from '../support/encode-primitives.js';
+import { MiB } from '../support/encode-primitives.js';
 import { STATE } from '../support/image-spec.js';
 import { saveFile } from '../support/save-image.js';
 import { needs, type RunResult, run, tempDir, tool } from '../support/tools.js';
@@ -17,7 +17,6 @@ import { root } from './module-graph.js';
 
 const examples = { requiredInCI: true, ...(await installApart('examples')) };
 const qemuImg = tool('qemu-img');
-const mkfs = tool('mkfs.ext4');
 
 /** Runs an example as its reader would. */
 const example = (...args: string[]): Promise<RunResult> => run(process.execPath, args, { cwd: examples.folder });
@@ -80,67 +79,6 @@ describe('the emulator', () => {
       expect(expected.equals(await readFile(after))).toBe(true);
     },
   );
-});
-
-describe('balena’s libraries', () => {
-  /** A folder with a short file and one that goes over many blocks. */
-  async function tree(folder: string): Promise<{ folder: string; notes: string; photo: Uint8Array }> {
-    const home = join(folder, 'tree/home/ada');
-    await mkdir(home, { recursive: true });
-    const notes = 'Remember the milk.\n';
-    const photo = contentBytes(pattern(7), 0, 3_000_001);
-    await writeFile(join(home, 'notes.txt'), notes);
-    await writeFile(join(home, 'photo.raw'), photo);
-    return { folder: join(folder, 'tree'), notes, photo };
-  }
-
-  /** An ext4 file system of 32 MiB with a folder's content; before it, room for a partition table where it has to start later. */
-  async function ext4Image(start: number, folder: string, raw: string): Promise<string> {
-    const handle = await open(raw, 'w');
-    await handle.truncate(start + 32 * MiB);
-    await handle.close();
-    const args = ['-q', '-d', folder, '-E', `offset=${start}`, raw, '32M'];
-    expect(await mkfs.run(args)).toMatchObject({ status: 0 });
-    if (start > 0) await writePartitionTable(raw, start / 512, (32 * MiB) / 512);
-    return toVhdx(raw);
-  }
-
-  /** A master boot record with one Linux partition; positions in sectors. */
-  async function writePartitionTable(raw: string, first: number, sectors: number): Promise<void> {
-    const entry = Uint8Array.of(0, 0xfe, 0xff, 0xff, 0x83, 0xfe, 0xff, 0xff, ...u32Bytes(first), ...u32Bytes(sectors));
-    const handle = await open(raw, 'r+');
-    await handle.write(entry, 0, entry.length, 446);
-    await handle.write(Uint8Array.of(0x55, 0xaa), 0, 2, 510);
-    await handle.close();
-  }
-
-  for (const [what, start] of [
-    ['a partition', MiB],
-    ['a disk without a partition table, as WSL makes them,', 0],
-  ] as const) {
-    needs(examples, qemuImg, mkfs).test(`list and read files of ${what} in an image`, async () => {
-      const folder = await tempDir();
-      const { notes, photo, ...files } = await tree(folder);
-      const image = await ext4Image(start, files.folder, join(folder, 'ext4.raw'));
-      const before = await readFile(image);
-
-      const ok = { status: 0, stderr: '' };
-      expect(await example('ext4.mjs', image)).toMatchObject({ ...ok, stdout: `1: ${32 * MiB} bytes, ext4\n` });
-      expect(await example('ext4.mjs', image, '/')).toMatchObject({ ...ok, stdout: 'lost+found\nhome\n' });
-      expect(await example('ext4.mjs', image, '/home/ada/notes.txt')).toMatchObject({ ...ok, stdout: notes });
-      const { bytes } = await example('ext4.mjs', image, '/home/ada/photo.raw');
-      expect(Buffer.compare(bytes, photo)).toBe(0);
-      expect(before.equals(await readFile(image))).toBe(true);
-    });
-  }
-
-  needs(examples, qemuImg).test('are not asked about a disk without such a file system', async () => {
-    const raw = join(await tempDir(), 'empty.raw');
-    await writeFile(raw, bootDisk(4 * MiB, 1, '', ''));
-    const image = await toVhdx(raw);
-    const stderr = `${image} has no ext4 file system\n`;
-    expect(await example('ext4.mjs', image, '/')).toMatchObject({ status: 1, stdout: '', stderr });
-  });
 });
 
 describe('the page that verifies', () => {

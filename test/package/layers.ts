@@ -41,7 +41,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   'src/nbd/index.ts': ['src/nbd'],
   'src/nbd': ['src/io', 'src/errors.ts', 'src/base'],
   'src/volumes/index.ts': ['src/volumes'],
-  'src/volumes': ['src/io', 'src/errors.ts', 'src/base'],
+  'src/volumes': ['src/core', 'src/io', 'src/errors.ts', 'src/base'],
   'src/io': ['src/errors.ts', 'src/rules.ts', 'src/base'],
   'src/errors.ts': ['src/rules.ts', 'src/base'],
   'src/rules.ts': ['src/rule-meanings.ts', 'src/base'],

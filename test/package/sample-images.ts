@@ -7,6 +7,8 @@ import { modelOf } from '../support/disk-model.js';
 import { MiB } from '../support/encode-primitives.js';
 import { STATE } from '../support/image-spec.js';
 import { saveFile } from '../support/save-image.js';
+import { madeExt } from '../volumes/support/ext-images.js';
+import { blocksOf } from '../volumes/support/made-by-other-tools.js';
 
 const SIZE = 64 * MiB;
 
@@ -28,6 +30,9 @@ const outer = buildImage({
   ),
 });
 
+/** A disk without partitions, which is an ext4 file system. */
+const wsl = buildImage({ virtualSize: SIZE, blockSize: MiB, blocks: blocksOf(madeExt('ext4'), MiB) });
+
 /** The bytes of the virtual disk in `disk.vhdx`. */
 export const diskBytes = modelOf(disk).expected(0, SIZE);
 
@@ -36,6 +41,7 @@ export async function saveSampleImages(folder: string): Promise<void> {
   const images = {
     'disk.vhdx': disk,
     'ext4.vhdx': disk,
+    'wsl.vhdx': wsl,
     'a.vhdx': disk,
     'base.vhdx': base,
     'child.avhdx': child,

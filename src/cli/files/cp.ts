@@ -1,5 +1,5 @@
 import { open, rm, stat } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import type { Command } from 'commander';
 import type { FileSystem } from '../../volumes/index.js';
 import { about, complain, Failure, interruptible } from '../failure.js';
@@ -76,8 +76,11 @@ async function copy(
     (found) => found.isDirectory(),
     () => false,
   );
-  const name = basename(path.replace(/\/+$/, ''));
-  const target = isFolder ? join(dest, name === '' || name === '.' || name === '..' ? 'root' : name) : dest;
+  const name = path
+    .split('/')
+    .filter((part) => part !== '' && part !== '.' && part !== '..')
+    .at(-1);
+  const target = isFolder ? join(dest, name ?? 'root') : dest;
   await copyTree(fs, path, path, target, options);
 }
 

@@ -1,9 +1,16 @@
 import type { RandomAccessSource, ReadOptions } from '../../io/random-access.js';
-import type { JournalChange } from './journal.js';
 import { damaged } from './problems.js';
 
 /** Bytes of blocks that are kept. */
 const CACHED = 4 * 1024 * 1024;
+
+/** Where a journal has the contents of a block that is not in its place yet. */
+export interface JournalChange {
+  /** Block on the volume. */
+  readonly block: number;
+  /** Whether its first four bytes were taken out, because they are the journal's magic number. */
+  readonly escaped: boolean;
+}
 
 /** The blocks of a file system, with those in place that its journal has and that are not in their places yet. */
 export class Blocks {

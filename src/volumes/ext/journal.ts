@@ -2,17 +2,10 @@
 import { eventLoopYielder } from '../../base/concurrency.js';
 import type { Checksum } from '../../core/crc32c.js';
 import type { ReadOptions } from '../../io/random-access.js';
+import type { JournalChange } from './blocks.js';
 import { type ExtVolume, readInode } from './inode.js';
 import { damaged, hex, unsupported } from './problems.js';
 import { type Run, runsOf } from './runs.js';
-
-/** Where the journal has the contents of a block. */
-export interface JournalChange {
-  /** Block on the volume. */
-  readonly block: number;
-  /** Whether its first four bytes were taken out, because they are the journal's magic number. */
-  readonly escaped: boolean;
-}
 
 const MAGIC = 0xc03b_3998;
 const Type = { descriptor: 1, commit: 2, superblockV1: 3, superblockV2: 4, revoke: 5 } as const;

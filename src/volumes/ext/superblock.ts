@@ -65,12 +65,9 @@ export interface Superblock {
   hasCopy(group: number): boolean;
 }
 
-/** Whether the bytes are a superblock. */
-export const isSuperblock = (bytes: Uint8Array): boolean => bytes[56] === 0x53 && bytes[57] === 0xef;
-
 /** Reads a superblock. Rejects features that are not read, and numbers that cannot be. */
 export function parseSuperblock(bytes: Uint8Array, checksum: Checksum, volumeSize: number): Superblock {
-  if (!isSuperblock(bytes)) throw damaged('superblock', 'has no magic number');
+  if (bytes[56] !== 0x53 || bytes[57] !== 0xef) throw damaged('superblock', 'has no magic number');
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const u32 = (at: number) => view.getUint32(at, true);
   const u16 = (at: number) => view.getUint16(at, true);
