@@ -152,6 +152,8 @@ export function isSystemError(error: unknown): error is NodeJS.ErrnoException & 
 
 /** What an error of the operating system means, in the system's own words. */
 export function systemReason({ errno, code, message }: NodeJS.ErrnoException): string {
-  const known = errno === undefined ? undefined : getSystemErrorMap().get(errno);
+  const all = getSystemErrorMap();
+  // Some errors of Deno have no number.
+  const known = errno === undefined ? [...all.values()].find(([name]) => name === code) : all.get(errno);
   return known?.[1] ?? code ?? message;
 }

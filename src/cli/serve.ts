@@ -122,8 +122,7 @@ async function listen(exports: NbdExport[], flags: Flags, options: NbdServerOpti
   try {
     return await serveNbd(exports, options);
   } catch (error) {
-    if (error instanceof Error && 'code' in error && /SSL|OSSL|PEM/.test(`${error.code}`))
-      throw new Failure(`the certificate or its key cannot be used: ${error.message}`, { cause: error });
+    if (error instanceof RangeError) throw new Failure(error.message, { cause: error });
     if (!isSystemError(error)) throw error;
     const inUse = error.code === 'EADDRINUSE';
     if (flags.socket !== undefined) {

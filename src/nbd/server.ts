@@ -1,3 +1,4 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { lstat, unlink } from 'node:fs/promises';
 import { createServer, type Server, Socket } from 'node:net';
@@ -57,7 +58,7 @@ const NBD_PORT = 10_809;
  * the disk has made it durable.
  *
  * @param disks a disk, or several with names
- * @throws RangeError if two exports have one name, or there is none; the system's error (`EADDRINUSE`, `EACCES`) if the
+ * @throws RangeError if two exports have one name, or there is none, or a certificate is none; the system's error (`EADDRINUSE`, `EACCES`) if the
  *   server cannot listen there
  */
 export async function serveNbd(
@@ -71,7 +72,7 @@ export async function serveNbd(
   const { maxConnections = 16, tls } = options;
   if (!Number.isSafeInteger(maxConnections) || maxConnections < 1)
     throw new RangeError(`maxConnections must be 1 or more, not ${maxConnections}`);
-  if (tls) createSecureContext(pemOf(tls)); // what is wrong with it is said now, and not to each client
+  if (tls) checkTls(tls);
   const server = new Service(exports, options);
   await server.listen(maxConnections);
   return server;
@@ -81,6 +82,19 @@ const isList = (disks: RandomAccessSource | readonly NbdExport[]): disks is read
   Array.isArray(disks);
 
 const pem = (text: string | Uint8Array): Buffer => Buffer.from(text as string);
+
+/** Says now what is wrong, and not to each client; some runtimes take what is no certificate without a word. */
+function checkTls(tls: NbdTls): void {
+  const { cert, key, ca } = pemOf(tls);
+  try {
+    for (const certificate of ca ? [cert, ca] : [cert]) new X509Certificate(certificate);
+    createPrivateKey(key);
+    createSecureContext({ cert, key, ...(ca && { ca }) });
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new RangeError(`the certificate or its key cannot be used: ${reason}`, { cause });
+  }
+}
 
 /** As Node takes them. */
 const pemOf = ({ cert, key, ca }: NbdTls) => ({
