@@ -52,7 +52,7 @@ export function define(command: Command): void {
     .option('--length <size>', 'number of bytes of a part; fewer if the disk ends before', parseByteSize)
     .option('--combine', 'put the checksums of parts together')
     .option('--check <checksum>', 'compare with this one, in hexadecimal or base64', parseChecksum);
-  addImageOptions(addShardOptions(command), { formats: ['vhdx', 'raw', 'vpc'] })
+  addImageOptions(addShardOptions(command), { formats: ['vhdx', 'raw', 'vpc'], partition: true })
     .addHelpText('after', EXAMPLES)
     .action(checksum);
 }

@@ -86,7 +86,7 @@ export function define(command: Command): void {
     .option('--pad', 'add zeros up to the next sector to a disk that ends inside one')
     .option('--salvage', 'open what is damaged as a whole, unverified; write zeros for what cannot be read; list both')
     .option('--force', 'replace a file by a VHDX');
-  addImageOptions(addShardOptions(command), { formats: ['vhdx', 'raw', 'vpc'] })
+  addImageOptions(addShardOptions(command), { formats: ['vhdx', 'raw', 'vpc'], partition: true })
     .addHelpText('after', EXAMPLES)
     .action(convert);
 }

@@ -10,6 +10,7 @@ import {
   type VhdxDisk,
 } from '../index.js';
 import { about, complain, Failure } from './failure.js';
+import { parseCount } from './parse-count.js';
 import type { ProgressFlags } from './progress.js';
 
 /** A format that the command reads; `vpc` is a VHD. */
@@ -29,6 +30,8 @@ export interface ImageFlags extends ProgressFlags, ParentFlags {
   /** `false` for `--no-replay`. */
   readonly replay?: boolean;
   readonly strict?: true;
+  /** The partition that is read instead of the whole disk. */
+  readonly partition?: number;
 }
 
 /** What a subcommand accepts. */
@@ -37,6 +40,8 @@ interface Accepted {
   readonly formats?: readonly InputFormat[];
   /** Whether it has `--strict`, which is not for commands that look for faults. */
   readonly strict?: boolean;
+  /** Whether it has `--partition`. */
+  readonly partition?: boolean;
 }
 
 /** Parses a format: `vhd` and `vpc` are the same word. */
@@ -71,11 +76,15 @@ export function addParentOptions(command: Command): Command {
 }
 
 /** Adds the options that all subcommands share: how images are opened, and how much is shown. */
-export function addImageOptions(command: Command, { formats = ['vhdx'], strict = true }: Accepted = {}): Command {
+export function addImageOptions(
+  command: Command,
+  { formats = ['vhdx'], strict = true, partition = false }: Accepted = {},
+): Command {
   command.addOption(formatOption('-f, --format <format>', 'format of the image, instead of detecting it', formats));
   addParentOptions(command)
     .option('--no-parent', 'open a differencing image alone')
     .option('--no-replay', 'refuse a dirty image instead of replaying its log in memory');
+  if (partition) command.option('--partition <number>', 'read this partition instead of the whole disk', parseCount);
   if (strict) command.option('--strict', 'refuse an image that breaks any rule');
   return command
     .option('-q, --quiet', 'show no progress and no notes')
@@ -131,6 +140,26 @@ export interface OpenedDisk {
  * and cannot be read is a failure; one that is not recognised is read as raw only if `guessRaw` says so.
  */
 export async function openDisk(
+  file: string,
+  flags: ImageFlags,
+  guessRaw = false,
+  more: OpenOptions = {},
+  formatFlag: '-f' | '-F' = '-f',
+): Promise<OpenedDisk> {
+  const whole = await openWholeDisk(file, flags, guessRaw, more, formatFlag);
+  if (flags.partition === undefined) return whole;
+  try {
+    const { volumeOf } = await import('./files/partition-of.js');
+    const source = await volumeOf(whole.source, file, flags.partition);
+    return { format: 'raw', source, guessed: false, close: whole.close };
+  } catch (error) {
+    await whole.close();
+    throw error;
+  }
+}
+
+/** Opens a disk as {@link openDisk} does, whatever partition was asked for. */
+export async function openWholeDisk(
   file: string,
   flags: ImageFlags,
   guessRaw = false,

@@ -25,7 +25,7 @@ export function define(command: Command): void {
     .argument('<file>', 'image')
     .option('--offset <size>', 'first byte', parseByteSize, 0)
     .option('--length <size>', 'number of bytes; up to the end of the disk if it is not given', parseByteSize);
-  addImageOptions(command, { formats: ['vhdx', 'raw', 'vpc'] })
+  addImageOptions(command, { formats: ['vhdx', 'raw', 'vpc'], partition: true })
     .addHelpText('after', EXAMPLES)
     .action(read);
 }

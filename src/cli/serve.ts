@@ -46,7 +46,7 @@ export function define(command: Command): void {
     .option('--tls-key <file>', 'its key (PEM)')
     .option('--tls-ca <file>', 'let in only clients that have a certificate of this authority (PEM)')
     .addOption(outputOption());
-  addImageOptions(command, { formats: ['vhdx', 'raw', 'vpc'] })
+  addImageOptions(command, { formats: ['vhdx', 'raw', 'vpc'], partition: true })
     .addHelpText('after', ADDITION)
     .action(serve);
 }
@@ -115,6 +115,7 @@ function withDisks(
   const next = (disk: RandomAccessSource) => withDisks(others, flags, [...opened, disk], work);
   if (!flags.writable) return withAnyDisk(file, flags, ({ source }) => next(source));
   if (flags.format !== undefined && flags.format !== 'vhdx') throw new Failure('--writable is for VHDX', { file });
+  if (flags.partition !== undefined) throw new Failure('--writable is for whole disks', { file });
   return withWritableDisk(file, flags, next);
 }
 

@@ -196,3 +196,29 @@ describe('vhdx cp', () => {
     expect(await readdir(folder)).toEqual(['copy']);
   });
 });
+
+describe('--partition', () => {
+  test('reads, sums, converts and serves a partition instead of the whole disk', async () => {
+    const folder = await tempDir();
+    const disk = partitionedDisk('gpt of 512');
+    const image = join(folder, 'disk.vhdx');
+    await imageOf(disk, image);
+    const { stdout } = await vhdx('partitions', '--output', 'json', image);
+    const [{ number, offset, length }] = JSON.parse(stdout)['partition-table'].partitions;
+    disk.write(offset, new TextEncoder().encode('the partition'));
+    disk.write(offset + length - 4, new TextEncoder().encode('ends'));
+    await imageOf(disk, image);
+    const bytes = Buffer.from(disk.read(offset, length));
+    const only = ['--partition', `${number}`];
+    expect((await vhdx('read', ...only, '--length', '13', image)).stdout).toBe('the partition');
+    const raw = join(folder, 'partition.raw');
+    expect(await vhdx('convert', ...only, '-O', 'raw', image, raw)).toMatchObject({ status: 0 });
+    expect(bytes.equals(await readFile(raw))).toBe(true);
+    const sum = (await vhdx('checksum', ...only, image)).stdout.slice(0, 8);
+    expect(sum).toBe((await vhdx('checksum', '-f', 'raw', raw)).stdout.slice(0, 8));
+    expectFailure(await vhdx('convert', '--partition', '77', image, `${raw}.2`), 1, 'there is no partition 77');
+    expectFailure(await vhdx('checksum', '--shard', '0/2', ...only, image), 1, '--shard is for whole disks');
+    expectFailure(await vhdx('serve', '--writable', ...only, image), 1, '--writable is for whole disks');
+    expectFailure(await vhdx('read', '--partition', '0', image), 1, 'not a number from 1 on');
+  });
+});

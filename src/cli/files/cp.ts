@@ -3,11 +3,12 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import type { FileSystem } from '../../volumes/index.js';
 import { about, complain, Failure, interruptible } from '../failure.js';
+import type { ImageFlags } from '../image-options.js';
 import { writeOut } from '../standard-output.js';
 import { copyTree, PIECE } from './copy-tree.js';
-import { addVolumeOptions, type VolumeFlags, withFileSystem } from './volume.js';
+import { addVolumeOptions, withFileSystem } from './volume.js';
 
-interface Flags extends VolumeFlags {
+interface Flags extends ImageFlags {
   readonly recursive?: true;
   readonly tar?: true;
   /** `false` for `--no-links`. */

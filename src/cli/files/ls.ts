@@ -1,12 +1,12 @@
 import type { Command } from 'commander';
 import type { DirectoryEntry, FilePlace, FileStat, FileSystem } from '../../volumes/index.js';
-import { outputOption } from '../image-options.js';
+import { type ImageFlags, outputOption } from '../image-options.js';
 import { jsonHead, writeJson } from '../json.js';
 import { BufferedOutput } from '../standard-output.js';
 import { printable } from '../terminal.js';
-import { addVolumeOptions, type VolumeFlags, withFileSystem } from './volume.js';
+import { addVolumeOptions, withFileSystem } from './volume.js';
 
-interface Flags extends VolumeFlags {
+interface Flags extends ImageFlags {
   readonly long?: true;
   readonly recursive?: true;
   readonly output: 'human' | 'json';

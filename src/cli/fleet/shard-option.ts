@@ -1,12 +1,14 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import type { Shard } from '../../index.js';
 import { Failure } from '../failure.js';
+import { parseCount } from '../parse-count.js';
 
 /** What says which part of the work a process does. */
 export interface ShardFlags {
   readonly shard?: Shard | 'auto';
   readonly of?: number;
   readonly to?: string;
+  readonly partition?: number;
 }
 
 /** Adds the options of work that is done in parts. */
@@ -27,14 +29,6 @@ function parseShard(text: string): Shard | 'auto' {
   if (index === undefined || of === undefined)
     throw new InvalidArgumentError('It is neither I/N, such as 0/4, nor auto.');
   return checked({ index: Number(index), of: Number(of) }, (reason) => new InvalidArgumentError(reason));
-}
-
-/** Parses a number from 1 on. */
-export function parseCount(text: string): number {
-  const count = Number(text);
-  if (!/^\d+$/.test(text) || !Number.isSafeInteger(count) || count < 1)
-    throw new InvalidArgumentError('It is not a number from 1 on.');
-  return count;
 }
 
 function checked(shard: Shard, fault: (reason: string) => Error): Shard {
@@ -74,7 +68,9 @@ function number(env: Environment, name: string): number | undefined {
  *
  * @throws Failure if it is not one of the parts, or `auto` finds no engine
  */
-export function shardOf({ shard, of }: ShardFlags, env: Environment = process.env): Shard | undefined {
+export function shardOf({ shard, of, partition }: ShardFlags, env: Environment = process.env): Shard | undefined {
+  if (shard !== undefined && partition !== undefined)
+    throw new Failure('--shard is for whole disks, without --partition');
   if (shard !== 'auto') {
     if (of !== undefined) throw new Failure('--of goes with --shard auto');
     return shard;
