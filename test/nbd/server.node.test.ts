@@ -1,6 +1,6 @@
 // What a client of the protocol gets, right or wrong, from a client of this project's specs.
 import { once } from 'node:events';
-import { readdir, writeFile } from 'node:fs/promises';
+import { readdir, truncate, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -16,9 +16,11 @@ import {
 import { type NbdExport, type NbdServerOptions, serveNbd } from '../../src/nbd/index.js';
 import { pattern } from '../support/block-content.js';
 import { buildImage } from '../support/build-image.js';
+import { modelOf } from '../support/disk-model.js';
 import { MiB } from '../support/encode-primitives.js';
 import { contextData, infoData, NbdClient, optionBytes, requestBytes } from '../support/nbd-client.js';
 import { expectSameBytes } from '../support/same-bytes.js';
+import { saveFile } from '../support/save-image.js';
 import { sourceBytes } from '../support/scripted-source.js';
 import { tempDir } from '../support/tools.js';
 
@@ -485,6 +487,25 @@ describe('the server', () => {
     for (const maxConnections of [0, 1.5, Number.NaN])
       await expect(serve(disk, { maxConnections })).rejects.toThrow(RangeError);
     await expect(serve(disk, { port: 70_000 })).rejects.toThrow(RangeError);
+  });
+
+  test('goes on when the file of a disk is cut under it: what is gone is EIO, what is there is read', async () => {
+    const path = join(await tempDir(), 'disk.vhdx');
+    const image = buildImage({
+      virtualSize: 64 * MiB,
+      blocks: { 0: { state: 6, data: pattern(0) }, 20: { state: 6, data: pattern(1) } },
+    });
+    await saveFile(image, path);
+    const disk = await openVhdx(path);
+    onTestFinished(() => disk.close());
+    const { connect } = await serve(disk);
+    const client = await connect();
+    await client.go();
+    const at = 20 * (image.spec.blockSize ?? MiB);
+    expect(await client.ask(READ, { offset: at, length: 4096 })).toMatchObject({ error: 0 });
+    await truncate(path, image.size - MiB);
+    expect(await client.ask(READ, { offset: at, length: MiB })).toMatchObject({ error: EIO });
+    expectSameBytes((await client.ask(READ, { length: 4096 })).data, modelOf(image).expected(0, 4096));
   });
 
   test('takes no more clients than it may', async () => {

@@ -17,6 +17,8 @@ import {
   utimes,
   writeFile,
 } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect } from 'vitest';
@@ -277,6 +279,42 @@ describe('the space of files that were deleted', () => {
 });
 
 describe('an image of 1 TiB', () => {
+  needs(mkfs, tool('qemu-img')).test('as VHDX on a web server gives a small file with few requests', async () => {
+    const [tree, folder] = [await tempDir(), await tempDir()];
+    const [raw, image] = [join(folder, 'raw'), join(folder, 'ext4.vhdx')];
+    await mkdir(join(tree, 'home/ada'), { recursive: true });
+    for (const name of ['notes.txt', 'other']) await writeFile(join(tree, 'home/ada', name), `${name}, a small file\n`);
+    await writeFile(raw, '');
+    await truncate(raw, 2 ** 40);
+    await done(mkfs, '-q', '-F', '-d', tree, raw);
+    await done(tool('qemu-img'), 'convert', '-f', 'raw', '-O', 'vhdx', '-o', 'block_size=32M', raw, image);
+    const file = await openFile(image);
+    const requests: string[] = [];
+    const server = createServer(async ({ headers }, response) => {
+      const [, from = '0', to = '0'] = /^bytes=(\d+)-(\d+)$/.exec(headers.range ?? '') ?? [];
+      requests.push(`${headers.range}`);
+      const bytes = new Uint8Array(Math.min(Number(to) + 1, file.size) - Number(from));
+      await file.readInto(bytes, Number(from));
+      const range = `bytes ${from}-${Number(from) + bytes.length - 1}/${file.size}`;
+      response.writeHead(206, { 'content-range': range, etag: '"1"' }).end(bytes);
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    try {
+      const disk = await openVhdx(`http://127.0.0.1:${(server.address() as AddressInfo).port}/ext4.vhdx`);
+      const fs = await openVolume(disk);
+      const source = await fs.open('/home/ada/notes.txt');
+      const bytes = new Uint8Array(source.size);
+      await source.readInto(bytes, 0);
+      expect(new TextDecoder().decode(bytes)).toBe('notes.txt, a small file\n');
+      await disk.close();
+      expect(requests.length).toBeLessThanOrEqual(24);
+    } finally {
+      server.closeAllConnections();
+      server.close();
+      await file.close?.();
+    }
+  });
+
   needs(mkfs).test('gives a file of 100 MB with few reads and the right checksum', async () => {
     const [large, folder] = [await tempDir(), await tempDir()];
     const image = join(folder, 'image');
