@@ -25,6 +25,7 @@ const QUESTIONS = [
   'write',
   'merge',
   'jobs',
+  'files',
   'nbd',
   'bundle-size',
 ];

@@ -164,6 +164,11 @@ export const TARGETS = {
     atMost: 64 * 2 ** 20,
     limit: 'Node alone takes 41 MB, and an image that is opened and scanned 18 more.',
   },
+  files: {
+    question: 'a file of 100 MiB in ext4 of 1 TiB',
+    text: '≤ 1.5 × reading its bytes from a raw file',
+    atMost: 1.5,
+  },
   'nbd-sparse': { question: 'nbdcopy of 64 GiB with 64 MiB of data', text: '≥ 10 × qemu-nbd', atLeast: 10 },
   'nbd-dense': { question: 'nbdcopy of 4 GiB, all of it data', text: '≥ 0.7 × qemu-nbd', atLeast: 0.7 },
   'nbd-reads': { question: '4 KiB reads over NBD, 16 in flight', text: '≥ 0.5 × qemu-nbd', atLeast: 0.5 },
