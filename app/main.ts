@@ -3,6 +3,7 @@ import { byId, el } from './dom.js';
 import { watchInputs } from './inputs.js';
 import { BytesPanel } from './panels/bytes.js';
 import { checksumPanel } from './panels/checksum.js';
+import { FilesPanel } from './panels/files.js';
 import { findingsPanel } from './panels/findings.js';
 import { MapPanel } from './panels/map.js';
 import { overviewPanel } from './panels/overview.js';
@@ -19,6 +20,7 @@ const panels = [
   new MapPanel(),
   findingsPanel(),
   partitionsPanel(),
+  new FilesPanel(),
   bytes,
   repairPanel(),
   checksumPanel(),

@@ -1,5 +1,5 @@
 import type { CheckStatus, DiskInfo, ExportFormat, Finding, Progress, RuleCode, Severity } from '../src/index.js';
-import type { PartitionTable } from '../src/volumes/index.js';
+import type { FileKind, PartitionTable } from '../src/volumes/index.js';
 
 /** What a person opens: a file, or the address of one. */
 export type Input = File | string;
@@ -113,6 +113,34 @@ export interface Saved {
   readonly lost: number;
 }
 
+/** A part of the disk with files. */
+export interface VolumeName {
+  readonly label: string;
+  /** Its file system. */
+  readonly kind: string;
+}
+
+/** A name in a directory of the disk. */
+export interface ListedFile {
+  readonly name: string;
+  readonly kind: FileKind;
+  readonly size: number;
+  readonly modified: Date;
+  /** Of a link: where it leads. */
+  readonly target?: string;
+}
+
+/** What is in a directory of the disk. */
+export interface FileListing {
+  /** Empty if nothing of the disk has files that can be read here. */
+  readonly volumes: readonly VolumeName[];
+  /** What is unusual about the file system, in sentences. */
+  readonly notes: readonly string[];
+  readonly entries: readonly ListedFile[];
+  /** How many names are not listed. */
+  readonly more: number;
+}
+
 /** What a repair would do. */
 export interface RepairPlan {
   /** In sentences, in the order in which it is done. */
@@ -141,6 +169,12 @@ export interface Methods {
   findings: { parameters: { group: number; from: number; to: number }; progress: never; result: readonly Finding[] };
   map: { parameters: { offset: number; length: number; binLength: number }; progress: MapBins; result: MapBins };
   partitions: { parameters: null; progress: never; result: PartitionTable };
+  files: { parameters: { volume: number; path: string }; progress: never; result: FileListing };
+  saveFiles: {
+    parameters: { volume: number; path: string; target: FileSystemFileHandle | null };
+    progress: JobProgress;
+    result: Saved;
+  };
   bytes: { parameters: { of: 'disk' | 'file'; offset: number; length: number }; progress: never; result: BytesView };
   checksum: { parameters: { of: 'disk' | 'file' }; progress: JobProgress; result: number };
   planRepair: { parameters: { discardLog: boolean }; progress: never; result: RepairPlan };

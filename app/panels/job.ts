@@ -27,15 +27,18 @@ export class JobView {
     this.#verb = verb;
     this.#button = el('button', { type: 'button', class: 'primary' }, verb);
     this.#bar.setAttribute('aria-label', `${verb}: progress`);
-    this.#button.addEventListener('click', async () => {
-      if (this.#running) {
-        this.#running.abort(new DOMException('cancelled', 'AbortError'));
-        return;
-      }
-      const wanted = await job();
-      if (wanted) await this.#run(wanted);
+    this.#button.addEventListener('click', () => {
+      if (this.#running) this.#running.abort(new DOMException('cancelled', 'AbortError'));
+      else void this.start(job);
     });
     host.append(el('div', { class: 'work' }, this.#button, this.#bar), this.#text, this.#live);
+  }
+
+  /** Does a job that another button asks for, unless one is running. */
+  async start(job: () => Promise<Job | undefined> | Job | undefined): Promise<void> {
+    if (this.#running) return;
+    const wanted = await job();
+    if (wanted) await this.#run(wanted);
   }
 
   /** Cancels the running job and clears the text. */

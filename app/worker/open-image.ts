@@ -24,6 +24,7 @@ import type {
 import { viewDisk, viewFile } from './bytes-view.js';
 import { chooseSubject, missingParent, nameOf, survey } from './chain.js';
 import { DiskMap } from './disk-map.js';
+import { DiskFiles } from './files.js';
 import { GroupedFindings } from './grouped-findings.js';
 import { ReadProgress, throttled } from './job-progress.js';
 import { problemOf } from './problem.js';
@@ -62,6 +63,7 @@ export class OpenImage {
   readonly #map: DiskMap | undefined;
   readonly #end = new AbortController();
   #found: GroupedFindings | undefined;
+  #files: DiskFiles | undefined;
   #file: Promise<RandomAccessSource> | undefined;
 
   private constructor(
@@ -164,6 +166,12 @@ export class OpenImage {
 
   partitions(signal: AbortSignal): Promise<PartitionTable> {
     return readPartitionTable(this.#opened(), { signal });
+  }
+
+  /** The files in the disk. */
+  get files(): DiskFiles {
+    this.#files ??= new DiskFiles(this.#opened());
+    return this.#files;
   }
 
   async bytes({ of, offset, length }: Methods['bytes']['parameters'], signal: AbortSignal): Promise<BytesView> {

@@ -46,6 +46,12 @@ function answer<M extends Method>(method: M, parameters: Methods[M]['parameters'
       return current.map(parameters as Methods['map']['parameters'], within);
     case 'partitions':
       return current.partitions(within.signal);
+    case 'files':
+      return current.files.list(parameters as Methods['files']['parameters'], within.signal);
+    case 'saveFiles': {
+      const wanted = parameters as Methods['saveFiles']['parameters'];
+      return current.files.save(wanted, within.signal, throttled(within.onProgress));
+    }
     case 'bytes':
       return current.bytes(parameters as Methods['bytes']['parameters'], within.signal);
     case 'checksum':

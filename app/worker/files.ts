@@ -1,0 +1,184 @@
+import { downloadZip } from 'client-zip';
+import { type RandomAccessSource, slice } from '../../src/index.js';
+import { type FilePlace, type FileSystem, openVolume, readPartitionTable } from '../../src/volumes/index.js';
+import type { FileListing, JobProgress, Methods, Saved, VolumeName } from '../protocol.js';
+import { sizeText } from '../wording.js';
+import { BlobSink, fileSink } from './sinks.js';
+
+/** Entries of a directory that a listing has; the rest is counted. */
+const LISTED = 5000;
+/** Bytes that are copied at a time. */
+const PIECE = 1024 * 1024;
+
+/** A part of the disk that may have files. */
+interface Volume extends VolumeName {
+  readonly source: RandomAccessSource;
+}
+
+/** The files in a disk: in its partitions, or in all of it. */
+export class DiskFiles {
+  readonly #disk: RandomAccessSource;
+  readonly #open = new Map<number, Promise<FileSystem>>();
+  #volumes: Promise<readonly Volume[]> | undefined;
+
+  constructor(disk: RandomAccessSource) {
+    this.#disk = disk;
+  }
+
+  /** The names in a directory, folders first. */
+  async list({ volume, path }: Methods['files']['parameters'], signal: AbortSignal): Promise<FileListing> {
+    const volumes = await this.#allVolumes(signal);
+    const names = volumes.map(({ label, kind }) => ({ label, kind }));
+    if (volumes.length === 0) return { volumes: names, notes: [], entries: [], more: 0 };
+    const fs = await this.#fileSystem(volume, signal);
+    const found = [];
+    let more = 0;
+    for await (const entry of fs.list(path, { signal })) {
+      if (found.length < LISTED) found.push(entry);
+      else more++;
+    }
+    const entries = await Promise.all(
+      found.map(async (entry) => {
+        const { kind, size, modified } = await fs.stat(entry, { signal });
+        const target = kind === 'symlink' ? await fs.readlink(entry, { signal }) : undefined;
+        return { name: entry.name, kind, size, modified, ...(target !== undefined && { target }) };
+      }),
+    );
+    const rank = ({ kind }: { kind: string }) => (kind === 'directory' ? 0 : 1);
+    entries.sort((a, b) => rank(a) - rank(b) || (a.name < b.name ? -1 : 1));
+    return { volumes: names, notes: fs.notes, entries, more };
+  }
+
+  /** Saves a file as it is, or a folder with everything below as a zip archive. */
+  async save(
+    { volume, path, target }: Methods['saveFiles']['parameters'],
+    signal: AbortSignal,
+    report: (progress: JobProgress) => void,
+  ): Promise<Saved> {
+    const fs = await this.#fileSystem(volume, signal);
+    const { kind } = await fs.stat(path, { signal });
+    const base =
+      path
+        .split('/')
+        .filter((part) => part !== '')
+        .at(-1) ?? 'files';
+    const sink = target ? await fileSink(target) : new BlobSink();
+    try {
+      if (kind === 'directory') await writeZip(fs, path, sink, signal, report);
+      else await writeFile(await fs.open(path, { signal }), sink, signal, report);
+      await sink.close();
+    } catch (error) {
+      await sink.abort().catch(() => undefined);
+      throw error;
+    }
+    const name = target?.name ?? (kind === 'directory' ? `${base}.zip` : base);
+    return { name, lost: 0, ...(sink instanceof BlobSink && { blob: sink.blob }) };
+  }
+
+  #allVolumes(signal: AbortSignal): Promise<readonly Volume[]> {
+    this.#volumes ??= volumesOf(this.#disk, signal);
+    this.#volumes.catch(() => {
+      this.#volumes = undefined;
+    });
+    return this.#volumes;
+  }
+
+  async #fileSystem(index: number, signal: AbortSignal): Promise<FileSystem> {
+    const volume = (await this.#allVolumes(signal))[index];
+    if (!volume) throw new RangeError('there is no such partition');
+    const opened = this.#open.get(index) ?? openVolume(volume.source);
+    this.#open.set(index, opened);
+    opened.catch(() => this.#open.delete(index));
+    return opened;
+  }
+}
+
+/** What of a disk has a file system that is read. */
+async function volumesOf(disk: RandomAccessSource, signal: AbortSignal): Promise<Volume[]> {
+  const { partitions, fileSystem } = await readPartitionTable(disk, { signal });
+  const isRead = (name: string | undefined) => name !== undefined && /^ext[234]$/.test(name);
+  if (partitions.length === 0)
+    return isRead(fileSystem?.name) ? [{ label: 'The whole disk', kind: fileSystem?.name ?? '', source: disk }] : [];
+  return partitions.flatMap((partition) => {
+    const { number, name, offset, length } = partition;
+    if (!isRead(partition.fileSystem?.name) || offset + length > disk.size) return [];
+    const what = name ?? partition.fileSystem?.label;
+    const label = `Partition ${number}${what ? ` “${what}”` : ''}, ${sizeText(length)}`;
+    return [{ label, kind: partition.fileSystem?.name ?? '', source: slice(disk, offset, length) }];
+  });
+}
+
+type Sink = Awaited<ReturnType<typeof fileSink>> | BlobSink;
+
+async function writeFile(
+  source: RandomAccessSource,
+  sink: Sink,
+  signal: AbortSignal,
+  report: (progress: JobProgress) => void,
+): Promise<void> {
+  const total = source.size;
+  await sink.truncate(total);
+  for (let at = 0; at < total; at += PIECE) {
+    const bytes = new Uint8Array(Math.min(PIECE, total - at));
+    await source.readInto(bytes, at, { signal });
+    await sink.write(bytes, at);
+    const done = at + bytes.length;
+    report({ done, total, read: done, toRead: total });
+  }
+}
+
+/** A file of the archive, in the shape that the library wants. */
+interface ZipFile {
+  readonly name: string;
+  readonly lastModified: Date;
+  readonly input?: ReadableStream<Uint8Array>;
+  readonly size?: number;
+}
+
+async function writeZip(
+  fs: FileSystem,
+  path: string,
+  sink: Sink,
+  signal: AbortSignal,
+  report: (progress: JobProgress) => void,
+): Promise<void> {
+  const body = downloadZip(zipFiles(fs, path, '', signal) as AsyncIterable<never>).body;
+  if (!body) throw new RangeError('this browser makes no streams');
+  let done = 0;
+  const reader = body.getReader();
+  for (let part = await reader.read(); !part.done; part = await reader.read()) {
+    signal.throwIfAborted();
+    await sink.truncate(done + part.value.length);
+    await sink.write(part.value as Uint8Array<ArrayBuffer>, done);
+    done += part.value.length;
+    report({ done, total: 0, read: done, toRead: 0 });
+  }
+}
+
+/** All files below a folder; links and what is no file are left out, and a name that would be a path is none. */
+async function* zipFiles(fs: FileSystem, place: FilePlace, base: string, signal: AbortSignal): AsyncGenerator<ZipFile> {
+  for await (const entry of fs.list(place, { signal })) {
+    const name = `${base}${entry.name.replaceAll(/[/\\]/g, '\u2215')}`;
+    const { kind, modified: lastModified } = await fs.stat(entry, { signal });
+    if (kind === 'directory') {
+      yield { name: `${name}/`, lastModified };
+      yield* zipFiles(fs, entry, `${name}/`, signal);
+    } else if (kind === 'file') {
+      const source = await fs.open(entry, { signal });
+      yield { name, lastModified, size: source.size, input: streamOf(source, signal) };
+    }
+  }
+}
+
+function streamOf(source: RandomAccessSource, signal: AbortSignal): ReadableStream<Uint8Array> {
+  let at = 0;
+  return new ReadableStream({
+    async pull(controller) {
+      const bytes = new Uint8Array(Math.min(PIECE, source.size - at));
+      await source.readInto(bytes, at, { signal });
+      at += bytes.length;
+      if (bytes.length > 0) controller.enqueue(bytes);
+      if (at === source.size) controller.close();
+    },
+  });
+}
