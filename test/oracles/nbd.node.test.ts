@@ -195,7 +195,7 @@ describe('clients that write', () => {
       `write -P ${(i % 250) + 1} ${(i * 300) % 60_000}k 2M`,
     ]).flat();
     const child = spawn(qemuIo.path, ['-f', 'raw', ...lines, uri], { stdio: 'ignore' });
-    await setTimeout(150);
+    while ((await disk.read(0, 1))[0] === 0) await setTimeout(5); // until the first of them is there
     const gone = once(child, 'exit');
     child.kill('SIGKILL');
     expect((await gone)[1]).toBe('SIGKILL');
