@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { VhdxError } from '../errors.js';
-import { blockStatus, holesIn } from './allocation.js';
+import { blockStatus, partsIn } from './allocation.js';
 import { isFastToZero, MAX_REQUEST, type WritableNbdDisk, writableOf } from './export.js';
 import type { Incoming } from './incoming.js';
 import type { Agreement } from './negotiation.js';
@@ -141,7 +141,7 @@ export class Transmission {
       case Command.blockStatus:
         return this.#blockStatus(request);
       case Command.cache:
-        await holesIn(this.#agreement.served.disk, offset, length); // loads the part of the BAT that it needs
+        await partsIn(this.#agreement.served.disk, offset, length); // loads the part of the BAT that it needs
         return this.#succeed(request);
       case Command.flush:
         await this.#disk().flush();
@@ -194,10 +194,10 @@ export class Transmission {
     }
     if (length === 0) return this.#chunk(Chunk.none, cookie, true);
     const whole = (flags & CommandFlag.df) !== 0 || length < MIN_LOOK;
-    const parts = whole ? [{ offset, length, isHole: false }] : await holesIn(served.disk, offset, length);
+    const parts = whole ? [{ offset, length, kind: 'data' }] : await partsIn(served.disk, offset, length);
     for (const [i, part] of parts.entries()) {
       const isLast = i === parts.length - 1;
-      if (part.isHole) this.#chunk(Chunk.hole, cookie, isLast, u64(part.offset), u32(part.length));
+      if (part.kind === 'hole') this.#chunk(Chunk.hole, cookie, isLast, u64(part.offset), u32(part.length));
       else await this.#data(cookie, isLast, part.offset, part.length);
     }
   }

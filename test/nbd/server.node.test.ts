@@ -233,6 +233,11 @@ describe('reading', () => {
     expect(type).toBe(32770);
     expect(payload.subarray(6, -8).toString()).toContain('BAT entry 1: payload block 1 has a reserved state');
     expect(Number(payload.readBigUInt64BE(payload.length - 8))).toBe(MiB - 512);
+    // Of a longer read, what is before the damaged block is there, and the error says where that begins.
+    const long = await client.ask(READ, { offset: 0, length: 3 * MiB });
+    expect(types(long.chunks)).toEqual([1, 32770]);
+    expectSameBytes(long.chunks[0]?.payload.subarray(8) ?? Buffer.alloc(0), await disk.read(0, MiB));
+    expect(Number(long.chunks[1]?.payload.readBigUInt64BE(long.chunks[1].payload.length - 8))).toBe(MiB);
     const good = await client.ask(READ, { offset: 2 * MiB, length: 1000 });
     expectSameBytes(good.data.subarray(8), await disk.read(2 * MiB, 1000));
     const simple = await connect();
