@@ -1,6 +1,6 @@
 import { downloadZip } from 'client-zip';
 import { type RandomAccessSource, slice } from '../../src/index.js';
-import { type FilePlace, type FileSystem, openVolume, readPartitionTable } from '../../src/volumes/index.js';
+import { type FileSystem, openVolume, readPartitionTable, walkFiles } from '../../src/volumes/index.js';
 import type { FileListing, JobProgress, Methods, Saved, VolumeName } from '../protocol.js';
 import { sizeText } from '../wording.js';
 import { BlobSink, fileSink } from './sinks.js';
@@ -142,7 +142,7 @@ async function writeZip(
   signal: AbortSignal,
   report: (progress: JobProgress) => void,
 ): Promise<void> {
-  const body = downloadZip(zipFiles(fs, path, '', signal) as AsyncIterable<never>).body;
+  const body = downloadZip(zipFiles(fs, path, signal) as AsyncIterable<never>).body;
   if (!body) throw new RangeError('this browser makes no streams');
   let done = 0;
   const reader = body.getReader();
@@ -156,14 +156,13 @@ async function writeZip(
 }
 
 /** All files below a folder; links and what is no file are left out, and a name that would be a path is none. */
-async function* zipFiles(fs: FileSystem, place: FilePlace, base: string, signal: AbortSignal): AsyncGenerator<ZipFile> {
-  for await (const entry of fs.list(place, { signal })) {
-    const name = `${base}${entry.name.replaceAll(/[/\\]/g, '\u2215')}`;
-    const { kind, modified: lastModified } = await fs.stat(entry, { signal });
-    if (kind === 'directory') {
-      yield { name: `${name}/`, lastModified };
-      yield* zipFiles(fs, entry, `${name}/`, signal);
-    } else if (kind === 'file') {
+async function* zipFiles(fs: FileSystem, path: string, signal: AbortSignal): AsyncGenerator<ZipFile> {
+  for await (const { names, entry, kind, isLeft } of walkFiles(fs, path, { signal })) {
+    if (isLeft || (kind !== 'directory' && kind !== 'file')) continue;
+    const name = names.map((one) => one.replaceAll(/[/\\]/g, '\u2215')).join('/');
+    const { modified: lastModified } = await fs.stat(entry, { signal });
+    if (kind === 'directory') yield { name: `${name}/`, lastModified };
+    else {
       const source = await fs.open(entry, { signal });
       yield { name, lastModified, size: source.size, input: streamOf(source, signal) };
     }

@@ -11,3 +11,4 @@ export {
 export { openVolume } from './open-volume.js';
 export type { Partition, PartitionTable } from './partition.js';
 export { type PartitionTableOptions, readPartitionTable } from './partition-table.js';
+export { type WalkedFile, type WalkOptions, walkFiles } from './walk.js';

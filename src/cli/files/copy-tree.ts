@@ -1,7 +1,7 @@
 import { chmod, mkdir, open, rm, symlink, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RandomAccessSource } from '../../index.js';
-import type { FilePlace, FileStat, FileSystem } from '../../volumes/index.js';
+import { type FilePlace, type FileStat, type FileSystem, walkFiles } from '../../volumes/index.js';
 import { about, Failure } from '../failure.js';
 
 /** Bytes that are copied at a time. */
@@ -30,31 +30,37 @@ function isNoName(name: string): boolean {
 /**
  * Copies a file, a link or a directory with everything below to a path where nothing is. Each folder is made here, and
  * each file is new, so that nothing leads out of it, whatever the names and links in the image are.
- *
- * @param name what it is called in messages
  */
-export async function copyTree(
+export async function copyTree(fs: FileSystem, path: string, target: string, options: CopyOptions): Promise<void> {
+  const stat = await fs.stat(path);
+  if (stat.kind !== 'directory') return copyOne(fs, path, path, target, stat, options);
+  await about(target, () => mkdir(target)); // which fails if anything is there
+  for await (const { names, entry, isLeft } of walkFiles(fs, path, options)) {
+    options.signal.throwIfAborted();
+    const [name = '', to] = [names.at(-1), join(target, ...names)];
+    const shown = `${path}/${names.join('/')}`;
+    if (isNoName(name)) throw new Failure(`${shown}: this cannot be the name of a file here; --tar keeps it`);
+    const found = await fs.stat(entry, options);
+    if (isLeft)
+      await about(to, () => keep(to, found)); // after what was made in it
+    else if (found.kind === 'directory') await about(to, () => mkdir(to));
+    else await copyOne(fs, entry, shown, to, found, options);
+  }
+  await about(target, () => keep(target, stat));
+}
+
+/** Copies what is no directory. */
+async function copyOne(
   fs: FileSystem,
   place: FilePlace,
   name: string,
   target: string,
+  stat: FileStat,
   options: CopyOptions,
 ): Promise<void> {
-  const stat = await fs.stat(place);
-  options.signal.throwIfAborted();
-  if (stat.kind === 'directory') {
-    await about(target, () => mkdir(target)); // which fails if anything is there
-    for await (const entry of fs.list(place)) {
-      if (isNoName(entry.name))
-        throw new Failure(`${name}: ${JSON.stringify(entry.name)} cannot be the name of a file here; --tar keeps it`);
-      await copyTree(fs, entry, `${name}/${entry.name}`, join(target, entry.name), options);
-    }
-    await about(target, () => keep(target, stat)); // after what was made in it
-    return;
-  }
   if (stat.kind === 'symlink') {
-    if (options.links)
-      await about(target, async () => symlink(await about(options.image, () => fs.readlink(place)), target));
+    const { image, links } = options;
+    if (links) await about(target, async () => symlink(await about(image, () => fs.readlink(place)), target));
     return;
   }
   if (stat.kind !== 'file') return options.onSkip(name, stat.kind);

@@ -82,7 +82,7 @@ async function copy(
     .filter((part) => part !== '' && part !== '.' && part !== '..')
     .at(-1);
   const target = isFolder ? join(dest, name ?? 'root') : dest;
-  await copyTree(fs, path, path, target, options);
+  await copyTree(fs, path, target, options);
 }
 
 /** Writes a file that is not there yet; half of an archive is none. */

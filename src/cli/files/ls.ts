@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { DirectoryEntry, FilePlace, FileStat, FileSystem } from '../../volumes/index.js';
+import { type FileStat, type FileSystem, walkFiles } from '../../volumes/index.js';
 import { type ImageFlags, outputOption } from '../image-options.js';
 import { jsonHead, writeJson } from '../json.js';
 import { BufferedOutput } from '../standard-output.js';
@@ -19,9 +19,6 @@ Exit codes: 0, and 1 if there is no such file, or the file system cannot be read
 
   vhdx ls ext4.vhdx /home
   vhdx ls -lR --partition 2 disk.vhdx /etc`;
-
-/** Names of a directory that are sorted; of one with more, they come as they are stored. */
-const SORTED = 50_000;
 
 /** Defines `vhdx ls`. */
 export function define(command: Command): void {
@@ -86,39 +83,17 @@ async function* walk(
   recursive: boolean,
   withStat: boolean,
 ): AsyncGenerator<Partial<Listed> & { path: string }> {
-  const stat = await fs.stat(path);
-  if (stat.kind === 'directory' || stat.kind === 'symlink') yield* walkFolder(fs, path, '', recursive, withStat);
-  else yield { path, stat };
-}
-
-async function* walkFolder(
-  fs: FileSystem,
-  place: FilePlace,
-  base: string,
-  recursive: boolean,
-  withStat: boolean,
-): AsyncGenerator<Partial<Listed> & { path: string }> {
-  for await (const entry of sorted(fs.list(place))) {
-    const stat = withStat || entry.kind === 'unknown' ? await fs.stat(entry) : undefined;
-    const kind = stat?.kind ?? entry.kind;
+  const top = await fs.stat(path);
+  if (top.kind !== 'directory' && top.kind !== 'symlink') {
+    yield { path, stat: top };
+    return;
+  }
+  for await (const { names, entry, kind, isLeft } of walkFiles(fs, path, { sorted: true, flat: !recursive })) {
+    if (isLeft) continue;
+    const stat = withStat ? await fs.stat(entry) : undefined;
     const target = withStat && kind === 'symlink' ? await fs.readlink(entry) : undefined;
-    const path = `${base}${entry.name}`;
-    yield { path, ...(stat && { stat }), ...(target !== undefined && { target }) };
-    if (recursive && kind === 'directory') yield* walkFolder(fs, entry, `${path}/`, recursive, withStat);
+    yield { path: names.join('/'), ...(stat && { stat }), ...(target !== undefined && { target }) };
   }
-}
-
-/** Entries in the order of their names, as long as they are not too many. */
-async function* sorted(entries: AsyncGenerator<DirectoryEntry>): AsyncGenerator<DirectoryEntry> {
-  let kept: DirectoryEntry[] | undefined = [];
-  for await (const entry of entries) {
-    if (!kept) yield entry;
-    else if (kept.push(entry) > SORTED) {
-      yield* kept;
-      kept = undefined;
-    }
-  }
-  yield* (kept ?? []).sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 const LETTERS: Readonly<Record<string, string>> = {

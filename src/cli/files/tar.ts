@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { type Pack, pack } from 'tar-stream';
 import type { RandomAccessSource } from '../../index.js';
-import type { FilePlace, FileSystem } from '../../volumes/index.js';
+import { type FilePlace, type FileSystem, walkFiles } from '../../volumes/index.js';
 import { failureOf } from '../failure.js';
 import { type CopyOptions, PIECE } from './copy-tree.js';
 
@@ -9,15 +9,33 @@ import { type CopyOptions, PIECE } from './copy-tree.js';
 export async function* tarOf(fs: FileSystem, path: string, options: CopyOptions): AsyncGenerator<Uint8Array> {
   const archive = pack();
   archive.on('error', () => {}); // whoever iterates over it has it
-  const name = path
-    .split('/')
-    .filter((part) => part !== '' && part !== '.' && part !== '..')
-    .at(-1);
-  add(archive, fs, path, name ?? '.', options).then(
+  addAll(archive, fs, path, options).then(
     () => archive.finalize(),
     (error: unknown) => archive.destroy(failureOf(options.image, error) ?? (error as Error)),
   );
   yield* archive as AsyncIterable<Uint8Array>;
+}
+
+async function addAll(archive: Pack, fs: FileSystem, path: string, options: CopyOptions): Promise<void> {
+  const parts = path.split('/').filter((part) => part !== '' && part !== '.' && part !== '..');
+  const top = parts.at(-1) ?? '.';
+  await add(archive, fs, path, top, options);
+  if ((await fs.stat(path)).kind !== 'directory') return;
+  for await (const { names, entry, isLeft } of walkFiles(fs, path, options)) {
+    // A name that would be a path is one of a damaged file system, or of an attacker.
+    const name = [top, ...names.map((one) => one.replaceAll('/', '\u2215'))].join('/');
+    if (!isLeft) await add(archive, fs, entry, name, options);
+  }
+}
+
+async function add(archive: Pack, fs: FileSystem, place: FilePlace, name: string, options: CopyOptions): Promise<void> {
+  options.signal.throwIfAborted();
+  const { kind, mode, modified } = await fs.stat(place);
+  const head = { name, mode: mode & 0o777, mtime: modified };
+  if (kind === 'directory') archive.entry({ ...head, type: 'directory' }, '');
+  else if (kind === 'file') await addFile(archive, await fs.open(place), head, options.signal);
+  else if (kind !== 'symlink') options.onSkip(name, kind);
+  else if (options.links) archive.entry({ ...head, type: 'symlink', linkname: await fs.readlink(place) }, '');
 }
 
 /** What the archive says of every file. */
@@ -25,27 +43,6 @@ interface Head {
   readonly name: string;
   readonly mode: number;
   readonly mtime: Date;
-}
-
-async function add(archive: Pack, fs: FileSystem, place: FilePlace, name: string, options: CopyOptions): Promise<void> {
-  options.signal.throwIfAborted();
-  const stat = await fs.stat(place);
-  const head = { name, mode: stat.mode & 0o777, mtime: stat.modified };
-  switch (stat.kind) {
-    case 'directory':
-      archive.entry({ ...head, type: 'directory' }, '');
-      // A name that would be a path is one of a damaged file system, or of an attacker.
-      for await (const entry of fs.list(place))
-        await add(archive, fs, entry, `${name}/${entry.name.replaceAll('/', '\u2215')}`, options);
-      return;
-    case 'symlink':
-      if (options.links) archive.entry({ ...head, type: 'symlink', linkname: await fs.readlink(place) }, '');
-      return;
-    case 'file':
-      return addFile(archive, await fs.open(place), head, options.signal);
-    default:
-      options.onSkip(name, stat.kind);
-  }
 }
 
 async function addFile(archive: Pack, source: RandomAccessSource, head: Head, signal: AbortSignal): Promise<void> {

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { crc32c, VhdxError } from '../../../src/index.js';
-import { type FileSystem, openVolume } from '../../../src/volumes/index.js';
+import { type FileSystem, openVolume, walkFiles } from '../../../src/volumes/index.js';
 import { propertyRuns } from '../../support/property-runs.js';
 import { SparseFile } from '../../support/sparse-file.js';
 import { SLOW } from '../../support/time-limits.js';
@@ -175,6 +175,46 @@ describe('a structure with a checksum', () => {
         message: expect.stringContaining(words),
       });
     }
+  });
+});
+
+describe('a walk', () => {
+  /** The names of a walk; of a directory twice. */
+  async function names(fs: FileSystem, options: { sorted?: boolean; flat?: boolean } = {}): Promise<string[]> {
+    const found: string[] = [];
+    for await (const { names: way, isLeft } of walkFiles(fs, '/', { sorted: true, ...options }))
+      found.push(`${way.join('/')}${isLeft ? ' left' : ''}`);
+    return found;
+  }
+
+  test('has directories before and after what is in them', async () => {
+    const fs = await openVolume(madeExt('ext2').source());
+    const all = ['Grüße', 'far', 'home', 'home/ada', 'home/ada/long.txt', 'home/ada/notes.txt', 'home/ada left'];
+    expect(await names(fs)).toEqual([...all, 'home/sparse', 'home left', 'link', 'lost+found', 'lost+found left']);
+    expect(await names(fs, { flat: true })).toEqual(['Grüße', 'far', 'home', 'link', 'lost+found']);
+  });
+
+  test('ends at a directory that is inside itself, and says which', async () => {
+    const disk = madeExt('ext2');
+    const fs = await openVolume(disk.source());
+    const { inode } = await fs.stat('/home');
+    const { inode: inner } = await fs.stat('/home/ada');
+    // ext2 has no checksums: the entry of the inner directory, in the outer one, leads to the outer one.
+    const entry = new Uint8Array(8);
+    new DataView(entry.buffer).setUint32(0, inner, true);
+    const all = disk.read(0, disk.size);
+    const at = all.findIndex(
+      (_, i) =>
+        new DataView(all.buffer, all.byteOffset).getUint32(i, true) === inner &&
+        all[i + 6] === 3 &&
+        all[i + 8] === 0x61,
+    );
+    new DataView(entry.buffer).setUint32(0, inode, true);
+    disk.write(at, entry.subarray(0, 4));
+    await expect(names(await openVolume(disk.source()))).rejects.toMatchObject({
+      code: 'file-system-damaged',
+      message: `directory of inode ${inode}: home/ada is another name of it`,
+    });
   });
 });
 
