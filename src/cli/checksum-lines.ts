@@ -11,19 +11,22 @@ export interface ChecksumPart {
   readonly name: string;
 }
 
+/** The same with the checksum as text. */
+type PartText = Omit<ChecksumPart, 'checksum'> & { readonly checksum: string };
+
 /** A checksum as people compare it: eight hexadecimal digits. */
 export function checksumText(checksum: number): string {
   return checksum.toString(16).padStart(8, '0');
 }
 
 /** The line of a disk: `HEX  NAME`. */
-export function checksumLine(checksum: number, name: string): string {
-  return namedLine(checksumText(checksum), name);
+export function checksumLine(checksum: string, name: string): string {
+  return namedLine(checksum, name);
 }
 
 /** The line of a part: `HEX  OFFSET+LENGTH/SIZE  NAME`. */
-export function partLine({ checksum, offset, length, size, name }: ChecksumPart): string {
-  return namedLine(`${checksumText(checksum)}  ${offset}+${length}/${size}`, name);
+export function partLine({ checksum, offset, length, size, name }: PartText): string {
+  return namedLine(`${checksum}  ${offset}+${length}/${size}`, name);
 }
 
 const ESCAPES: Readonly<Record<string, string>> = { '\\': '\\\\', '\n': '\\n', '\r': '\\r' };

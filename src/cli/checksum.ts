@@ -1,7 +1,8 @@
+import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { isatty } from 'node:tty';
-import { type Command, InvalidArgumentError } from 'commander';
-import { Crc32c, type Progress, type RandomAccessSource } from '../index.js';
+import { type Command, Option } from 'commander';
+import { Crc32c, openSource, type Progress, type RandomAccessSource } from '../index.js';
 import { parseByteSize } from './byte-size.js';
 import {
   type ChecksumPart,
@@ -13,7 +14,7 @@ import {
 } from './checksum-lines.js';
 import { about, complain, Failure } from './failure.js';
 import { addShardOptions, type ShardFlags, shardOf } from './fleet/shard-option.js';
-import { addImageOptions, type ImageFlags, withAnyDisk } from './image-options.js';
+import { addImageOptions, type ImageFlags, type OpenedDisk, withAnyDisk } from './image-options.js';
 import { withProgress } from './progress.js';
 import { writeOut } from './standard-output.js';
 import { displayName, printable } from './terminal.js';
@@ -22,18 +23,27 @@ interface Flags extends ImageFlags, ShardFlags {
   readonly offset?: number;
   readonly length?: number;
   readonly combine?: true;
-  readonly check?: number;
+  readonly check?: string;
+  readonly file?: true;
+  readonly algorithm: Algorithm;
 }
+
+/** The checksums that there are, and how many bytes they have. */
+const ALGORITHMS = { crc32c: 4, sha256: 32, sha1: 20, md5: 16 } as const;
+type Algorithm = keyof typeof ALGORITHMS;
 
 const EXAMPLES = `
 The CRC-32C of the disk's bytes, which is that of the raw image: object stores show it of what was uploaded, in base64.
 A name with a backslash or a line break is escaped, and its line begins with a backslash, as sha256sum does it.
+With --file, of the file itself, whatever it is. With --algorithm sha256, sha1 or md5, by the platform's own crypto; these
+read holes too, and their parts cannot be combined.
 With --shard, of one of several parts with as much data each, as JSON for vhdx combine. With --offset or --length, of a
 part, in a line that --combine puts together with the others:
 
   vhdx checksum disk.vhdx
   vhdx checksum --check yZRlqg== disk.vhdx
   vhdx checksum -f raw disk.img
+  vhdx checksum --file --algorithm sha256 disk.vhdx
   vhdx checksum --shard 0/4 --to part-0 disk.vhdx
 
   size=$(vhdx info --output json disk.vhdx | jq '."virtual-size"')
@@ -51,23 +61,36 @@ export function define(command: Command): void {
     .option('--offset <size>', 'first byte of a part', parseByteSize)
     .option('--length <size>', 'number of bytes of a part; fewer if the disk ends before', parseByteSize)
     .option('--combine', 'put the checksums of parts together')
-    .option('--check <checksum>', 'compare with this one, in hexadecimal or base64', parseChecksum);
+    .option('--check <checksum>', 'compare with this one, in hexadecimal or base64')
+    .option('--file', 'sum the file itself, as it was uploaded, and not the disk in it')
+    .addOption(new Option('--algorithm <name>', 'which checksum').choices(Object.keys(ALGORITHMS)).default('crc32c'));
   addImageOptions(addShardOptions(command), { formats: ['vhdx', 'raw', 'vpc'], partition: true })
     .addHelpText('after', EXAMPLES)
     .action(checksum);
 }
 
-/** Eight hexadecimal digits, or the base64 of the same four bytes, as object stores show it. */
-function parseChecksum(text: string): number {
-  if (/^(0x)?[0-9a-f]{8}$/i.test(text)) return Number.parseInt(text, 16);
-  if (/^[0-9a-z+/]{6}==$/i.test(text)) return Buffer.from(text, 'base64').readUInt32BE();
-  throw new InvalidArgumentError('It is neither eight hexadecimal digits nor the base64 of four bytes.');
+/** A checksum that was given, in hexadecimal: as many digits as the algorithm has, or the base64 of the same bytes, as object stores show it. */
+function hexOf(text: string, algorithm: Algorithm): string {
+  const bytes = ALGORITHMS[algorithm];
+  const [, hex] = /^(?:0x)?([0-9a-f]+)$/i.exec(text) ?? [];
+  if (hex?.length === 2 * bytes) return hex.toLowerCase();
+  const decoded = /^[0-9a-z+/]+={0,2}$/i.test(text) ? Buffer.from(text, 'base64') : undefined;
+  if (decoded?.length === bytes && decoded.toString('base64') === text) return decoded.toString('hex');
+  throw new Failure(
+    `--check ${text}: this is neither ${2 * bytes} hexadecimal digits nor the base64 of ${bytes} bytes`,
+  );
 }
 
 async function checksum(files: readonly string[], flags: Flags): Promise<void> {
   if (flags.combine) return combine(files);
   if (files.length === 0) throw new Failure('checksum: name an image');
   const shard = shardOf(flags);
+  if (flags.check !== undefined) hexOf(flags.check, flags.algorithm);
+  const isDisk = flags.file === undefined;
+  if (!isDisk && (flags.partition !== undefined || flags.format !== undefined))
+    throw new Failure('checksum: --file sums the file as it is, without --format and --partition');
+  if (shard && (!isDisk || flags.algorithm !== 'crc32c'))
+    throw new Failure('checksum: --shard is for the CRC-32C of disks, whose parts can be combined');
   if (shard) {
     const { checksumPart } = await import('./fleet/checksum-part.js');
     return checksumPart(onlyFile(files, flags), shard, flags);
@@ -95,39 +118,55 @@ function onlyFile(files: readonly string[], { offset, length, check }: Flags): s
 
 async function checksumOf(file: string, flags: Flags): Promise<void> {
   const name = displayName(file);
-  const part = await withAnyDisk(file, flags, async ({ source, vhdx, vhd }): Promise<ChecksumPart> => {
+  const { algorithm } = flags;
+  const part = await withBytes(file, flags, async ({ source, vhdx, vhd }) => {
     const { size } = source;
     const { offset = 0, length: wanted = size } = flags;
-    if (offset > size)
-      throw new Failure(`offset ${offset} is past the end of the disk, which has ${size} bytes`, { file });
+    if (offset > size) {
+      const what = flags.file ? 'file' : 'disk';
+      throw new Failure(`offset ${offset} is past the end of the ${what}, which has ${size} bytes`, { file });
+    }
     const length = Math.min(wanted, size - offset);
-    const sum = await withProgress(
-      'checksum',
-      flags,
-      (onProgress) =>
-        (vhdx ?? vhd)?.checksum({ offset, length, onProgress }) ?? sumSource(source, offset, length, onProgress),
-    );
-    return { checksum: sum, offset, length, size, name };
+    const sum = await withProgress('checksum', flags, async (onProgress) => {
+      const disk = vhdx ?? vhd;
+      if (algorithm === 'crc32c' && disk) return checksumText(await disk.checksum({ offset, length, onProgress }));
+      const hash = algorithm === 'crc32c' ? await Crc32c.create() : createHash(algorithm);
+      await feed(source, offset, length, hash, onProgress);
+      return hash instanceof Crc32c ? checksumText(hash.digest()) : hash.digest('hex');
+    });
+    return { sum, offset, length, size };
   });
-  if (flags.check !== undefined && flags.check !== part.checksum) {
-    const message = `the checksum is ${checksumText(part.checksum)}, not ${checksumText(flags.check)}`;
-    throw new Failure(message, { file });
-  }
+  const { sum, ...range } = part;
+  if (flags.check !== undefined && hexOf(flags.check, algorithm) !== sum)
+    throw new Failure(`the checksum is ${sum}, not ${hexOf(flags.check, algorithm)}`, { file });
   const isPart = flags.offset !== undefined || flags.length !== undefined;
-  await writeLine(isPart ? partLine(part) : checksumLine(part.checksum, name));
+  await writeLine(isPart ? partLine({ ...range, checksum: sum, name }) : checksumLine(sum, name));
+}
+
+/** Opens the disk in a file, or the file itself if that was asked for, does something with it and closes it. */
+function withBytes<T>(
+  file: string,
+  flags: Flags,
+  work: (opened: Partial<OpenedDisk> & { source: RandomAccessSource }) => Promise<T>,
+): Promise<T> {
+  if (!flags.file) return withAnyDisk(file, flags, work);
+  return about(file, async () => {
+    const source = await openSource(file);
+    return work({ source }).finally(() => source.close?.());
+  });
 }
 
 /** Bytes of a raw source that are read while as many are summed. */
 const PIECE = 4 * 1024 * 1024;
 
-/** The CRC-32C of a range of a source that knows no holes. */
-async function sumSource(
+/** Hands a range of a source to a checksum, piece by piece. */
+async function feed(
   source: RandomAccessSource,
   start: number,
   total: number,
+  hash: { update(bytes: Uint8Array): unknown },
   onProgress: ((progress: Progress) => void) | undefined,
-): Promise<number> {
-  const crc = await Crc32c.create();
+): Promise<void> {
   let [current, spare] = [new Uint8Array(PIECE), new Uint8Array(PIECE)];
   const read = async (done: number, buffer: Uint8Array): Promise<Uint8Array> => {
     const piece = buffer.subarray(0, Math.min(PIECE, total - done));
@@ -140,12 +179,11 @@ async function sumSource(
     done += piece.length;
     if (done < total) next = read(done, spare);
     next.catch(() => undefined); // handled when it is awaited
-    crc.update(piece);
+    hash.update(piece);
     [current, spare] = [spare, current];
     onProgress?.({ done, total });
   }
   await next;
-  return crc.digest();
 }
 
 async function combine(files: readonly string[]): Promise<void> {
@@ -160,7 +198,8 @@ async function combine(files: readonly string[]): Promise<void> {
     }
   }
   if (parts.size === 0) throw new Failure('checksum: no lines to combine');
-  for (const [name, ofDisk] of parts) await writeLine(checksumLine(await combineParts(name, ofDisk), name));
+  for (const [name, ofDisk] of parts)
+    await writeLine(checksumLine(checksumText(await combineParts(name, ofDisk)), name));
 }
 
 /** Writes a line for `--combine` and `sha256sum`, which leave controls as they are; a terminal gets none. */

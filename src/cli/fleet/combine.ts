@@ -2,7 +2,7 @@ import { readFile, unlink } from 'node:fs/promises';
 import { type Command, Option } from 'commander';
 import { type CheckReport, combineChecks } from '../../index.js';
 import { CHECK_EXIT_CODES, reportJson, reportText } from '../check-report.js';
-import { checksumLine, combineParts } from '../checksum-lines.js';
+import { checksumLine, checksumText, combineParts } from '../checksum-lines.js';
 import { about, Failure, isSystemError } from '../failure.js';
 import { jsonHead, writeJson } from '../json.js';
 import { writeOut } from '../standard-output.js';
@@ -121,7 +121,7 @@ async function combineChecksum(parts: readonly ChecksumPart[], filename: string,
   });
   if (!one) throw new Failure('there are no parts', { file: filename });
   const checksum = await combineParts(name, [one, ...others]);
-  const line = checksumLine(checksum, name);
+  const line = checksumLine(checksumText(checksum), name);
   if (isJson)
     await writeJson({ ...jsonHead(), filename: name, checksum: line.slice(0, 8), size, findings: parts[0]?.findings });
   else await writeOut(line);
