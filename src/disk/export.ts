@@ -1,15 +1,17 @@
+import type { Progress } from '../base/options.js';
 import { loadCore } from '../core/load.js';
 import { VhdxError } from '../errors.js';
 import { fixedVhdFooter, MAX_VHD_SIZE, VHD_FOOTER_SIZE, vhdDiskSize } from '../format/vhd-footer.js';
 import type { RandomAccessSink, RandomAccessSource } from '../io/random-access.js';
 import type { CopyOptions } from './copy.js';
 import { piecesOfSource } from './pieces.js';
-import { CHUNK, streamOf } from './stream.js';
+import { Salvager } from './salvage.js';
+import { CHUNK, chunksOf, streamOfChunks } from './stream.js';
 
 /** What a disk can be turned into: its bytes and nothing else, or the fixed VHD that Azure takes. */
 export type ExportFormat = 'raw' | 'vhd';
 
-/** Options of {@link exportDisk}. */
+/** Options of {@link exportDisk} and {@link exportStream}. */
 export interface ExportOptions extends CopyOptions {
   /** `'raw'` if it is not given. */
   readonly format?: ExportFormat | undefined;
@@ -56,19 +58,36 @@ export async function exportDisk(
   if (format === 'vhd') await sink.write(fixedVhdFooter(vhdDiskSize(disk.size), disk.id), vhdDiskSize(disk.size));
 }
 
-/** What a disk becomes, as a stream of chunks of at most 1 MiB: for a pipe, an upload or a download. */
-export function exportStream(
-  disk: ExportedDisk,
-  options: { format?: ExportFormat | undefined; signal?: AbortSignal | undefined } = {},
-): ReadableStream<Uint8Array> {
-  const { format = 'raw', signal } = options;
+/**
+ * What a disk becomes, as a stream of chunks of at most 1 MiB: for a pipe, an upload or a download. Progress is reported
+ * when a chunk was taken. The stream fails as {@link exportDisk} rejects.
+ */
+export function exportStream(disk: ExportedDisk, options: ExportOptions = {}): ReadableStream<Uint8Array> {
+  const { format = 'raw', signal, onProgress, onDamage } = options;
   checkFormat(disk, format);
-  const content = streamOf(disk, piecesOfSource(disk, { size: CHUNK, signal }), signal);
+  const pieces = piecesOfSource(disk, { size: CHUNK, signal, skipDamage: onDamage !== undefined });
+  const chunks = chunksOf(disk, pieces, signal, onDamage && new Salvager(disk, onDamage, signal));
+  const content = streamOfChunks(onProgress ? counted(chunks, disk.size, onProgress) : chunks);
   if (format === 'raw') return content;
   const size = vhdDiskSize(disk.size);
   const tail = new Uint8Array(size - disk.size + VHD_FOOTER_SIZE);
   tail.set(fixedVhdFooter(size, disk.id), size - disk.size);
   return content.pipeThrough(new TransformStream({ flush: (controller) => controller.enqueue(tail) }));
+}
+
+/** Passes chunks on, and reports how many bytes were taken. */
+async function* counted(
+  chunks: AsyncGenerator<Uint8Array, undefined>,
+  total: number,
+  onProgress: (progress: Progress) => void,
+): AsyncGenerator<Uint8Array, undefined> {
+  let done = 0;
+  for await (const chunk of chunks) {
+    yield chunk;
+    done += chunk.length;
+    onProgress({ done, total });
+  }
+  return undefined;
 }
 
 function checkFormat(disk: ExportedDisk, format: ExportFormat): void {

@@ -7,6 +7,7 @@ import {
   exportSize,
   exportStream,
   openVhdx,
+  type Progress,
   type RandomAccessSink,
 } from '../../src/index.js';
 import { pattern } from '../support/block-content.js';
@@ -176,7 +177,26 @@ describe('an export to raw', () => {
   test('is the same as a stream', async () => {
     const image = buildImage(SPEC);
     const disk = await openVhdx(image.source());
-    expectSameBytes(await bytesOf(exportStream(disk)), modelOf(image).expected(0, disk.size));
+    const reports: Progress[] = [];
+    const stream = exportStream(disk, { onProgress: (progress) => reports.push(progress) });
+    expectSameBytes(await bytesOf(stream), modelOf(image).expected(0, disk.size));
+    expect(reports.at(-1)).toEqual({ done: disk.size, total: disk.size });
+    expect(reports.map(({ done }) => done)).toEqual(reports.map(({ done }) => done).sort((a, b) => a - b));
+    expect(reports.length).toBeGreaterThan(3);
+  });
+
+  test('as a stream has zeros where the image is damaged, and says where, if that is asked for', async () => {
+    const blocks = { 0: { state: 6, data: pattern(0) }, 1: { state: 4 }, 2: { state: 6, data: pattern(2) } };
+    const image = buildImage({ virtualSize: 4 * MiB, blockSize: MiB, blocks });
+    const disk = await openVhdx(image.source());
+    await expect(bytesOf(exportStream(disk))).rejects.toMatchObject({ code: 'bat-reserved-state' });
+    for (const format of ['raw', 'vhd'] as const) {
+      const ranges: DamagedRange[] = [];
+      const bytes = await bytesOf(exportStream(disk, { format, onDamage: (range) => ranges.push(range) }));
+      expect(ranges).toEqual([{ offset: MiB, length: MiB, code: 'bat-reserved-state' }]);
+      const sound = buildImage({ virtualSize: 4 * MiB, blockSize: MiB, blocks: { 0: blocks[0], 2: blocks[2] } });
+      expectSameBytes(bytes.subarray(0, 4 * MiB), modelOf(sound).expected(0, 4 * MiB));
+    }
   });
 
   test('takes any source, and reads no hole that it reports', async () => {
