@@ -4,8 +4,8 @@ import { VhdxError } from '../errors.js';
 import { fixedVhdFooter, MAX_VHD_SIZE, VHD_FOOTER_SIZE, vhdDiskSize } from '../format/vhd-footer.js';
 import type { RandomAccessSink, RandomAccessSource } from '../io/random-access.js';
 import type { CopyOptions } from './copy.js';
-import { piecesOfSource } from './pieces.js';
-import { Salvager } from './salvage.js';
+import { type Piece, piecesOfSource } from './pieces.js';
+import type { DamagedRange } from './salvage.js';
 import { CHUNK, chunksOf, streamOfChunks } from './stream.js';
 
 /** What a disk can be turned into: its bytes and nothing else, or the fixed VHD that Azure takes. */
@@ -66,13 +66,24 @@ export function exportStream(disk: ExportedDisk, options: ExportOptions = {}): R
   const { format = 'raw', signal, onProgress, onDamage } = options;
   checkFormat(disk, format);
   const pieces = piecesOfSource(disk, { size: CHUNK, signal, skipDamage: onDamage !== undefined });
-  const chunks = chunksOf(disk, pieces, signal, onDamage && new Salvager(disk, onDamage, signal));
+  const chunks = onDamage ? salvaged(disk, pieces, signal, onDamage) : chunksOf(disk, pieces, signal);
   const content = streamOfChunks(onProgress ? counted(chunks, disk.size, onProgress) : chunks);
   if (format === 'raw') return content;
   const size = vhdDiskSize(disk.size);
   const tail = new Uint8Array(size - disk.size + VHD_FOOTER_SIZE);
   tail.set(fixedVhdFooter(size, disk.id), size - disk.size);
   return content.pipeThrough(new TransformStream({ flush: (controller) => controller.enqueue(tail) }));
+}
+
+/** The bytes of pieces, with zeros for what cannot be read. */
+async function* salvaged(
+  disk: ExportedDisk,
+  pieces: AsyncGenerator<Piece>,
+  signal: AbortSignal | undefined,
+  onDamage: (range: DamagedRange) => void,
+): AsyncGenerator<Uint8Array, undefined> {
+  const { Salvager } = await import('./salvage.js'); // for few images
+  return yield* chunksOf(disk, pieces, signal, new Salvager(disk, onDamage, signal));
 }
 
 /** Passes chunks on, and reports how many bytes were taken. */
