@@ -58,8 +58,8 @@ const NBD_PORT = 10_809;
  * the disk has made it durable.
  *
  * @param disks a disk, or several with names
- * @throws RangeError if two exports have one name, or there is none, or a certificate is none; the system's error (`EADDRINUSE`, `EACCES`) if the
- *   server cannot listen there
+ * @throws RangeError if two exports have one name, there is none, or a certificate is none; the system's error
+ *   (`EADDRINUSE`, `EACCES`) if the server cannot listen there
  */
 export async function serveNbd(
   disks: RandomAccessSource | readonly NbdExport[],
@@ -183,6 +183,8 @@ class Connection {
   #socket: Socket;
   #incoming: Incoming;
   #transmission: Transmission | undefined;
+  /** What TLS is being agreed on over. */
+  #securing: Socket | undefined;
   readonly #tls: NbdTls | undefined;
 
   constructor(socket: Socket, tls: NbdTls | undefined) {
@@ -193,7 +195,7 @@ class Connection {
   }
 
   async serve(exports: readonly NbdExport[], isClosing: () => boolean): Promise<void> {
-    const slow = setTimeout(() => this.#incoming.stop(), NEGOTIATION_TIME);
+    const slow = setTimeout(() => this.close(), NEGOTIATION_TIME);
     const tls = this.#tls;
     const startTls = tls && (() => this.#startTls(tls));
     const peer = { incoming: this.#incoming, send: (bytes: Uint8Array) => void this.#socket.write(bytes) };
@@ -209,6 +211,7 @@ class Connection {
   close(): void {
     if (this.#transmission) this.#transmission.close();
     else this.#incoming.stop();
+    this.#securing?.destroy();
   }
 
   /** Sends what is left and ends the connection, also if the client does not take it. */
@@ -228,13 +231,17 @@ class Connection {
     const mustShow = tls.ca !== undefined;
     // It listens nowhere: what it is for is one connection that began without it.
     const server = createTlsServer({ ...pemOf(tls), requestCert: mustShow, rejectUnauthorized: mustShow });
-    const refused = once(server, 'tlsClientError').then(([error]) => {
-      const reason = error instanceof Error ? error.message : String(error);
+    const fail = (reason: string): never => {
       throw new ProtocolError(`no TLS${mustShow ? ', or no certificate of the authority' : ''}: ${reason}`);
-    });
-    const secured = once(server, 'secureConnection');
-    server.emit('connection', this.#socket);
-    const [socket]: Socket[] = await Promise.race([secured, refused]);
+    };
+    const raw = this.#socket;
+    const refused = once(server, 'tlsClientError').then(([error]) => fail(error instanceof Error ? error.message : ''));
+    const ended = once(raw, 'close').then(() => fail('the connection has ended'));
+    const secured: Promise<Socket[]> = once(server, 'secureConnection');
+    this.#securing = raw;
+    server.emit('connection', raw);
+    const [socket] = await Promise.race([secured, refused, ended]);
+    this.#securing = undefined;
     if (!socket || socket.destroyed) throw new Ended('the connection has ended');
     socket.on('error', () => {});
     this.#socket = socket;

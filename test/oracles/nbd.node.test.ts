@@ -13,6 +13,7 @@ import { buildImage } from '../support/build-image.js';
 import { ending, startVhdx } from '../support/command.js';
 import { dirtied, structureSectors } from '../support/dirty-images.js';
 import { MiB } from '../support/encode-primitives.js';
+import { NbdClient } from '../support/nbd-client.js';
 import { sourceBytes } from '../support/scripted-source.js';
 import { needs, type Program, type RunResult, tempDir, tool } from '../support/tools.js';
 
@@ -309,6 +310,13 @@ describe('TLS', () => {
       expect((await nbdinfo.run([uri(closed, other)])).status).not.toBe(0);
       await vi.waitFor(() => expect(problems.at(-1)).toMatch(/no certificate of the authority/));
       await vi.waitFor(() => expect(closed.connections).toBe(0));
+
+      // A client that says that it wants TLS, and then nothing, keeps no server from being closed.
+      const silent = await NbdClient.connect({ port: closed.port as number });
+      expect(await silent.option(8)).toMatchObject([{ type: 0x8000_0005 }]); // TLS is required
+      expect(await silent.option(5)).toMatchObject([{ type: 1 }]);
+      await closed.close();
+      await silent.ended();
     },
   );
 });
