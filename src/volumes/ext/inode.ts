@@ -67,7 +67,7 @@ export async function readInode(volume: ExtVolume, number: number, options?: Rea
   const time = (seconds: number, more: number) => dateOf(view, seconds, has(more) ? more : undefined);
   const mode = view.getUint16(0, true);
   const kind = KINDS[mode >> 12] ?? 'unknown';
-  const large = kind === 'file' || kind === 'directory';
+  const large = kind === 'file' || (kind === 'directory' && superblock.largeDirectories);
   const size = view.getUint32(4, true) + (large ? view.getUint32(0x6c, true) * 2 ** 32 : 0);
   if (!Number.isSafeInteger(size)) throw damaged(name, `a size of ${size} bytes`);
   const links = view.getUint16(0x1a, true);

@@ -7,7 +7,7 @@ export const SUPERBLOCK = 1024;
 export const SUPERBLOCK_LENGTH = 1024;
 
 /** Features that this reader knows and that change nothing for it, or that it honours. */
-const COMPATIBLE = { hasJournal: 0x4, sparseSuper2: 0x200, fastCommit: 0x400 } as const;
+const COMPATIBLE = { hasJournal: 0x4, sparseSuper2: 0x200 } as const;
 const INCOMPATIBLE = {
   compression: 0x1,
   filetype: 0x2,
@@ -54,7 +54,8 @@ export interface Superblock {
   /** Inode of the journal; 0 if there is none. */
   readonly journalInode: number;
   readonly needsRecovery: boolean;
-  readonly fastCommits: boolean;
+  /** Whether a directory may have 4 GiB and more; in others, what would be the upper half of its length is something else. */
+  readonly largeDirectories: boolean;
   /** Whether it was unmounted and has no errors marked. */
   readonly isClean: boolean;
   readonly hasErrors: boolean;
@@ -116,7 +117,7 @@ export function parseSuperblock(bytes: Uint8Array, checksum: Checksum, volumeSiz
     firstMetaGroup: has(incompatible, INCOMPATIBLE.metaBg) ? u32(0x104) : Number.POSITIVE_INFINITY,
     journalInode: hasJournal ? u32(0xe0) : 0,
     needsRecovery: has(incompatible, INCOMPATIBLE.recover),
-    fastCommits: has(compatible, COMPATIBLE.fastCommit),
+    largeDirectories: has(incompatible, INCOMPATIBLE.largeDirectory),
     isClean: (state & 1) !== 0,
     hasErrors: (state & 2) !== 0,
     checksums: withSums ? 'crc32c' : has(readOnly, READ_ONLY_COMPATIBLE.gdtChecksum) ? 'crc16' : 'none',

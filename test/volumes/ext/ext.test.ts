@@ -218,6 +218,15 @@ describe('a walk', () => {
   });
 });
 
+test('a directory of ext2 has another number where a file has the upper half of its length', async () => {
+  const disk = madeExt('ext2');
+  const inodeTable = new DataView(disk.read(2048, 32).buffer).getUint32(8, true);
+  disk.write(inodeTable * 1024 + 128 + 0x6c, Uint8Array.of(5)); // i_dir_acl of inode 2
+  const fs = await openVolume(disk.source());
+  expect((await fs.stat('/')).size).toBe(1024);
+  expect(await list(fs, '/home')).toEqual(['ada directory', 'sparse file']);
+});
+
 describe('a volume that is no ext', () => {
   test.each([
     ['NTFS', 3, 'NTFS    ', 'NTFS, which is not read here; 7-Zip, or mounting it, reads its files'],
