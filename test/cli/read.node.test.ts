@@ -70,7 +70,11 @@ describe('vhdx checksum', () => {
       expect(await vhdx('checksum', '--check', right, path)).toMatchObject({ status: 0, stdout: `${hex}  ${path}\n` });
     }
     expectFailure(await vhdx('checksum', '--check', '00000000', path), 1, `the checksum is ${hex}, not 00000000`);
-    expectFailure(await vhdx('checksum', '--check', 'what', path), 1, "'what' is invalid");
+    expectFailure(
+      await vhdx('checksum', '--check', 'what', path),
+      1,
+      '--check what: this is neither 8 hexadecimal digits nor the base64 of 4 bytes',
+    );
   });
 
   test('of parts says which part, and the last one may be shorter', async () => {
