@@ -2,7 +2,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdir, open, readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readFile, rmdir, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { describe, expect, onTestFinished, vi } from 'vitest';
@@ -21,7 +22,22 @@ const [nbdinfo, nbdcopy, nbdfuse] = [tool('nbdinfo'), tool('nbdcopy'), tool('nbd
 const [qemuImg, qemuIo, nbdkit] = [tool('qemu-img'), tool('qemu-io'), tool('nbdkit')];
 const [mkfs, debugfs, e2fsck] = [tool('mkfs.ext4'), tool('debugfs'), tool('e2fsck')];
 const [fusermount, openssl] = [tool('fusermount3'), tool('openssl')];
-const fuse = { missing: existsSync('/dev/fuse') ? undefined : '/dev/fuse is not there', requiredInCI: false };
+const fuse = { missing: await whyNoMount(), requiredInCI: false };
+
+/** Why nothing can be mounted by FUSE on this machine; undefined if it can, or its programs are missing, which is said elsewhere. */
+async function whyNoMount(): Promise<string | undefined> {
+  if (!existsSync('/dev/fuse')) return '/dev/fuse is not there';
+  if ([nbdfuse, nbdkit, fusermount].some(({ missing }) => missing !== undefined)) return undefined;
+  const mount = await mkdtemp(join(tmpdir(), 'vhdx-mount-'));
+  const child = spawn(nbdfuse.path, [mount, '--command', nbdkit.path, '-s', 'memory', '1M'], { stdio: 'ignore' });
+  const gone = once(child, 'exit').then(() => true);
+  let isGone = false;
+  while (!isGone && !existsSync(join(mount, 'nbd'))) isGone = await Promise.race([gone, setTimeout(20, false)]);
+  if (!isGone) await fusermount.run(['-u', mount]);
+  await gone;
+  await rmdir(mount);
+  return isGone ? 'FUSE may not mount here' : undefined;
+}
 
 /** Runs a program that has to succeed. */
 async function done(program: Program, ...args: string[]): Promise<RunResult> {
