@@ -1,6 +1,6 @@
 import { downloadZip } from 'client-zip';
 import { type RandomAccessSource, slice } from '../../src/index.js';
-import { type FileSystem, openVolume, readPartitionTable, walkFiles } from '../../src/volumes/index.js';
+import { canOpenVolume, type FileSystem, openVolume, readPartitionTable, walkFiles } from '../../src/volumes/index.js';
 import type { FileListing, JobProgress, Methods, Saved, VolumeName } from '../protocol.js';
 import { sizeText } from '../wording.js';
 import { BlobSink, fileSink } from './sinks.js';
@@ -96,15 +96,16 @@ export class DiskFiles {
 /** What of a disk has a file system that is read. */
 async function volumesOf(disk: RandomAccessSource, signal: AbortSignal): Promise<Volume[]> {
   const { partitions, fileSystem } = await readPartitionTable(disk, { signal });
-  const isRead = (name: string | undefined) => name !== undefined && /^ext[234]$/.test(name);
-  if (partitions.length === 0)
-    return isRead(fileSystem?.name) ? [{ label: 'The whole disk', kind: fileSystem?.name ?? '', source: disk }] : [];
+  if (partitions.length === 0) {
+    const isWhole = fileSystem !== undefined && canOpenVolume(fileSystem);
+    return isWhole ? [{ label: 'The whole disk', kind: fileSystem.name, source: disk }] : [];
+  }
   return partitions.flatMap((partition) => {
-    const { number, name, offset, length } = partition;
-    if (!isRead(partition.fileSystem?.name) || offset + length > disk.size) return [];
-    const what = name ?? partition.fileSystem?.label;
+    const { number, name, offset, length, fileSystem: found } = partition;
+    if (!found || !canOpenVolume(found) || offset + length > disk.size) return [];
+    const what = name ?? found.label;
     const label = `Partition ${number}${what ? ` “${what}”` : ''}, ${sizeText(length)}`;
-    return [{ label, kind: partition.fileSystem?.name ?? '', source: slice(disk, offset, length) }];
+    return [{ label, kind: found.name, source: slice(disk, offset, length) }];
   });
 }
 

@@ -69,7 +69,7 @@ export function define(command: Command): void {
     .action(checksum);
 }
 
-/** A checksum that was given, in hexadecimal: as many digits as the algorithm has, or the base64 of the same bytes, as object stores show it. */
+/** A checksum that was given, in hexadecimal: it may be the base64 of the same bytes, as object stores show it. */
 function hexOf(text: string, algorithm: Algorithm): string {
   const bytes = ALGORITHMS[algorithm];
   const [, hex] = /^(?:0x)?([0-9a-f]+)$/i.exec(text) ?? [];

@@ -58,7 +58,7 @@ export class Incoming {
     }
   }
 
-  /** Leaves the socket to another reader: what was received belongs to nobody. */
+  /** Leaves the socket to another reader; what was received and not taken is lost. */
   detach(): void {
     this.#socket.off('data', this.#onData);
     this.#socket.off('end', this.#onOver);

@@ -39,8 +39,8 @@ export interface Negotiator {
   readonly tlsRequired: boolean;
   /** Whether the server is being closed. */
   isClosing(): boolean;
-  /** Goes on by TLS; undefined if there is none, or it is in use. */
-  readonly startTls?: ((peer: Peer) => Promise<Peer>) | undefined;
+  /** Goes on by TLS; undefined if the server has none. */
+  readonly startTls?: (() => Promise<Peer>) | undefined;
 }
 
 /** The client does not keep to the protocol: its connection ends. */
@@ -52,10 +52,7 @@ export class ProtocolError extends Error {
 const MAX_OPTION = 65_536;
 
 /** Agrees with a client on an export; undefined if the client does not want one. */
-export async function negotiate(
-  first: Peer,
-  negotiator: Negotiator,
-): Promise<(Agreement & { peer: Peer }) | undefined> {
+export async function negotiate(first: Peer, negotiator: Negotiator): Promise<Agreement | undefined> {
   first.send(GREETING);
   const clientFlags = (await first.incoming.take(4)).readUInt32BE(0);
   const { fixedNewstyle, noZeroes } = ClientFlag;
@@ -64,12 +61,12 @@ export async function negotiate(
   for (;;) {
     const result = await talk.option();
     if (result === 'abort') return undefined;
-    if (result) return { ...result, peer: talk.peer };
+    if (result) return result;
   }
 }
 
 class Negotiation {
-  peer: Peer;
+  #peer: Peer;
   readonly #negotiator: Negotiator;
   readonly #noZeroes: boolean;
   #secure = false;
@@ -78,14 +75,14 @@ class Negotiation {
   #allocationOf: string | undefined;
 
   constructor(peer: Peer, negotiator: Negotiator, noZeroes: boolean) {
-    this.peer = peer;
+    this.#peer = peer;
     this.#negotiator = negotiator;
     this.#noZeroes = noZeroes;
   }
 
   /** Answers one option; an agreement ends the negotiation. */
   async option(): Promise<Agreement | 'abort' | undefined> {
-    const { incoming } = this.peer;
+    const { incoming } = this.#peer;
     const head = await incoming.take(OPTION_HEAD);
     if (head.readBigUInt64BE(0) !== OPTION_MAGIC) throw new ProtocolError('no option where one has to be');
     const [option, length] = [head.readUInt32BE(8), head.readUInt32BE(12)];
@@ -110,7 +107,7 @@ class Negotiation {
   }
 
   #reply(option: number, type: number, ...data: Uint8Array[]): void {
-    this.peer.send(optionReply(option, type, Buffer.concat(data)));
+    this.#peer.send(optionReply(option, type, Buffer.concat(data)));
   }
 
   #find(name: string): NbdExport | undefined {
@@ -129,7 +126,7 @@ class Negotiation {
     if (locked) throw new ProtocolError('an export was asked for without TLS');
     if (!served || this.#negotiator.isClosing()) throw new ProtocolError(`no export is called ${JSON.stringify(name)}`);
     const zeroes = new Uint8Array(this.#noZeroes ? 0 : 124);
-    this.peer.send(Buffer.concat([u64(served.disk.size), u16(flagsOf(served, this.#structured)), zeroes]));
+    this.#peer.send(Buffer.concat([u64(served.disk.size), u16(flagsOf(served, this.#structured)), zeroes]));
     return this.#agree(served);
   }
 
@@ -139,9 +136,9 @@ class Negotiation {
     if (!startTls) return this.#reply(Option.startTls, Reply.unsupported);
     if (this.#secure) return this.#reply(Option.startTls, Reply.invalid);
     // What came before in the clear must not count, least of all what an intruder has put there.
-    if (this.peer.incoming.kept > 0) throw new ProtocolError('something was sent before the answer to STARTTLS');
+    if (this.#peer.incoming.kept > 0) throw new ProtocolError('something was sent before the answer to STARTTLS');
     this.#reply(Option.startTls, Reply.ack);
-    this.peer = await startTls(this.peer);
+    this.#peer = await startTls();
     this.#secure = true;
     this.#structured = false;
     this.#allocationOf = undefined;
@@ -242,7 +239,7 @@ class Fields {
     return this.#take(4)?.readUInt32BE(0);
   }
 
-  /** A text that its length stands before. */
+  /** A text that comes after its length. */
   text(): string | undefined {
     const length = this.u32();
     return length === undefined ? undefined : this.#take(length)?.toString();

@@ -20,7 +20,7 @@ export class ReplyBuffers {
     return (kept ?? Buffer.allocUnsafeSlow(capacity)).subarray(0, length);
   }
 
-  /** Takes a buffer back that nobody uses any more. */
+  /** Takes a buffer back that is not in use any more. */
   give({ length, buffer }: Buffer): void {
     const capacity = buffer.byteLength;
     if (length < GRAIN || this.#kept + capacity > MAX_KEPT) return;

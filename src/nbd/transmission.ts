@@ -99,7 +99,7 @@ export class Transmission {
       return true;
     }
     const bytes = (isWrite || type === Command.read) && length <= MAX_REQUEST ? length : 0;
-    // A client that does not read its replies waits for nobody but itself.
+    // A client that does not read its replies keeps no other client waiting.
     while (!this.#socket.destroyed && !this.#closing && this.#isFull(bytes)) await this.#room();
     this.#bytes += bytes;
     const payload = isWrite ? await this.#incoming.take(length) : undefined;

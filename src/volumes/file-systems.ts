@@ -8,6 +8,9 @@ export interface FileSystemKind {
   readonly label?: string;
 }
 
+/** Bytes at the start of a volume in which the signatures are: the last is that of Btrfs, at 64 KiB and 64 bytes. */
+export const SIGNATURE_BYTES = 68 * KiB;
+
 interface Signature {
   readonly offset: number;
   readonly bytes: string;

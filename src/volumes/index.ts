@@ -8,7 +8,7 @@ export {
   type PartitionedDisk,
   type WritablePartitionedDisk,
 } from './gpt-backup.js';
-export { openVolume } from './open-volume.js';
+export { canOpenVolume, openVolume } from './open-volume.js';
 export type { Partition, PartitionTable } from './partition.js';
 export { type PartitionTableOptions, readPartitionTable } from './partition-table.js';
 export { type WalkedFile, type WalkOptions, walkFiles } from './walk.js';

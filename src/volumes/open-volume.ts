@@ -1,10 +1,7 @@
 import { VhdxError } from '../errors.js';
 import type { RandomAccessSource, ReadOptions } from '../io/random-access.js';
 import type { FileSystem } from './file-system.js';
-import { recogniseFileSystem } from './file-systems.js';
-
-/** Bytes in which file systems have their signatures. */
-const SIGNATURES = 68 * 1024;
+import { type FileSystemKind, recogniseFileSystem, SIGNATURE_BYTES } from './file-systems.js';
 
 /** What reads the file systems that are not read here. */
 const OTHERS: Readonly<Record<string, string>> = {
@@ -13,6 +10,11 @@ const OTHERS: Readonly<Record<string, string>> = {
   'LVM volume': 'the volumes in it are found by LVM (vgchange) or libguestfs',
   'Linux swap': 'it has no files',
 };
+
+/** Whether {@link openVolume} reads file systems of a kind. */
+export function canOpenVolume({ name }: FileSystemKind): boolean {
+  return /^ext[234]$/.test(name);
+}
 
 /**
  * Opens the file system of a volume: of a partition (`slice(disk, offset, length)`), or of a disk without a partition
@@ -23,10 +25,10 @@ const OTHERS: Readonly<Record<string, string>> = {
  *   `file-system-damaged`; and those of the source
  */
 export async function openVolume(source: RandomAccessSource, options: ReadOptions = {}): Promise<FileSystem> {
-  const start = new Uint8Array(Math.min(SIGNATURES, source.size));
+  const start = new Uint8Array(Math.min(SIGNATURE_BYTES, source.size));
   await source.readInto(start, 0, options);
   const found = recogniseFileSystem(start);
-  if (found && /^ext[234]$/.test(found.name)) {
+  if (found && canOpenVolume(found)) {
     const { openExt } = await import('./ext/ext-file-system.js');
     return openExt(source, options);
   }

@@ -1,13 +1,10 @@
 import { KiB } from '../base/units.js';
 import { VhdxError } from '../errors.js';
 import type { RandomAccessSource, ReadOptions } from '../io/random-access.js';
-import { type FileSystemKind, recogniseFileSystem } from './file-systems.js';
+import { type FileSystemKind, recogniseFileSystem, SIGNATURE_BYTES } from './file-systems.js';
 import { readGpt } from './gpt.js';
 import { readMbr } from './mbr.js';
 import type { ParsedTable, Partition, PartitionTable, ReadBytes } from './partition.js';
-
-/** Bytes in which file systems have their signatures: the last is that of Btrfs, at 64 KiB and 64 bytes. */
-const SIGNATURES = 68 * KiB;
 
 /** Options of {@link readPartitionTable}. */
 export interface PartitionTableOptions extends ReadOptions {
@@ -92,6 +89,7 @@ function overlaps(partitions: readonly Partition[]): string[] {
 async function fileSystemAt(read: ReadBytes, offset: number, length: number): Promise<FileSystemKind | undefined> {
   if (length < 512) return undefined;
   // The first 4 KiB may be sound even if the 68 KiB are not.
-  const start = (await read(offset, Math.min(length, SIGNATURES))) ?? (await read(offset, Math.min(length, 4 * KiB)));
+  const start =
+    (await read(offset, Math.min(length, SIGNATURE_BYTES))) ?? (await read(offset, Math.min(length, 4 * KiB)));
   return start && recogniseFileSystem(start);
 }

@@ -3,7 +3,7 @@ import { lstat, mkdir, readdir, readFile, readlink, stat, writeFile } from 'node
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { buildImage } from '../support/build-image.js';
-import { expectFailure, saved, vhdx } from '../support/command.js';
+import { commandLine, expectFailure, saved, vhdx } from '../support/command.js';
 import { MiB } from '../support/encode-primitives.js';
 import { expectOutput } from '../support/output-schema.js';
 import type { SparseFile } from '../support/sparse-file.js';
@@ -165,6 +165,18 @@ describe('vhdx cp', () => {
     expect(await readFile(join(folder, 'home/ada/notes.txt'), 'utf8')).toBe(NOTES);
     expect((await readFile(join(folder, 'home/sparse'))).subarray(20_000, 20_006).toString()).toBe('middle');
     expectFailure(await vhdx('cp', '-r', '--tar', path, '/home', archive), 1, 'file already exists');
+  });
+
+  test('leaves no half archive on a full device, also if only its last bytes have no room', async () => {
+    const [path, folder] = [await wsl('ext4'), await tempDir()];
+    const { bytes } = await vhdx('cp', '-r', '--tar', path, '/home', '-');
+    const script = 'ulimit -f "$1"; trap "" XFSZ; shift; exec "$@"'; // in blocks of 512 bytes
+    const line = commandLine('cp', '-r', '--tar', path, '/home', join(folder, 'home.tar'));
+    const full = await run('sh', ['-c', script, 'sh', `${bytes.length / 512 - 1}`, ...line]);
+    expectFailure(full, 1);
+    expect(full.stderr).toMatch(/file too large/i);
+    expect(await readdir(folder)).toEqual([]);
+    expect(await run('sh', ['-c', script, 'sh', `${bytes.length / 512}`, ...line])).toMatchObject({ status: 0 });
   });
 
   test('writes nothing outside of its folder, whatever the names in the image are', async () => {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { RandomAccessSource } from '../../index.js';
 import { type FilePlace, type FileStat, type FileSystem, walkFiles } from '../../volumes/index.js';
 import { about, Failure } from '../failure.js';
+import { writeAll } from '../write-all.js';
 
 /** Bytes that are copied at a time. */
 export const PIECE = 1024 * 1024;
@@ -14,7 +15,7 @@ export interface CopyOptions {
   readonly signal: AbortSignal;
   /** What errors of the image are about. */
   readonly image: string;
-  /** Told of what cannot be copied. */
+  /** Called with each file that is of a kind that cannot be copied. */
   readonly onSkip: (path: string, kind: string) => void;
 }
 
@@ -81,7 +82,7 @@ async function copyFile(
       for (let done = 0; done < length; done += PIECE) {
         const bytes = new Uint8Array(Math.min(PIECE, length - done));
         await about(image, () => source.readInto(bytes, offset + done, { signal }));
-        await handle.write(bytes, 0, bytes.length, offset + done);
+        await writeAll(handle, bytes, offset + done);
       }
     }
     await handle.truncate(source.size);

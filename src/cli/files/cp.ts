@@ -5,6 +5,7 @@ import type { FileSystem } from '../../volumes/index.js';
 import { about, complain, Failure, interruptible } from '../failure.js';
 import type { ImageFlags } from '../image-options.js';
 import { writeOut } from '../standard-output.js';
+import { writeAll } from '../write-all.js';
 import { copyTree, PIECE } from './copy-tree.js';
 import { addVolumeOptions, withFileSystem } from './volume.js';
 
@@ -89,7 +90,11 @@ async function copy(
 async function writeArchive(tar: AsyncIterable<Uint8Array>, dest: string): Promise<void> {
   const handle = await open(dest, 'wx');
   try {
-    for await (const chunk of tar) await handle.write(chunk);
+    let done = 0;
+    for await (const chunk of tar) {
+      await writeAll(handle, chunk, done);
+      done += chunk.length;
+    }
     await handle.close();
   } catch (error) {
     await handle.close().catch(() => undefined);

@@ -1,5 +1,5 @@
 import { type RandomAccessSource, slice } from '../../index.js';
-import { type Partition, readPartitionTable } from '../../volumes/index.js';
+import { canOpenVolume, type Partition, readPartitionTable } from '../../volumes/index.js';
 import { Failure } from '../failure.js';
 
 /** The part of a disk that was asked for: all of it if it has no partitions, the one with files if there is one alone. */
@@ -14,7 +14,7 @@ export async function volumeOf(
     const reason = scheme === 'none' ? 'has no partitions' : 'has no partitions that can be read';
     throw new Failure(`the disk ${reason}`, { file });
   }
-  const readable = partitions.filter(({ fileSystem }) => /^ext[234]$/.test(fileSystem?.name ?? ''));
+  const readable = partitions.filter(({ fileSystem }) => fileSystem && canOpenVolume(fileSystem));
   const found = number === undefined ? readable[0] : partitions.find((partition) => partition.number === number);
   if (number !== undefined && !found) {
     throw new Failure(`there is no partition ${number}; there are ${partitions.map(nameOf).join(', ')}`, { file });

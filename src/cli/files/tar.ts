@@ -8,7 +8,7 @@ import { type CopyOptions, PIECE } from './copy-tree.js';
 /** A file, a link or a directory with everything below as a tar archive; without owners, and holes are zeros in it. */
 export async function* tarOf(fs: FileSystem, path: string, options: CopyOptions): AsyncGenerator<Uint8Array> {
   const archive = pack();
-  archive.on('error', () => {}); // whoever iterates over it has it
+  archive.on('error', () => {}); // the loop over it throws it
   addAll(archive, fs, path, options).then(
     () => archive.finalize(),
     (error: unknown) => archive.destroy(failureOf(options.image, error) ?? (error as Error)),

@@ -11,7 +11,11 @@ export function addVolumeOptions(command: Command): Command {
 }
 
 /** Opens the disk in an image, raw if it is of no format that is known, does something with it and closes it. */
-export function withDiskOf(file: string, flags: ImageFlags, work: (disk: RandomAccessSource) => Promise<void>) {
+export function withDiskOf(
+  file: string,
+  flags: ImageFlags,
+  work: (disk: RandomAccessSource) => Promise<void>,
+): Promise<void> {
   return about(file, async () => {
     const { source, close } = await openWholeDisk(file, flags, true);
     await work(source).finally(close);

@@ -4,6 +4,7 @@ import { exportDisk, type Shard, shardRange, slice } from '../../index.js';
 import { about, Failure, interruptible, isSystemError } from '../failure.js';
 import type { ImageFlags } from '../image-options.js';
 import { withProgress } from '../progress.js';
+import { writeAll } from '../write-all.js';
 import { findingsOf, identify, imageOf, withVhdx } from './checksum-part.js';
 import { type ConvertPart, doPart, type Identity } from './part.js';
 
@@ -119,12 +120,5 @@ async function createWhole(path: string, text: string): Promise<boolean> {
     throw error;
   } finally {
     await unlink(draft);
-  }
-}
-
-async function writeAll(handle: FileHandle, bytes: Uint8Array, offset: number): Promise<void> {
-  for (let done = 0; done < bytes.length; ) {
-    const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, offset + done);
-    done += bytesWritten;
   }
 }

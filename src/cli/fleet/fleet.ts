@@ -131,10 +131,10 @@ async function openOutput(to: string | undefined, part: object, end: FleetEnd): 
   for (const line of before) if ('line' in line && !line.error?.transient) done.set(line.line, line);
   let handle: Awaited<ReturnType<typeof open>> | undefined = await about(partial, () => open(partial, 'w'));
   const kept = [...done.values()].map(write).join('');
-  await about(partial, async () => void (await handle?.write(kept)));
+  await about(partial, async () => handle?.writeFile(kept));
   return {
     done,
-    add: (line) => about(partial, async () => void (await handle?.write(write(line)))),
+    add: (line) => about(partial, async () => handle?.writeFile(write(line))),
     close: async (complete) => {
       const open = handle;
       handle = undefined;

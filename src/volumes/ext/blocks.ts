@@ -34,7 +34,7 @@ export class Blocks {
     this.#cache.clear();
   }
 
-  /** The bytes of a block of metadata, which nobody changes. `whose` is for the message if there is no such block. */
+  /** The bytes of a block of metadata, which must not be changed. `whose` is for the message if there is no such block. */
   async get(block: number, whose: string, options?: ReadOptions): Promise<Uint8Array> {
     this.check(block, 1, whose);
     options?.signal?.throwIfAborted();

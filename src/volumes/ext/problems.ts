@@ -7,5 +7,5 @@ export const damaged = (structure: string, reason: string): VhdxError =>
 /** Something that is right and is not read here. */
 export const unsupported = (reason: string): VhdxError => new VhdxError('file-system-unsupported', reason);
 
-/** A number as it stands in structures. */
+/** A number in hexadecimal, as structures have it. */
 export const hex = (value: number): string => `0x${(value >>> 0).toString(16)}`;

@@ -56,8 +56,6 @@ export interface Superblock {
   readonly needsRecovery: boolean;
   /** Whether a directory may have 4 GiB and more; in others, what would be the upper half of its length is something else. */
   readonly largeDirectories: boolean;
-  /** Whether it was unmounted and has no errors marked. */
-  readonly isClean: boolean;
   readonly hasErrors: boolean;
   readonly checksums: 'none' | 'crc16' | 'crc32c';
   /** What checksums of metadata go on from, in the manner of `Checksum`. */
@@ -96,7 +94,6 @@ export function parseSuperblock(bytes: Uint8Array, checksum: Checksum, volumeSiz
   if (groups * inodesPerGroup > 2 ** 32) throw damaged('superblock', 'more inodes than can be');
 
   const uuid = bytes.slice(0x68, 0x78);
-  const state = u16(0x3a);
   const copies = has(compatible, COMPATIBLE.sparseSuper2) ? [u32(0x24c), u32(0x250)] : undefined;
   const sparse = has(readOnly, READ_ONLY_COMPATIBLE.sparseSuper);
   const hasJournal = has(compatible, COMPATIBLE.hasJournal);
@@ -118,8 +115,7 @@ export function parseSuperblock(bytes: Uint8Array, checksum: Checksum, volumeSiz
     journalInode: hasJournal ? u32(0xe0) : 0,
     needsRecovery: has(incompatible, INCOMPATIBLE.recover),
     largeDirectories: has(incompatible, INCOMPATIBLE.largeDirectory),
-    isClean: (state & 1) !== 0,
-    hasErrors: (state & 2) !== 0,
+    hasErrors: (u16(0x3a) & 2) !== 0,
     checksums: withSums ? 'crc32c' : has(readOnly, READ_ONLY_COMPATIBLE.gdtChecksum) ? 'crc16' : 'none',
     seed: has(incompatible, INCOMPATIBLE.checksumSeed) ? ~u32(0x270) >>> 0 : checksum(uuid),
     hasCopy: (group) => (copies ? group === 0 || copies.includes(group) : !sparse || isSparseGroup(group)),
