@@ -1,11 +1,11 @@
 // @ts-check
-import { bundlePage, gzippedSize, loadedAtOnce } from '../scripts/bundle-page.mjs';
+import { bundlePage, gzippedSize, loadedAtOnce, scriptThatUses } from '../scripts/bundle-page.mjs';
 import { root } from './harness.mjs';
 import { plainRow } from './rows.mjs';
 
 /** How much does a page load that uses the library? @returns {Promise<import('./rows.mjs').Answer>} */
 export async function ask() {
-  const all = await sizes('*');
+  const all = await sizes('* as all');
   const row = (/** @type {string} */ what, /** @type {number} */ bytes) =>
     plainRow({ what, ours: `${bytes.toLocaleString('en')} bytes`, value: bytes });
   return {
@@ -23,9 +23,9 @@ export async function ask() {
   };
 }
 
-/** @param {string} exports */
-async function sizes(exports) {
-  const { chunks } = await bundlePage(`export ${exports} from '${root}dist/index.js'`);
+/** @param {string} imported */
+async function sizes(imported) {
+  const { chunks } = await bundlePage(scriptThatUses(imported, `${root}dist/index.js`));
   const atOnce = gzippedSize(loadedAtOnce(chunks));
   return { atOnce, later: gzippedSize(chunks) - atOnce };
 }

@@ -7,7 +7,8 @@ import { build, createLogger } from 'vite';
 /** @typedef {import('vite').Rolldown.OutputChunk} Chunk */
 
 /**
- * Bundles and minifies a page's script as an app would.
+ * Bundles and minifies a page's script as an app would. A script exports nothing, so that the bundler may put what
+ * several of its parts share into the first of them.
  *
  * @param {string} code
  * @returns {Promise<{ chunks: Chunk[], warnings: string[] }>} `warnings`: what the bundler complained about
@@ -31,11 +32,17 @@ export async function bundlePage(code) {
       write: false,
       minify: true,
       modulePreload: false,
-      rolldownOptions: { input: 'page', preserveEntrySignatures: 'strict' },
+      rolldownOptions: { input: 'page' },
     },
   });
   if (!('output' in built)) throw new Error('Vite did not build once');
   return { chunks: built.output.filter((file) => file.type === 'chunk'), warnings };
+}
+
+/** A script that uses something of the library: what is imported of it, as in `{ openVhdx }` or `* as vhdx`. @param {string} imported @param {string} entry path of the library */
+export function scriptThatUses(imported, entry) {
+  const name = /\w+(?= }|$)/.exec(imported)?.[0];
+  return `import ${imported} from ${JSON.stringify(entry)}; globalThis.used = ${name};`;
 }
 
 /** The chunks that a page loads before anything runs: the entry and what it imports, not what is imported later. @param {readonly Chunk[]} chunks */

@@ -50,7 +50,7 @@ export {
   type VhdxErrorDetails,
 } from './errors.js';
 export type { BlockCounts } from './image/block-counts.js';
-export type { ReplayMode } from './image/examine.js';
+export type { ReplayMode } from './image/examination.js';
 export type { DiskInfo, DiskType } from './image/info.js';
 export type { FileHandleLike, OpenFileOptions } from './io/file.js';
 export type { AllowRedirect } from './io/http/answer.js';

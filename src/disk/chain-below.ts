@@ -1,8 +1,9 @@
 import type { Core } from '../core/instance.js';
 import { VhdxError } from '../errors.js';
 import { givenGuid } from '../format/guid.js';
-import { type CompleteExamination, isComplete } from '../image/examine.js';
+import { type CompleteExamination, isComplete } from '../image/examination.js';
 import { identify } from '../image/identify.js';
+import { fatalOf } from '../image/refusal.js';
 import type { RandomAccessSource } from '../io/random-access.js';
 import type { ChangeBudget } from '../log/plan.js';
 import { type Finding, finding } from '../rules.js';
@@ -10,7 +11,6 @@ import {
   type ChainMember,
   closeMembers,
   examineMember,
-  fatalOf,
   LOCATOR,
   memberDetails,
   type ReadableMember,
@@ -148,7 +148,7 @@ function relate(child: ChainMember, parent: ChainMember, options: OpenOptions): 
 
 /** Why a member does not open. */
 function unreadable(member: ChainMember, options: OpenOptions): VhdxError {
-  const { fatal, advice } = fatalOf(member, options);
+  const { fatal, advice } = fatalOf(member.examination, options);
   const cause = VhdxError.from(fatal);
   if (member.depth === 0) return VhdxError.from(fatal, { depth: 0, advice });
   const { structure, offset, facts, reason } = cause;

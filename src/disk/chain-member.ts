@@ -1,6 +1,7 @@
 import type { Core } from '../core/instance.js';
-import { type Advice, VhdxError, type VhdxErrorDetails } from '../errors.js';
-import { type CompleteExamination, type Examination, examine, isComplete, isSalvageable } from '../image/examine.js';
+import { VhdxError, type VhdxErrorDetails } from '../errors.js';
+import { type CompleteExamination, type Examination, isComplete } from '../image/examination.js';
+import { examine } from '../image/examine.js';
 import type { RandomAccessSource } from '../io/random-access.js';
 import type { ChangeBudget } from '../log/plan.js';
 import { type Finding, finding } from '../rules.js';
@@ -72,21 +73,6 @@ export interface ReadableMember extends ChainMember {
   readonly examination: CompleteExamination;
   /** Why it is opened without its parent. */
   parentError?: VhdxError;
-}
-
-const SALVAGE: Advice = {
-  hint: 'salvage',
-  text: "salvage: 'unverified' reads what the structures still say, which may be stale or wrong",
-};
-
-/** Why a member does not open, and the ways on. */
-export function fatalOf(
-  { examination }: ChainMember,
-  { salvage }: OpenOptions,
-): { readonly fatal: Finding; readonly advice: readonly Advice[] } {
-  const fatal = examination.findings.find(({ severity }) => severity === 'fatal');
-  if (!fatal) throw new Error('an image without a fatal finding did not open');
-  return { fatal, advice: isSalvageable(examination) && !salvage ? [SALVAGE] : [] };
 }
 
 /** Options of a walk. */

@@ -1,6 +1,7 @@
 import type { Core } from '../core/instance.js';
 import { loadCore } from '../core/load.js';
-import { type Examination, examine, isComplete, isSalvageable } from '../image/examine.js';
+import { type Examination, isComplete } from '../image/examination.js';
+import { examine } from '../image/examine.js';
 import { describe } from '../image/info.js';
 import { OpenImage } from '../image/open-image.js';
 import type { VhdxInput } from '../io/open.js';
@@ -56,6 +57,7 @@ async function salvaged(
   { source, examination }: ChainMember,
   options: OpenOptions & CheckOptions,
 ): Promise<Examination | undefined> {
+  const { isSalvageable } = await import('../image/refusal.js');
   if (options.salvage || !isSalvageable(examination)) return undefined;
   const again = await examine(core, source, 'memory', { ...options, salvage: 'unverified' });
   return isComplete(again) ? again : undefined;

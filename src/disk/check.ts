@@ -1,6 +1,6 @@
 import type { ProgressOptions, Shard } from '../base/options.js';
 import type { BlockCounts } from '../image/block-counts.js';
-import type { Examination } from '../image/examine.js';
+import type { Examination } from '../image/examination.js';
 import type { DiskInfo } from '../image/info.js';
 import type { OpenImage } from '../image/open-image.js';
 import type { ReadOptions } from '../io/random-access.js';

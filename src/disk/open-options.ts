@@ -1,5 +1,5 @@
 import { MiB } from '../base/units.js';
-import type { ReplayMode } from '../image/examine.js';
+import type { ReplayMode } from '../image/examination.js';
 import type { HttpOptions } from '../io/http/source.js';
 import type { VhdxInput } from '../io/open.js';
 

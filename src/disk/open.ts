@@ -4,19 +4,12 @@ import { loadCore } from '../core/load.js';
 import { VhdxError } from '../errors.js';
 import { BAT_ENTRY_SIZE } from '../format/bat.js';
 import { hasVhdxSignature } from '../format/file-identifier.js';
-import { isComplete } from '../image/examine.js';
+import { isComplete } from '../image/examination.js';
 import { OpenImage } from '../image/open-image.js';
 import type { SourceOptions } from '../io/named-input.js';
 import { openSource, type VhdxInput } from '../io/open.js';
 import { walkChain } from './chain.js';
-import {
-  type ChainMember,
-  closeMembers,
-  fatalOf,
-  memberDetails,
-  noteWriters,
-  type ReadableMember,
-} from './chain-member.js';
+import { type ChainMember, closeMembers, memberDetails, noteWriters, type ReadableMember } from './chain-member.js';
 import { VhdxDisk } from './disk.js';
 import { forParents, openInput } from './open-input.js';
 import { type OpenOptions, withLimits } from './open-options.js';
@@ -81,7 +74,8 @@ async function readableOf(members: ChainMember[], options: OpenOptions): Promise
   if (top && !parent && !top.problem) {
     const { examination } = top;
     if (!isComplete(examination)) {
-      const { fatal, advice } = fatalOf(top, options);
+      const { fatalOf } = await import('../image/refusal.js'); // most images open
+      const { fatal, advice } = fatalOf(examination, options);
       throw VhdxError.from(fatal, { depth: 0, advice });
     }
     return [{ ...top, examination }];

@@ -10,7 +10,7 @@ import {
   type RegionTableCopy,
   readRegionTableEntries,
 } from '../format/region-table.js';
-import type { CompleteExamination } from '../image/examine.js';
+import type { CompleteExamination } from '../image/examination.js';
 import { PAGE_SIZE } from '../image/page-layer.js';
 import type { WriteSession } from '../image/session.js';
 import type { RandomAccessSource } from '../io/random-access.js';

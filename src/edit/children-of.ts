@@ -4,7 +4,8 @@ import { listImages } from '../disk/parent-candidates.js';
 import { openPlace } from '../disk/parent-paths.js';
 import { VhdxError } from '../errors.js';
 import { givenGuid } from '../format/guid.js';
-import { examine, isComplete } from '../image/examine.js';
+import { isComplete } from '../image/examination.js';
+import { examine } from '../image/examine.js';
 import type { ReadOptions } from '../io/random-access.js';
 import { readFailed } from '../io/system-error.js';
 

@@ -1,7 +1,8 @@
 import type { WarningOptions } from '../base/options.js';
 import type { Core } from '../core/instance.js';
 import { loadCore } from '../core/load.js';
-import { type CompleteExamination, examine } from '../image/examine.js';
+import type { CompleteExamination } from '../image/examination.js';
+import { examine } from '../image/examine.js';
 import type { WriteSession } from '../image/session.js';
 import type { RandomAccessFile, RandomAccessSource } from '../io/random-access.js';
 import { randomIdentity, type WriterIdentity } from '../log/journal.js';

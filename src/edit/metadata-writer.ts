@@ -7,7 +7,7 @@ import {
   type MetadataTableEntry,
   readMetadataTableEntries,
 } from '../format/metadata-table.js';
-import type { CompleteExamination } from '../image/examine.js';
+import type { CompleteExamination } from '../image/examination.js';
 import { PAGE_SIZE } from '../image/page-layer.js';
 import type { WriteSession } from '../image/session.js';
 import { type Patch, pagesOf, patchPages } from './page-patches.js';

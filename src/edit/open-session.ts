@@ -5,13 +5,8 @@ import { isDirty } from '../format/header.js';
 import { BatPages } from '../image/bat-pages.js';
 import { scanBat } from '../image/bat-scan.js';
 import type { BlockCounts } from '../image/block-counts.js';
-import {
-  type CompleteExamination,
-  type ExamineOptions,
-  examine,
-  isComplete,
-  translatorImage,
-} from '../image/examine.js';
+import { type CompleteExamination, type ExamineOptions, isComplete, translatorImage } from '../image/examination.js';
+import { examine } from '../image/examine.js';
 import { type SessionParts, WriteSession } from '../image/session.js';
 import { readSpace, type Space } from '../image/space.js';
 import type { RandomAccessFile, RandomAccessSource, ReadOptions } from '../io/random-access.js';

@@ -1,6 +1,6 @@
 import { parseGuid, randomGuid, ZERO_GUID } from '../format/guid.js';
 import { encodeSectorSize, encodeVirtualDiskId } from '../format/metadata.js';
-import type { CompleteExamination } from '../image/examine.js';
+import type { CompleteExamination } from '../image/examination.js';
 import { randomIdentity, type WriterIdentity } from '../log/journal.js';
 import { changeImage } from './job.js';
 import { changeItems, type ItemChange, itemChange } from './metadata-writer.js';

@@ -1,4 +1,3 @@
-import type { FileRange } from '../base/byte-range.js';
 import { hex, viewOf } from '../base/bytes.js';
 import { sumBytes } from '../core/crc32c.js';
 import type { Core } from '../core/instance.js';
@@ -10,16 +9,12 @@ import {
   HEADER_OFFSETS,
   HEADER_SECTION_SIZE,
   type Header,
-  type Headers,
   hasHeaderSignature,
   isDirty,
   parseHeaders,
 } from '../format/header.js';
-import type { DiskMetadata } from '../format/metadata.js';
-import type { MetadataEntry } from '../format/metadata-table.js';
 import {
   hasRegionTableSignature,
-  type ParsedRegions,
   parseRegionTable,
   parseRegionTables,
   REGION_TABLE_OFFSETS,
@@ -28,106 +23,12 @@ import {
   type RegionTableCopy,
 } from '../format/region-table.js';
 import type { RandomAccessSource, ReadOptions } from '../io/random-access.js';
-import type { ChangeBudget, ReplayPlan } from '../log/plan.js';
-import { type Finding, finding, type Report, type RuleCode } from '../rules.js';
+import { type Finding, finding, type Report } from '../rules.js';
+import type { Examination, ExamineOptions, Examining, ReplayMode } from './examination.js';
 import { readMetadataRegion } from './metadata-region.js';
-import type { TranslatorImage } from './translator.js';
-
-/** How a dirty image is treated: its log replayed in memory, or the image refused. */
-export type ReplayMode = 'memory' | 'refuse';
 
 /** Bytes read at the start of the file: the used part of the header section. */
 const SECTION_SIZE = (REGION_TABLE_OFFSETS[1] as number) + REGION_TABLE_SIZE;
-
-/** Options of an examination. */
-export interface ExamineOptions extends ReadOptions {
-  /** Reads what the structures still say if the image as a whole is at fault, and reports every assumption. */
-  readonly salvage?: 'unverified' | undefined;
-  /** Keeps the bytes of the region tables and of the metadata table, which a writer changes in place. */
-  readonly keepTables?: boolean | undefined;
-  /** What the dirty members of a chain share; an image alone has one of its own. */
-  readonly changeBudget?: ChangeBudget | undefined;
-  /** Longest log that is replayed, in bytes. */
-  readonly maxLogLength?: number | undefined;
-}
-
-/** What an image says about itself, as far as it can be understood. */
-export interface Examination {
-  /** Everything that is wrong or worth knowing, fatal findings too. */
-  readonly findings: Finding[];
-  /** The file as it is after replay; the input itself if there was nothing to replay. */
-  source: RandomAccessSource;
-  /** Whether the file has the signature of a VHDX file, or that of a header or region table in its place. */
-  isVhdx: boolean;
-  creator?: string;
-  /** Both copies, as the file has them. */
-  headers?: Headers;
-  /** The current one. */
-  header?: Header;
-  log?: FileRange;
-  /** Whether its log must be replayed before anything else is read; undefined if it has no header. */
-  isDirty?: boolean;
-  /** What replay did; undefined if there was nothing to replay. */
-  replay?: ReplayPlan;
-  regions?: Partial<Regions>;
-  /** Both copies of the region table, if they were to be kept. */
-  regionTables?: ParsedRegions['copies'];
-  /** The 64 KiB of the metadata table, if they were to be kept. */
-  metadataTable?: Uint8Array;
-  metadataEntries?: readonly MetadataEntry[];
-  metadata?: DiskMetadata;
-  geometry?: Geometry;
-}
-
-/** An examination that found everything that reading needs. */
-export type CompleteExamination = Examination &
-  Required<Pick<Examination, 'header' | 'metadata' | 'geometry'>> & { readonly regions: Regions };
-
-/** Whether everything that reading needs is there and valid. */
-export function isComplete(examination: Examination): examination is CompleteExamination {
-  return examination.geometry !== undefined && !examination.findings.some(({ severity }) => severity === 'fatal');
-}
-
-/** What translation must know of an image. */
-export function translatorImage(examination: CompleteExamination): TranslatorImage {
-  const { source, geometry, regions, log, replay } = examination;
-  const reserved = [...regions.all, ...(log ? [log] : [])].sort((a, b) => a.offset - b.offset);
-  const storedSize = replay?.summary.fileSizeBefore ?? Number.MAX_SAFE_INTEGER;
-  return { source, geometry, batOffset: regions.bat.offset, reserved, storedSize };
-}
-
-/** Codes of faults of the image as a whole that salvage works around. */
-const SALVAGEABLE: readonly RuleCode[] = [
-  'file-signature',
-  'header-none-valid',
-  'header-sequence-tie',
-  'region-table-none-valid',
-  'log-version',
-  'log-offset',
-  'log-length',
-  'log-outside-file',
-  'log-no-sequence',
-  'log-truncated-file',
-  'log-target',
-  'log-file-size',
-  'log-too-large',
-];
-
-/** Whether an image that does not open may open with salvage. */
-export function isSalvageable({ findings, isVhdx }: Examination): boolean {
-  const fatal = findings.filter(({ severity }) => severity === 'fatal');
-  return isVhdx && fatal.length > 0 && fatal.every(({ code }) => SALVAGEABLE.includes(code));
-}
-
-/** What the steps of an examination share. */
-interface Examining {
-  readonly examination: Examination;
-  readonly crc: Crc;
-  readonly report: Report;
-  readonly options: ExamineOptions;
-  /** What salvage assumes; undefined unless it was asked for. */
-  readonly assume: typeof import('./assumptions.js') | undefined;
-}
 
 /**
  * Reads and checks the structures of an image, from the file identifier to the metadata, and collects what it finds.
@@ -234,6 +135,7 @@ async function examineLog(examining: Examining, section: Uint8Array, mode: Repla
     report(finding('log-dirty', message, log ?? { structure: 'log' }));
     return false;
   }
+  const { replayDirtyLog } = await import('./dirty-log.js'); // few images are dirty
   if (isUsable && log && (await replayDirtyLog(examining, header, log))) {
     examination.log = log;
     const tables = section.subarray(REGION_TABLE_OFFSETS[0]);
@@ -242,36 +144,6 @@ async function examineLog(examining: Examining, section: Uint8Array, mode: Repla
   }
   assume?.assumeUnreplayed(log, report);
   return assume !== undefined;
-}
-
-async function replayDirtyLog(
-  { examination, crc, report, options, assume }: Examining,
-  header: Header,
-  log: FileRange,
-): Promise<boolean> {
-  const { source } = examination;
-  const { maxLogLength = log.length } = options;
-  if (log.length > maxLogLength) {
-    const message = `the log has ${log.length} bytes, and maxLogLength allows ${maxLogLength}`;
-    (assume ? assume.asDoubt(report) : report)(finding('log-too-large', message, log));
-    return false;
-  }
-  const [{ planReplay }, { overlay }] = await Promise.all([
-    import('../log/plan.js'), // few images are dirty
-    import('../log/overlay.js'),
-  ]);
-  const { signal, changeBudget } = options;
-  const planOptions = { signal, changeBudget, truncated: assume !== undefined };
-  const plan = await planReplay(crc, source, header, log, assume ? assume.asDoubt(report) : report, planOptions);
-  if (!plan) return false;
-  if (plan.isTruncated) assume?.assumeTruncated(log, report);
-  examination.source = overlay(source, plan);
-  examination.replay = plan;
-  const { entries, dataSectors, zeroedBytes } = plan.summary;
-  const count = (number: number, one: string, several: string) => `${number} ${number === 1 ? one : several}`;
-  const what = `${count(entries, 'log entry', 'log entries')} replayed in memory: ${count(dataSectors, 'sector', 'sectors')} of 4 KiB written, ${zeroedBytes} bytes zeroed`;
-  report(finding('log-replayed', what, log));
-  return true;
 }
 
 async function examineRegions(examining: Examining, section: Uint8Array): Promise<Partial<Regions>> {

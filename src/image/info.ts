@@ -1,7 +1,7 @@
 import { isDirty } from '../format/header.js';
 import type { ReplaySummary } from '../log/plan.js';
 import type { BlockCounts } from './block-counts.js';
-import type { CompleteExamination, Examination } from './examine.js';
+import type { CompleteExamination, Examination } from './examination.js';
 
 /** Whether all blocks are allocated from the start, only when they are written, or only if they differ from a parent. */
 export type DiskType = 'fixed' | 'dynamic' | 'differencing';

@@ -3,7 +3,7 @@ import type { RandomAccessSource } from '../io/random-access.js';
 import type { Finding } from '../rules.js';
 import { BatPages } from './bat-pages.js';
 import { type BatScan, type ScanOptions, scanBat } from './bat-scan.js';
-import { type CompleteExamination, translatorImage } from './examine.js';
+import { type CompleteExamination, translatorImage } from './examination.js';
 import { Translator, type TranslatorImage } from './translator.js';
 
 /**

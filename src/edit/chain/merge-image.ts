@@ -7,7 +7,7 @@ import { VhdxError } from '../../errors.js';
 import { ZERO_GUID } from '../../format/guid.js';
 import { encodeSectorSize, encodeVirtualDiskId } from '../../format/metadata.js';
 import { encodeParentLocator } from '../../format/parent-locator.js';
-import type { CompleteExamination } from '../../image/examine.js';
+import type { CompleteExamination } from '../../image/examination.js';
 import type { RandomAccessFile, RandomAccessSource } from '../../io/random-access.js';
 import { randomIdentity, type WriterIdentity } from '../../log/journal.js';
 import { inheritedItems } from '../create/child.js';

@@ -1,7 +1,7 @@
 import type { VhdxDisk } from '../../disk/disk.js';
 import { VhdxError } from '../../errors.js';
 import { givenGuid } from '../../format/guid.js';
-import type { CompleteExamination } from '../../image/examine.js';
+import type { CompleteExamination } from '../../image/examination.js';
 import { isSameFile } from '../target.js';
 
 /** Members that a chain may have. */

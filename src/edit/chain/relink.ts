@@ -1,5 +1,6 @@
 import type { Core } from '../../core/instance.js';
-import { type CompleteExamination, examine } from '../../image/examine.js';
+import type { CompleteExamination } from '../../image/examination.js';
+import { examine } from '../../image/examine.js';
 import type { RandomAccessFile, ReadOptions } from '../../io/random-access.js';
 import type { WriterIdentity } from '../../log/journal.js';
 import { changeImage } from '../job.js';

@@ -5,7 +5,7 @@ import { closeMembers, noteWriters } from '../../disk/chain-member.js';
 import type { VhdxDisk } from '../../disk/disk.js';
 import { openMembers } from '../../disk/open.js';
 import { withLimits } from '../../disk/open-options.js';
-import type { CompleteExamination } from '../../image/examine.js';
+import type { CompleteExamination } from '../../image/examination.js';
 import { OpenImage } from '../../image/open-image.js';
 import { discreet } from '../../io/discreet.js';
 import type { RandomAccessFile } from '../../io/random-access.js';

@@ -1,7 +1,8 @@
 import { loadCore } from '../../../src/core/load.js';
 import { complete, openSession, spaceOf } from '../../../src/edit/open-session.js';
 import { bitmapEntryIndex } from '../../../src/format/bat.js';
-import { examine, translatorImage } from '../../../src/image/examine.js';
+import { translatorImage } from '../../../src/image/examination.js';
+import { examine } from '../../../src/image/examine.js';
 import { sectorBits } from '../block-content.js';
 import { buildImage } from '../build-image.js';
 import { ContentModel, type ContentNote, type Tag, taggedBytes } from '../crash/content-model.js';
