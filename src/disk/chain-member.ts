@@ -61,13 +61,6 @@ function placed(error: VhdxError, place: VhdxErrorDetails): VhdxError {
   return new VhdxError(error.code, error.reason, { ...error, ...place, cause: error.cause ?? error });
 }
 
-/** Adds a finding to each member that another program, or another part of this one, has open for writing. */
-export async function noteWriters(members: readonly ChainMember[], { untrusted }: OpenOptions): Promise<void> {
-  if (members.every(({ source }) => source.path === undefined)) return; // in a page, for instance
-  const { reportWriters } = await import('../io/writer-of.js');
-  await reportWriters(members, untrusted === true);
-}
-
 /** A member that can be read. */
 export interface ReadableMember extends ChainMember {
   readonly examination: CompleteExamination;
@@ -79,6 +72,8 @@ export interface ReadableMember extends ChainMember {
 export interface WalkOptions extends OpenOptions {
   /** Goes on below a member that does not open, if it still says what its parent is. */
   readonly pastDamage?: boolean;
+  /** The member at the top is locked by this process itself. */
+  readonly isLocked?: boolean;
 }
 
 /** Whether a member has a parent that is to be looked for. One that is to be read alone gets a finding that says so. */
@@ -90,17 +85,24 @@ export function wantsParent({ examination, findings }: ChainMember, options: Wal
   return false;
 }
 
-/** Examines a file as a member of a chain. */
+/** Examines a file as a member of a chain, and looks meanwhile whether another program, or another part of this one, writes it. */
 export async function examineMember(
   core: Core,
   source: RandomAccessSource,
   depth: number,
-  options: OpenOptions & { readonly changeBudget: ChangeBudget },
+  options: WalkOptions & { readonly changeBudget: ChangeBudget },
 ): Promise<ChainMember> {
+  const writers = depth === 0 && options.isLocked ? [] : writersOf(source, options.untrusted === true);
   try {
     const examination = await examine(core, source, options.replay ?? 'memory', options);
-    return { source, examination, depth, findings: [] };
+    return { source, examination, depth, findings: await writers };
   } catch (error) {
     throw error instanceof VhdxError ? inFile(error, memberDetails({ source, depth }, options)) : error;
   }
+}
+
+async function writersOf({ path }: RandomAccessSource, anonymous: boolean): Promise<Finding[]> {
+  if (path === undefined) return []; // in a page, for instance
+  const { writerFindings } = await import('../io/writer-of.js');
+  return writerFindings(path, anonymous);
 }

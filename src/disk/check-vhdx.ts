@@ -6,7 +6,7 @@ import { describe } from '../image/info.js';
 import { OpenImage } from '../image/open-image.js';
 import type { VhdxInput } from '../io/open.js';
 import { walkChain } from './chain.js';
-import { type ChainMember, closeMembers, noteWriters } from './chain-member.js';
+import { type ChainMember, closeMembers } from './chain-member.js';
 import type { CheckOptions, CheckReport } from './check.js';
 import { forParents, openInput } from './open-input.js';
 import { type OpenOptions, withLimits } from './open-options.js';
@@ -25,7 +25,6 @@ export async function checkVhdx(input: VhdxInput, wanted: OpenOptions & CheckOpt
     pastDamage: true,
   });
   try {
-    await noteWriters(members, options);
     const reports: CheckReport[] = [];
     for (const member of members) reports.push(await checkMember(core, member, options));
     return reports.reduceRight((below, report) => withParent(report, below));

@@ -9,7 +9,7 @@ import { OpenImage } from '../image/open-image.js';
 import type { SourceOptions } from '../io/named-input.js';
 import { openSource, type VhdxInput } from '../io/open.js';
 import { walkChain } from './chain.js';
-import { type ChainMember, closeMembers, memberDetails, noteWriters, type ReadableMember } from './chain-member.js';
+import { type ChainMember, closeMembers, memberDetails, type ReadableMember } from './chain-member.js';
 import { VhdxDisk } from './disk.js';
 import { forParents, openInput } from './open-input.js';
 import { type OpenOptions, withLimits } from './open-options.js';
@@ -30,7 +30,6 @@ export async function openVhdx(input: VhdxInput, wanted: OpenOptions = {}): Prom
   const core = await loadCore();
   const members = await walkChain(core, await openInput(input, options), await forParents(input, options));
   try {
-    await noteWriters(members, options);
     return await openMembers(core, members, options);
   } catch (error) {
     await closeMembers(members);

@@ -23,24 +23,24 @@ export interface LockOwner {
 }
 
 /** This process as the owner of a new lock. */
-export async function thisOwner(fs: FileSystem): Promise<LockOwner> {
+export function thisOwner(fs: FileSystem): LockOwner {
   const { pid } = globalThis.process; // not by its bare name, for which some bundlers want a polyfill
   return {
-    ...(await thisMachine(fs)),
+    ...thisMachine(fs),
     pid,
-    ticks: await ticksOf(fs, pid),
+    ticks: ticksOf(fs, pid),
     since: new Date().toISOString(),
     token: crypto.randomUUID(),
   };
 }
 
-async function thisMachine(fs: FileSystem) {
-  const [machine, boot, namespace] = await Promise.all([
-    textOf(fs, '/etc/machine-id'),
-    textOf(fs, '/proc/sys/kernel/random/boot_id'),
-    call<string>((done) => fs.readlink('/proc/self/ns/pid', done)).catch(() => ''),
-  ]);
-  return { host: builtinModule('os')?.hostname() ?? '', machine, boot, namespace };
+function thisMachine(fs: FileSystem) {
+  return {
+    host: builtinModule('os')?.hostname() ?? '',
+    machine: textOf(() => fs.readFileSync('/etc/machine-id', 'utf8')),
+    boot: textOf(() => fs.readFileSync('/proc/sys/kernel/random/boot_id', 'utf8')),
+    namespace: textOf(() => fs.readlinkSync('/proc/self/ns/pid')),
+  };
 }
 
 /** The owner that the text of a lock file names; undefined if it is malformed. */
@@ -57,8 +57,8 @@ export function parseOwner(text: string): LockOwner | undefined {
 }
 
 /** Whether the process is certain not to run any more: it was of this machine, and is not there, or is another one. */
-export async function isGone(fs: FileSystem, owner: LockOwner): Promise<boolean> {
-  const here = await thisMachine(fs);
+export function isGone(fs: FileSystem, owner: LockOwner): boolean {
+  const here = thisMachine(fs);
   if (owner.host !== here.host || owner.machine !== here.machine) return false;
   // Without an id two machines of one name cannot be told apart, so that another boot may be another machine.
   if (owner.boot !== here.boot) return here.machine !== '';
@@ -68,21 +68,22 @@ export async function isGone(fs: FileSystem, owner: LockOwner): Promise<boolean>
   } catch (cause) {
     return systemCode(cause) === 'ESRCH';
   }
-  return owner.ticks !== '' && owner.ticks !== (await ticksOf(fs, owner.pid));
+  return owner.ticks !== '' && owner.ticks !== ticksOf(fs, owner.pid);
 }
 
 /** When a process began, as Linux counts: field 22 of proc_pid_stat(5). The name before may have spaces and brackets. */
-async function ticksOf(fs: FileSystem, pid: number): Promise<string> {
-  const stat = await textOf(fs, `/proc/${pid}/stat`);
+function ticksOf(fs: FileSystem, pid: number): string {
+  const stat = textOf(() => fs.readFileSync(`/proc/${pid}/stat`, 'utf8'));
   return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
 }
 
-/** The text of a small file without the line end; empty if it cannot be read. */
-function textOf(fs: FileSystem, path: string): Promise<string> {
-  return call<string>((done) => fs.readFile(path, 'utf8', done)).then(
-    (text) => text.trim(),
-    () => '',
-  );
+/** What the system says about itself, without the line end; empty if it does not. It is in memory: to wait for it takes longer than to read it. */
+function textOf(read: () => string): string {
+  try {
+    return read().trim();
+  } catch {
+    return '';
+  }
 }
 
 /** The lock file of a file. Links are followed, so that all names of a file but hard links have one. */

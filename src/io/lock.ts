@@ -63,7 +63,7 @@ export async function lockFile(path: string, { isNew = false }: LockOptions = {}
   if (holder !== undefined) throw new VhdxError('locked', `is locked by ${holder}`, { file: path });
   try {
     const owner = await acquire(fs, lockPath, path);
-    for (const left of [claimOf(lockPath), freshOf(lockPath)]) await remove(fs, left);
+    await Promise.all([claimOf(lockPath), freshOf(lockPath)].map((left) => remove(fs, left)));
     return { release: () => release(fs, lockPath, owner) };
   } catch (cause) {
     if (cause instanceof VhdxError || !CANNOT_MAKE.has(systemCode(cause))) {
@@ -78,12 +78,12 @@ export async function lockFile(path: string, { isNew = false }: LockOptions = {}
 export async function ownerOf(lockPath: string): Promise<string | undefined> {
   const fs = builtinModule('fs');
   const { owner } = fs ? await readLock(fs, lockPath) : {};
-  return fs === undefined || owner === undefined || (await isGone(fs, owner)) ? undefined : nameOf(owner);
+  return fs === undefined || owner === undefined || isGone(fs, owner) ? undefined : nameOf(owner);
 }
 
 /** Makes the lock, or takes it over. */
 async function acquire(fs: FileSystem, lockPath: string, file: string): Promise<LockOwner> {
-  const owner = await thisOwner(fs);
+  const owner = thisOwner(fs);
   // Each round another lock was there and is gone now, was without content, or was found dead.
   for (let round = 0; round < 10 + (2 * FILLING) / PAUSE; round++) {
     if (await create(fs, lockPath, owner)) {
@@ -93,7 +93,7 @@ async function acquire(fs: FileSystem, lockPath: string, file: string): Promise<
     }
     const found = await readLock(fs, lockPath);
     if (found.token === undefined) continue; // released meanwhile
-    if (!(await isDead(fs, found))) {
+    if (!isDead(fs, found)) {
       if (found.age === undefined) throw lockedBy(found.owner, lockPath, file);
       await new Promise((resolve) => setTimeout(resolve, PAUSE));
       continue;
@@ -120,7 +120,7 @@ async function takeOver(fs: FileSystem, lockPath: string, dead: string, owner: L
   const fresh = freshOf(lockPath);
   try {
     const found = await readLock(fs, lockPath);
-    if (found.token !== dead || !(await isDead(fs, found))) return;
+    if (found.token !== dead || !isDead(fs, found)) return;
     await remove(fs, fresh);
     if (await create(fs, fresh, owner)) await call<void>((done) => fs.rename(fresh, lockPath, (error) => done(error)));
   } finally {
@@ -170,7 +170,7 @@ async function readLock(fs: FileSystem, lockPath: string): Promise<FoundLock> {
   }
 }
 
-async function isDead(fs: FileSystem, { owner, age = 0 }: FoundLock): Promise<boolean> {
+function isDead(fs: FileSystem, { owner, age = 0 }: FoundLock): boolean {
   return owner === undefined ? age > FILLING : isGone(fs, owner);
 }
 

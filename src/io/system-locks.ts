@@ -11,17 +11,34 @@ export async function systemLockOn(fs: FileSystem, path: string): Promise<string
   const locks = await call<string>((done) => fs.readFile('/proc/locks', 'utf8', done)).catch(() => '');
   if (locks === '') return undefined;
   const { dev, ino } = await call<{ dev: bigint; ino: bigint }>((done) => fs.stat(path, { bigint: true }, done));
-  const devices = new Set([deviceOf(dev), await mountedDevice(fs, path)]);
-  for (const line of locks.split('\n')) {
-    // 1: OFDLCK ADVISORY  READ -1 fe:00:2146342 100 100
+  const found = parseLocks(locks).filter((lock) => lock.ino === ino && lock.pid !== globalThis.process.pid);
+  if (found.length === 0) return undefined;
+  const devices = [deviceOf(dev), await mountedDevice(fs, path)];
+  const lock = found.find(({ device }) => devices.includes(device));
+  // Locks of an open file description belong to no process.
+  return lock && (lock.pid > 0 ? `process ${lock.pid}` : 'another program');
+}
+
+/** A lock that is held. */
+interface SystemLock {
+  readonly pid: number;
+  /** Major and minor number, in decimal. */
+  readonly device: string;
+  /** Inode number. */
+  readonly ino: bigint;
+}
+
+/** The lines of /proc/locks, such as `1: OFDLCK ADVISORY  READ -1 fe:00:2146342 100 100`; "->" is one that waits. */
+function parseLocks(text: string): SystemLock[] {
+  return text.split('\n').flatMap((line) => {
     const [, kind = '', , , pid = '', place = ''] = line.trim().split(/\s+/);
-    const [major, minor, inode] = place.split(':');
-    if (kind === '' || kind === '->' || inode !== String(ino)) continue; // "->" waits for a lock
-    if (!devices.has(`${Number.parseInt(major ?? '', 16)}:${Number.parseInt(minor ?? '', 16)}`)) continue;
-    // Locks of an open file description belong to no process.
-    if (Number(pid) !== globalThis.process.pid) return Number(pid) > 0 ? `process ${pid}` : 'another program';
-  }
-  return undefined;
+    if (kind === '' || kind === '->') return [];
+    const [major = '', minor = '', ino = ''] = place.split(':');
+    if (!/^\d+$/.test(ino)) return [];
+    return [
+      { pid: Number(pid), device: `${Number.parseInt(major, 16)}:${Number.parseInt(minor, 16)}`, ino: BigInt(ino) },
+    ];
+  });
 }
 
 /** Major and minor number of a device, as glibc packs them. */

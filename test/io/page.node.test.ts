@@ -113,7 +113,11 @@ describe('a page in Chromium and a server elsewhere', () => {
       const { httpSource } = (globalThis as unknown as PageGlobals).sources;
       return httpSource(url, { retries: 0, timeout: 500 }).then(String, String);
     }, server.url);
-    expect(outcome).toBe(`VhdxError: ${server.url}: the server has not sent anything for 0.5 seconds`);
+    // What it says depends on whether the first bytes came before the watch began, or after.
+    expect([
+      `VhdxError: ${server.url}: the server has not sent anything for 0.5 seconds`,
+      `VhdxError: ${server.url}: the server sent only 1000 bytes in 0.5 seconds`,
+    ]).toContain(outcome);
   });
 
   needs(chromiumProgram).test('gives a sequence through few requests', async () => {

@@ -1,7 +1,7 @@
 import type { Core } from '../../core/instance.js';
 import { loadCore } from '../../core/load.js';
 import { walkChain } from '../../disk/chain.js';
-import { closeMembers, noteWriters } from '../../disk/chain-member.js';
+import { closeMembers } from '../../disk/chain-member.js';
 import type { VhdxDisk } from '../../disk/disk.js';
 import { openMembers } from '../../disk/open.js';
 import { withLimits } from '../../disk/open-options.js';
@@ -47,8 +47,7 @@ export async function editFile(
   options: EditOptions & JobEditing,
 ): Promise<WritableVhdxDisk> {
   const { identity = randomIdentity, dataWriteGuid, signal } = options;
-  const members = await walkChain(core, readOnly(file), options);
-  await noteWriters(members.slice(1), options); // the first is locked by this session itself
+  const members = await walkChain(core, readOnly(file), { ...options, isLocked: true });
   const reading = await openMembers(core, members, options).catch(async (error: unknown) => {
     await closeMembers(members);
     throw error;
