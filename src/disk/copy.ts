@@ -10,7 +10,7 @@ import { type DamagedRange, Salvager } from './salvage.js';
 
 /** How a source is copied. */
 export interface CopyOptions extends ProgressOptions {
-  /** Aborts the copy. */
+  /** Aborts the copy, as soon as the reads and writes that are in flight have ended: it waits for a write that never does. */
   readonly signal?: AbortSignal | undefined;
   /** Takes the ranges that cannot be read, in order, which become zeros; without it the first of them rejects. */
   readonly onDamage?: ((range: DamagedRange) => void) | undefined;

@@ -1,36 +1,77 @@
+import { eventLoopYielder } from '../base/concurrency.js';
+import { LOG_SECTOR_SIZE } from '../format/log.js';
 import { WriteTable } from './entries.js';
+
+/** Bits of the place of a write among at most 2^20 of them. */
+const PLACE_BITS = 20;
+/** Parts between two looks at the clock. */
+const PARTS_AT_A_TIME = 4096;
 
 /**
  * Turns writes into writes that do not overlap, in the order of their offsets: where they overlap, the later one wins.
+ * Lets the event loop turn now and then.
  *
- * @param order the writes, as numbers of rows of the table, in the order in which they are made
+ * @param order the writes, as numbers of rows of the table, in the order in which they are made; 2^20 at most
  * @param limit most rows of the result; undefined is returned if there would be more
  */
-export function flattenWrites(writes: WriteTable, order: Uint32Array, limit: number): WriteTable | undefined {
+export async function flattenWrites(
+  writes: WriteTable,
+  order: Uint32Array,
+  limit: number,
+  signal?: AbortSignal,
+): Promise<WriteTable | undefined> {
   const { offset, length } = writes;
-  const startOf = (place: number) => offset[order[place] as number] as number;
-  const endOf = (place: number) => startOf(place) + (length[order[place] as number] as number);
-  const starts = Uint32Array.from(order, (_, place) => place).sort((a, b) => startOf(a) - startOf(b));
-  const borders = new Float64Array(2 * order.length);
-  for (let place = 0; place < order.length; place++) {
-    borders[2 * place] = startOf(place);
-    borders[2 * place + 1] = endOf(place);
-  }
-  borders.sort();
+  const endOf = (place: number) => {
+    const row = order[place] as number;
+    return (offset[row] as number) + (length[row] as number);
+  };
+  const yieldToEventLoop = eventLoopYielder();
+  const starts = placesByStart(writes, order);
+  await yieldToEventLoop();
+  const ends = new Float64Array(order.length);
+  for (let place = 0; place < ends.length; place++) ends[place] = endOf(place);
+  ends.sort();
+  await yieldToEventLoop();
 
   const active = new NewestFirst(order.length);
   const result = new WriteTable();
   let next = 0;
-  for (let i = 0; i + 1 < borders.length; i++) {
-    const from = borders[i] as number;
-    const to = borders[i + 1] as number;
-    for (; next < starts.length && startOf(starts[next] as number) <= from; next++) active.add(starts[next] as number);
-    if (from === to) continue;
-    const newest = active.newest((place) => endOf(place) <= from);
-    if (newest !== undefined) appendPart(result, writes, order[newest] as number, from, to);
-    if (result.count > limit) return undefined;
+  const startOfNext = () => offset[order[starts[next] as number] as number] ?? Number.POSITIVE_INFINITY;
+  let from = startOfNext();
+  for (let ended = 0, parts = 0; ended < ends.length; parts++) {
+    if (parts % PARTS_AT_A_TIME === 0) {
+      signal?.throwIfAborted();
+      await yieldToEventLoop();
+    }
+    for (; startOfNext() <= from; next++) active.add(starts[next] as number);
+    const to = Math.min(startOfNext(), ends[ended] as number);
+    while ((ends[ended] as number) <= to) ended++;
+    if (from < to) {
+      const newest = active.newest((place) => endOf(place) <= from);
+      if (newest !== undefined) appendPart(result, writes, order[newest] as number, from, to);
+      if (result.count > limit) return undefined;
+    }
+    from = to;
   }
   return result;
+}
+
+/**
+ * The places of writes in their order, sorted by their offsets. A comparison function for a million of them would hold
+ * up everything else for half a second; numbers are sorted without one, and offset and place fit into 64 bits.
+ */
+function placesByStart({ offset }: WriteTable, order: Uint32Array): Uint32Array {
+  const keys = new BigUint64Array(order.length);
+  const halves = new Uint32Array(keys.buffer);
+  for (let place = 0; place < order.length; place++) {
+    const sector = (offset[order[place] as number] as number) / LOG_SECTOR_SIZE;
+    halves[2 * place] = (sector % 2 ** (32 - PLACE_BITS)) * 2 ** PLACE_BITS + place;
+    halves[2 * place + 1] = Math.floor(sector / 2 ** (32 - PLACE_BITS));
+  }
+  keys.sort();
+  const places = new Uint32Array(order.length);
+  for (let i = 0; i < places.length; i++) places[i] = (halves[2 * i] as number) % 2 ** PLACE_BITS;
+  return places;
 }
 
 function appendPart(result: WriteTable, writes: WriteTable, row: number, from: number, to: number): void {

@@ -86,7 +86,7 @@ export async function planReplay(
   const order = collectWrites(entries, sequence, size, log, report);
   if (!order) return undefined;
   const left = budget.left ?? MAX_WRITES;
-  const flat = flattenWrites(entries.writes, order, left);
+  const flat = await flattenWrites(entries.writes, order, left, options.signal);
   if (!flat) return tooLarge();
   budget.left = left - flat.count;
   // A file that was truncated is not made longer: zeros would stand for what was cut off.
