@@ -70,6 +70,11 @@ export type Checksum = (bytes: Uint8Array, initial?: number) => number;
 /** The function that sums without waiting, for those who sum many short structures. */
 export async function checksumFunction(): Promise<Checksum> {
   const core = await loadCore();
+  return crcOf(core);
+}
+
+/** Sums bytes in a core, continuing from `initial`, 0 for a new checksum. */
+export function crcOf(core: Core): Checksum {
   return (bytes, initial = 0) => sumBytes(core, bytes, initial);
 }
 

@@ -1,20 +1,8 @@
 import { InFlight } from '../base/concurrency.js';
 import { KiB } from '../base/units.js';
-import { sumBytes } from '../core/crc32c.js';
-import type { Core } from '../core/instance.js';
 import { BAT_ENTRY_SIZE } from '../format/bat.js';
-import {
-  BAT_GUID,
-  encodeRegionTable,
-  REGION_TABLE_SIZE,
-  type RegionTableCopy,
-  readRegionTableEntries,
-} from '../format/region-table.js';
-import type { CompleteExamination } from '../image/examination.js';
-import { PAGE_SIZE } from '../image/page-layer.js';
 import type { WriteSession } from '../image/session.js';
 import type { RandomAccessSource } from '../io/random-access.js';
-import type { Patch } from './page-patches.js';
 
 /** Bytes of a BAT that are made and written at a time, and how many of them are under way. */
 const CHUNK = 256 * KiB;
@@ -64,45 +52,4 @@ export async function writeBatCopy(
     }
   }
   await writes.settle();
-}
-
-/** The BAT region of a file, and the region tables that name it ([MS-VHDX] 2.2.3). */
-export class BatRegion {
-  offset: number;
-  /** In bytes. */
-  length: number;
-  readonly #core: Core;
-  #copies: readonly Pick<RegionTableCopy, 'offset' | 'bytes' | 'fault'>[];
-
-  constructor(core: Core, { regions, regionTables }: CompleteExamination) {
-    this.#core = core;
-    this.offset = regions.bat.offset;
-    this.length = regions.bat.length;
-    if (!regionTables) throw new Error('BAT region: the region tables were not kept');
-    this.#copies = regionTables;
-  }
-
-  /**
-   * Gives it another place or length, and returns the pages of both region tables that change. A copy that is not valid,
-   * or differs, becomes equal to the other one: changing a sector of it and its checksum would make it valid and wrong.
-   */
-  place(offset: number, length: number): Patch[] {
-    const good = this.#copies.find(({ fault }) => fault === undefined);
-    if (!good) throw new Error('BAT region: no region table is valid');
-    const entries = readRegionTableEntries(good.bytes).map((entry) =>
-      entry.guid === BAT_GUID ? { ...entry, offset, length } : entry,
-    );
-    const table = encodeRegionTable(entries, (bytes, initial = 0) => sumBytes(this.#core, bytes, initial), good.bytes);
-    const patches: Patch[] = [];
-    for (const copy of this.#copies) {
-      for (let at = 0; at < REGION_TABLE_SIZE; at += PAGE_SIZE) {
-        const bytes = table.subarray(at, at + PAGE_SIZE);
-        if (bytes.some((byte, i) => byte !== copy.bytes[at + i])) patches.push({ offset: copy.offset + at, bytes });
-      }
-    }
-    this.#copies = this.#copies.map((copy) => ({ offset: copy.offset, bytes: table }));
-    this.offset = offset;
-    this.length = length;
-    return patches;
-  }
 }

@@ -1,4 +1,4 @@
-import { sumBytes } from '../core/crc32c.js';
+import { crcOf } from '../core/crc32c.js';
 import type { Core } from '../core/instance.js';
 import { VhdxError } from '../errors.js';
 import { isDirty } from '../format/header.js';
@@ -91,7 +91,7 @@ export function openSession(
     headers,
     log,
     space,
-    crc: (bytes, initial = 0) => sumBytes(core, bytes, initial),
+    crc: crcOf(core),
     identity,
     readsEnded,
     dataWriteGuid,

@@ -9,8 +9,10 @@ export const METADATA_TABLE_SIZE = 64 * KiB;
 
 const HEADER_LENGTH = 32;
 const ENTRY_LENGTH = 32;
-const MAX_ENTRIES = 2047;
-const MAX_USER_ENTRIES = 1024;
+/** Entries that a metadata table may have. */
+export const MAX_ENTRIES = 2047;
+/** How many of them may be users' items. */
+export const MAX_USER_ENTRIES = 1024;
 const META = 0x6174656d; // "metadata" in two words
 const DATA = 0x61746164;
 const IS_USER = 1;

@@ -1,8 +1,7 @@
 import { hex, viewOf } from '../base/bytes.js';
-import { sumBytes } from '../core/crc32c.js';
+import { crcOf } from '../core/crc32c.js';
 import type { Core } from '../core/instance.js';
 import { BAT_ENTRY_SIZE, computeGeometry, type Geometry } from '../format/bat.js';
-import type { Crc } from '../format/checksum.js';
 import { FILE_IDENTIFIER_SIZE, hasVhdxSignature, readCreator } from '../format/file-identifier.js';
 import {
   checkLogPlace,
@@ -42,7 +41,7 @@ export async function examine(
 ): Promise<Examination> {
   const examination: Examination = { findings: [], source, isVhdx: false };
   const report: Report = (found) => examination.findings.push(found);
-  const crc: Crc = (bytes, initial = 0) => sumBytes(core, bytes, initial);
+  const crc = crcOf(core);
   const assume = options.salvage === 'unverified' ? await import('./assumptions.js') : undefined;
   const examining = { examination, crc, report, options, assume };
   const section = await readSection(source, options);

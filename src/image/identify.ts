@@ -1,4 +1,4 @@
-import { sumBytes } from '../core/crc32c.js';
+import { crcOf } from '../core/crc32c.js';
 import type { Core } from '../core/instance.js';
 import { hasVhdxSignature } from '../format/file-identifier.js';
 import { givenGuid } from '../format/guid.js';
@@ -22,7 +22,7 @@ export async function identify(core: Core, source: RandomAccessSource, options: 
   try {
     const section = new Uint8Array(HEADERS_END);
     await source.readInto(section.subarray(0, Math.min(HEADERS_END, source.size)), 0, options);
-    const crc = (bytes: Uint8Array, initial = 0) => sumBytes(core, bytes, initial);
+    const crc = crcOf(core);
     const header = hasVhdxSignature(section) ? parseHeaders(section, crc, () => {}).current : undefined;
     return { source, dataWriteGuid: givenGuid(header?.dataWriteGuid), isVhdx: header !== undefined };
   } catch (error) {

@@ -65,6 +65,8 @@ export interface SessionParts {
 export class WriteSession {
   /** The file with all changes, for everything that reads. */
   readonly source: RandomAccessSource;
+  /** What sums its structures. */
+  readonly crc: Crc;
   readonly #file: SessionFile;
   readonly #headers: HeaderSlots;
   readonly #journal: Journal;
@@ -91,6 +93,7 @@ export class WriteSession {
   #running: Promise<void> = Promise.resolve();
 
   constructor({ file, headers, log, space, crc, identity, readsEnded, dataWriteGuid }: SessionParts) {
+    this.crc = crc;
     this.#file = new SessionFile(file);
     this.#headers = new HeaderSlots(this.#file, headers, crc);
     this.#journal = new Journal(this.#file, this.#headers, log, crc, identity);

@@ -7,7 +7,7 @@ import { type ChainFiles, chainOf, guidAt } from '../support/chain-files.js';
 import { crc32cReference } from '../support/crc32c-reference.js';
 import { dirtied, structureSectors } from '../support/dirty-images.js';
 import { contentOf, memoryChain, readChain } from '../support/edit/memory-chain.js';
-import { MiB } from '../support/encode-primitives.js';
+import { KiB, MiB } from '../support/encode-primitives.js';
 import { fiveMembers } from '../support/five-members.js';
 import { type ImageSpec, STATE } from '../support/image-spec.js';
 import { propertyRuns } from '../support/property-runs.js';
@@ -119,6 +119,49 @@ describe('a merge', () => {
     ).toEqual([own.id, file.id]);
     const { items } = await readChain([base]);
     expect(items.size).toBe(7);
+  });
+
+  test.each([
+    ['makes the metadata region of the base longer for what users stored', MiB, 3 * MiB],
+    ['writes a metadata region anew in which more changes than the log takes', 4 * MiB, 4 * MiB],
+  ])('%s', async (_, before, after) => {
+    const item = (n: number) => ({
+      id: `c0ffee00-1234-4abc-8def-${String(n).padStart(12, '0')}`,
+      flags: 3,
+      data: new Uint8Array(900 * KiB).fill(n),
+    });
+    const stored = [item(1), item(2), item(3)];
+    const { files, model } = chainOf(
+      { ...BASE, places: { metadata: { length: before } } },
+      {
+        ...CHILD,
+        places: { metadata: { length: 4 * MiB } },
+        items: (plain) => [...plain, ...stored],
+      },
+    );
+    const [child, base] = (await memoryChain(files)) as [RandomAccessFile, RandomAccessFile];
+    await mergeVhdx(child, { parent: base });
+    await expectDisk([base], model);
+    const view = await readChain([base]);
+    for (const { id, data } of stored) expectSameBytes(view.items.get(`user ${id}`)?.bytes as Uint8Array, data, id);
+    expect(view.regions.map(({ length }) => length).sort()).toEqual([MiB, after]);
+  });
+
+  test('that would give the base more user items than it may have is refused, and both read as before', async () => {
+    const items = (first: number, flags: number) =>
+      Array.from({ length: 600 }, (_, i) => ({
+        id: `c0ffee00-1234-4abc-8def-${String(first + i).padStart(12, '0')}`,
+        flags,
+        data: new Uint8Array([i % 256]),
+      }));
+    const { files, model } = chainOf(
+      { ...BASE, items: (plain) => [...plain, ...items(0, 1)] },
+      { ...CHILD, items: (plain) => [...plain, ...items(1000, 3)] },
+    );
+    const [child, base] = (await memoryChain(files)) as [RandomAccessFile, RandomAccessFile];
+    await expect(mergeVhdx(child, { parent: base })).rejects.toMatchObject({ code: 'metadata-entry-count' });
+    await expectDisk([child, base], model);
+    expect((await readChain([base])).items.size).toBe(605);
   });
 
   test('can be run again, and names the new state of the base each time', async () => {

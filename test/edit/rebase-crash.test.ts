@@ -17,6 +17,7 @@ import { checkClosed, checkTrace } from '../support/crash/trace-rules.js';
 import { countedIdentity } from '../support/edit/driven-disk.js';
 import { MiB } from '../support/encode-primitives.js';
 import { type BlockSpec, type ImageSpec, STATE } from '../support/image-spec.js';
+import { crowded } from '../support/metadata-images.js';
 import { SLOW } from '../support/time-limits.js';
 
 const tally = new Tally();
@@ -111,8 +112,8 @@ function explore(
 }
 
 /** Rebases a child onto another image or nothing, at every state too, and again from some of the states. */
-async function survives(other: ImageSpec | undefined): Promise<number> {
-  const { files } = chainOf(BASE, CHILD);
+async function survives(other: ImageSpec | undefined, spec = CHILD): Promise<number> {
+  const { files } = chainOf(BASE, spec);
   const [child, base] = files.map((built) => built.toUint8Array()) as [Uint8Array, Uint8Array];
   const parent = other && buildImage(other).toUint8Array();
   const old = readState(PageImage.of(base));
@@ -145,6 +146,10 @@ async function survives(other: ImageSpec | undefined): Promise<number> {
 describe('a rebase survives a power cut at every write', () => {
   test('onto another parent', SLOW.crashes, async () => {
     expect(await survives(OTHER)).toBeGreaterThan(300);
+  });
+
+  test('onto another parent, whose name is too long for the metadata region', SLOW.crashes, async () => {
+    expect(await survives(OTHER, { ...CHILD, items: (plain) => crowded(plain) })).toBeGreaterThan(300);
   });
 
   test('onto nothing', SLOW.crashes, async () => {

@@ -10,7 +10,14 @@ import { checkClosed } from '../support/crash/trace-rules.js';
 import { dirtied, structureSectors } from '../support/dirty-images.js';
 import { KiB, MiB } from '../support/encode-primitives.js';
 import { GUID } from '../support/encode-structures.js';
-import { unknownItem, withChangedItem, withItems, withoutItem } from '../support/metadata-images.js';
+import {
+  crowded,
+  UNKNOWN_ITEM,
+  unknownItem,
+  withChangedItem,
+  withItems,
+  withoutItem,
+} from '../support/metadata-images.js';
 import { expectSameBytes } from '../support/same-bytes.js';
 import { rejection } from '../support/scripted-source.js';
 import { SLOW } from '../support/time-limits.js';
@@ -46,6 +53,22 @@ describe('the identity of a disk', () => {
     expectSameBytes(await after.read(0, after.size), await before.read(0, before.size));
     await before.close();
     await after.close();
+  });
+
+  test('leaves everything else of the metadata table as it is: order, reserved bits, what no reader knows', async () => {
+    const odd = unknownItem({ flags: 0x30, reserved: 5 });
+    const image = buildImage({
+      metadata: { reserved: 9, afterEntries: new Uint8Array(32).fill(0xee) },
+      items: (plain) => [odd, ...plain.reverse()],
+    });
+    const file = await fileOf(image);
+    await setVhdx(file, { newId: ID, physicalSectorSize: 512 });
+    const { offset } = image.layout.metadata;
+    const table = (await bytesOf(file)).subarray(offset, offset + 64 * KiB);
+    expectSameBytes(table, image.read(offset, 64 * KiB));
+    const disk = await openVhdx(file);
+    expect(disk).toMatchObject({ id: ID, physicalSectorSize: 512 });
+    await disk.close();
   });
 
   test('is another one each time if none is given', async () => {
@@ -85,6 +108,32 @@ describe('the identity of a disk', () => {
     readState(PageImage.of(await bytesOf(file)));
   });
 });
+
+describe('a metadata region without room for another item', () => {
+  test('moves to a place where it is longer, with everything that is in it', async () => {
+    const lacksId = buildImage({ items: (plain) => crowded(plain.filter(({ id }) => id !== GUID.virtualDiskId)) });
+    const file = await fileOf(lacksId);
+    const before = await openVhdx(lacksId.toUint8Array());
+    await setVhdx(file, { newId: ID, physicalSectorSize: 512 });
+    const { items, regions, end } = readState(PageImage.of(await bytesOf(file)));
+    expect(end).toBe(file.size);
+    expect(regions.map(({ length }) => length).sort()).toEqual([MiB, 2 * MiB]);
+    const user = items.get(`user ${UNKNOWN_ITEM}`);
+    expectSameBytes(user?.bytes as Uint8Array, crowdedBytes(lacksId));
+    const after = await openVhdx(file, { strict: true });
+    expect(after).toMatchObject({ id: ID, physicalSectorSize: 512 });
+    expectSameBytes(await after.read(0, after.size), await before.read(0, before.size));
+    await after.close();
+    await before.close();
+  });
+});
+
+/** What the item holds that fills the region. */
+function crowdedBytes(image: BuiltImage): Uint8Array {
+  const { offset, length } = image.layout.metadata;
+  const [filler] = crowded([]);
+  return (filler as { data: Uint8Array }).data.subarray(0, offset + length - image.layout.itemOffset(UNKNOWN_ITEM));
+}
 
 describe('an image that cannot be set', () => {
   test.each<[string, object]>([

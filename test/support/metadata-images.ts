@@ -1,5 +1,5 @@
 import { type BuiltImage, buildImage } from './build-image.js';
-import { asciiBytes } from './encode-primitives.js';
+import { asciiBytes, KiB, MiB } from './encode-primitives.js';
 import { GUID, type MetadataItem } from './encode-structures.js';
 import type { ImageSpec } from './image-spec.js';
 
@@ -42,4 +42,10 @@ export function withoutItem(id: string, spec: ImageSpec = {}): BuiltImage {
 /** An unknown item, optional and of the system, with nine bytes. */
 export function unknownItem(fields: Partial<MetadataItem> = {}): MetadataItem {
   return { id: UNKNOWN_ITEM, flags: 0, data: asciiBytes('something'), ...fields };
+}
+
+/** Items that fill what plain ones leave of a metadata region of 1 MiB, but for so many bytes. */
+export function crowded(plain: readonly MetadataItem[], left = 0): MetadataItem[] {
+  const used = plain.reduce((sum, { data }) => sum + Math.ceil(data.length / 8) * 8, 64 * KiB);
+  return [...plain, unknownItem({ flags: 1, data: new Uint8Array(MiB - used - left).map((_, i) => i % 251) })];
 }

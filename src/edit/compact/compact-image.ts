@@ -1,5 +1,6 @@
 import { viewOf } from '../../base/bytes.js';
 import { MiB } from '../../base/units.js';
+import { crcOf } from '../../core/crc32c.js';
 import { VhdxError } from '../../errors.js';
 import {
   BAT_ENTRY_SIZE,
@@ -11,10 +12,10 @@ import {
 import { PAGE_SIZE } from '../../image/page-layer.js';
 import type { Freed, WriteSession } from '../../image/session.js';
 import type { WriterIdentity } from '../../log/journal.js';
-import { BatRegion } from '../bat-move.js';
 import { batPieces } from '../bat-pieces.js';
 import { changeImage, type JobImage } from '../job.js';
 import { pagesOf, patchPages } from '../page-patches.js';
+import { StoredRegion } from '../stored-region.js';
 import type { VhdxTarget } from '../target.js';
 import { blocksPast, planMoves } from './compact-moves.js';
 import type { CompactOptions, CompactReport } from './compact-report.js';
@@ -43,7 +44,7 @@ async function compact(image: JobImage, options: CompactOptions): Promise<Compac
   refuseFixed(image);
   const fileSizeBefore = source.size;
   const releases = await findReleases(image, options);
-  const bat = new BatRegion(core, examination);
+  const bat = new StoredRegion(examination.regions.bat, examination, crcOf(core));
   if (session) await release(session, image, bat, releases, options);
   else await releaseInSpace(image, bat, releases, options);
 
@@ -107,7 +108,7 @@ function neededBatLength({ examination }: JobImage): number {
 async function release(
   session: WriteSession,
   image: JobImage,
-  bat: BatRegion,
+  bat: StoredRegion,
   releases: Releases,
   { signal }: CompactOptions,
 ): Promise<void> {
@@ -138,7 +139,7 @@ async function release(
 
 async function releaseInSpace(
   image: JobImage,
-  bat: BatRegion,
+  bat: StoredRegion,
   releases: Releases,
   options: CompactOptions,
 ): Promise<void> {

@@ -4,9 +4,10 @@ import { MiB } from '../../base/units.js';
 import { BAT_ENTRY_SIZE, readBatEntry, writeBatEntry } from '../../format/bat.js';
 import { PAGE_SIZE } from '../../image/page-layer.js';
 import type { WriteSession } from '../../image/session.js';
-import { type BatRegion, writeBatCopy } from '../bat-move.js';
+import { writeBatCopy } from '../bat-move.js';
 import type { JobImage } from '../job.js';
 import { pagesOf, patchPages } from '../page-patches.js';
+import type { StoredRegion } from '../stored-region.js';
 import { type Move, THE_BAT } from './compact-moves.js';
 import type { CompactOptions } from './compact-report.js';
 
@@ -23,7 +24,7 @@ const PIECE = 1 * MiB;
 export class Mover {
   readonly #image: JobImage;
   readonly #session: WriteSession;
-  readonly #bat: BatRegion;
+  readonly #bat: StoredRegion;
   readonly #options: CompactOptions;
   readonly #buffers: Uint8Array[] = [];
   #copies = new InFlight(PIECES_IN_FLIGHT);
@@ -31,7 +32,7 @@ export class Mover {
   #group: Move[] = [];
   #groupBytes = 0;
 
-  constructor(image: JobImage, session: WriteSession, bat: BatRegion, options: CompactOptions) {
+  constructor(image: JobImage, session: WriteSession, bat: StoredRegion, options: CompactOptions) {
     this.#image = image;
     this.#session = session;
     this.#bat = bat;

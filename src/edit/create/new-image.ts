@@ -1,7 +1,6 @@
 import { MiB } from '../../base/units.js';
-import { sumBytes } from '../../core/crc32c.js';
+import { crcOf } from '../../core/crc32c.js';
 import type { Core } from '../../core/instance.js';
-import type { Crc } from '../../format/checksum.js';
 import { encodeFileIdentifier } from '../../format/file-identifier.js';
 import { ZERO_GUID } from '../../format/guid.js';
 import { encodeHeader, HEADER_OFFSETS, type Header } from '../../format/header.js';
@@ -75,7 +74,7 @@ export async function writeStructures(
   { bat, log, metadata, metadataBytes }: NewLayout,
   identity: Identity,
 ): Promise<void> {
-  const crc: Crc = (bytes, initial = 0) => sumBytes(core, bytes, initial);
+  const crc = crcOf(core);
   const identifier = encodeFileIdentifier(identity.creator);
   await file.write(identifier.subarray(SIGNATURE_LENGTH), SIGNATURE_LENGTH);
   const header: Omit<Header, 'copy'> = {

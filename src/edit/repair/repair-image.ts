@@ -1,6 +1,6 @@
 import type { FileRange } from '../../base/byte-range.js';
 import { MiB } from '../../base/units.js';
-import { sumBytes } from '../../core/crc32c.js';
+import { crcOf } from '../../core/crc32c.js';
 import type { Core } from '../../core/instance.js';
 import { loadCore } from '../../core/load.js';
 import type { Crc } from '../../format/checksum.js';
@@ -39,7 +39,7 @@ export async function repairFile(
 ): Promise<RepairReport> {
   const plan = await planRepair(core, file, options);
   const report = reportOf(file, plan);
-  const crc: Crc = (bytes, initial = 0) => sumBytes(core, bytes, initial);
+  const crc = crcOf(core);
   if (plan.repairs.length > 0 && !options.dryRun) await applyRepairs(file, plan, crc, identity);
   return report;
 }

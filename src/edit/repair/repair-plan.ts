@@ -1,6 +1,6 @@
 import { hex } from '../../base/bytes.js';
 import { MiB } from '../../base/units.js';
-import { sumBytes } from '../../core/crc32c.js';
+import { crcOf } from '../../core/crc32c.js';
 import type { Core } from '../../core/instance.js';
 import { type Advice, VhdxError } from '../../errors.js';
 import { BAT_ENTRY_SIZE, SECTOR_BITMAP_BLOCK_SIZE } from '../../format/bat.js';
@@ -96,7 +96,7 @@ function planLog(examination: Examination, { discardLog }: RepairOptions): Repai
 
 /** The file as it would be if its log were empty. */
 function withoutLog(core: Core, file: RandomAccessSource, { slots, current }: Headers): RandomAccessSource {
-  const crc = (bytes: Uint8Array, initial = 0) => sumBytes(core, bytes, initial);
+  const crc = crcOf(core);
   const [first, second] = slots.map(({ bytes, copy, header }) =>
     copy === current?.copy ? encodeHeader({ ...header, logGuid: ZERO_GUID }, crc) : bytes,
   );

@@ -6,10 +6,11 @@ import { PAGE_SIZE } from '../../image/page-layer.js';
 import type { Freed, WriteSession } from '../../image/session.js';
 import type { Allocation } from '../../image/space.js';
 import { MAX_PAGES, type WriterIdentity } from '../../log/journal.js';
-import { BatRegion, writeBatCopy } from '../bat-move.js';
+import { writeBatCopy } from '../bat-move.js';
 import { changeImage, type JobImage, type JobOptions } from '../job.js';
 import { itemChange, itemPatches } from '../metadata-writer.js';
 import { type Patch, pagesOf, patchPages } from '../page-patches.js';
+import { StoredRegion } from '../stored-region.js';
 import type { VhdxTarget } from '../target.js';
 import { zeroOldTail } from './old-tail.js';
 import type { ResizeOptions, ResizeReport } from './resize-report.js';
@@ -200,7 +201,7 @@ async function moveBat(
   patches: readonly Patch[],
   { end, allocate, signal, onProgress }: GrowOptions & { allocate: (length: number) => Promise<Allocation> },
 ): Promise<void> {
-  const { session, core, examination, source, space } = image;
+  const { session, examination, source, space } = image;
   const { offset: oldOffset, length: oldLength } = examination.regions.bat;
   const length = Math.ceil(bat.length / MiB) * MiB;
   const { offset } = await allocate(length);
@@ -220,7 +221,10 @@ async function moveBat(
       onProgress?.({ done, total: length });
     },
   );
-  const all = [...new BatRegion(core, examination).place(offset, length), ...patches];
+  const all = [
+    ...new StoredRegion(examination.regions.bat, examination, session.crc).place(offset, length),
+    ...patches,
+  ];
   await session.change({
     pages: [...pagesOf(all)],
     change: (bytesOf) => patchPages(all, bytesOf),
