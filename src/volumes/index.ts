@@ -1,5 +1,4 @@
 export type { DirectoryEntry, FileKind, FilePlace, FileStat, FileSystem, VolumeRange } from './file-system.js';
-export { type FileSystemKind, recogniseFileSystem } from './file-systems.js';
 export {
   checkGptBackup,
   fixGpt,
@@ -8,7 +7,9 @@ export {
   type PartitionedDisk,
   type WritablePartitionedDisk,
 } from './gpt-backup.js';
+export { identifyVolume } from './identify-volume.js';
 export { canOpenVolume, openVolume } from './open-volume.js';
 export type { Partition, PartitionTable } from './partition.js';
 export { type PartitionTableOptions, readPartitionTable } from './partition-table.js';
+export type { VolumeIdentity } from './volume-kinds.js';
 export { type WalkedFile, type WalkOptions, walkFiles } from './walk.js';

@@ -1,7 +1,8 @@
 import { VhdxError } from '../errors.js';
 import type { RandomAccessSource, ReadOptions } from '../io/random-access.js';
 import type { FileSystem } from './file-system.js';
-import { type FileSystemKind, recogniseFileSystem, SIGNATURE_BYTES } from './file-systems.js';
+import { identifyVolume } from './identify-volume.js';
+import type { VolumeIdentity } from './volume-kinds.js';
 
 /** What reads the file systems that are not read here. */
 const OTHERS: Readonly<Record<string, string>> = {
@@ -12,7 +13,7 @@ const OTHERS: Readonly<Record<string, string>> = {
 };
 
 /** Whether {@link openVolume} reads file systems of a kind. */
-export function canOpenVolume({ name }: FileSystemKind): boolean {
+export function canOpenVolume({ name }: VolumeIdentity): boolean {
   return /^ext[234]$/.test(name);
 }
 
@@ -25,14 +26,15 @@ export function canOpenVolume({ name }: FileSystemKind): boolean {
  *   `file-system-damaged`; and those of the source
  */
 export async function openVolume(source: RandomAccessSource, options: ReadOptions = {}): Promise<FileSystem> {
-  const start = new Uint8Array(Math.min(SIGNATURE_BYTES, source.size));
-  await source.readInto(start, 0, options);
-  const found = recogniseFileSystem(start);
+  const found = await identifyVolume(source, options);
   if (found && canOpenVolume(found)) {
     const { openExt } = await import('./ext/ext-file-system.js');
     return openExt(source, options);
   }
-  if (!found) throw new VhdxError('file-system-unsupported', 'there is no file system that is known here');
+  if (!found) {
+    await source.readInto(new Uint8Array(Math.min(512, source.size)), 0, options); // what is damaged there says so
+    throw new VhdxError('file-system-unsupported', 'there is no file system that is known here');
+  }
   const how = OTHERS[found.name] ?? '7-Zip, or mounting it, reads its files';
   throw new VhdxError('file-system-unsupported', `the file system is ${found.name}, which is not read here; ${how}`);
 }

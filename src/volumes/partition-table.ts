@@ -1,8 +1,6 @@
-import { KiB } from '../base/units.js';
-import { VhdxError } from '../errors.js';
 import type { RandomAccessSource, ReadOptions } from '../io/random-access.js';
-import { type FileSystemKind, recogniseFileSystem, SIGNATURE_BYTES } from './file-systems.js';
 import { readGpt } from './gpt.js';
+import { identifyAt, readBytesOf } from './identify-volume.js';
 import { readMbr } from './mbr.js';
 import type { ParsedTable, Partition, PartitionTable, ReadBytes } from './partition.js';
 
@@ -33,24 +31,11 @@ export async function readPartitionTable(
   if (gpt) return withFileSystems(read, size, sectorSize, gpt);
   const mbr = await readMbr(read, size, sectorSize);
   const isPartitioned = mbr?.partitions.some(({ offset, length }) => offset > 0 && offset + length <= size);
-  const fileSystem = await fileSystemAt(read, 0, isPartitioned ? 512 : size);
+  const fileSystem = await identifyAt(read, 0, isPartitioned ? 512 : size);
   if (fileSystem) return { scheme: 'none', sectorSize, partitions: [], notes: [], fileSystem };
   if (mbr) return withFileSystems(read, size, sectorSize, mbr);
   const isReadable = size < 512 || (await read(0, 512)) !== undefined;
   return { scheme: isReadable ? 'none' : 'unknown', sectorSize, partitions: [], notes: [] };
-}
-
-function readBytesOf(disk: RandomAccessSource, { signal }: ReadOptions): ReadBytes {
-  return async (offset, length) => {
-    const bytes = new Uint8Array(length);
-    try {
-      await disk.readInto(bytes, offset, { signal });
-      return bytes;
-    } catch (error) {
-      if (error instanceof VhdxError && error.isAboutFormat) return undefined;
-      throw error;
-    }
-  };
 }
 
 async function withFileSystems(
@@ -69,7 +54,7 @@ async function withFileSystems(
   for (const partition of table.partitions) {
     const { number, offset, length } = partition;
     if (offset + length > size) notes.push(`Partition ${number} reaches past the end of the disk.`);
-    const fileSystem = await fileSystemAt(read, offset, Math.min(length, size - offset));
+    const fileSystem = await identifyAt(read, offset, Math.min(length, size - offset));
     partitions.push({ ...partition, ...(fileSystem && { fileSystem }) });
   }
   notes.push(...overlaps(partitions));
@@ -84,12 +69,4 @@ function overlaps(partitions: readonly Partition[]): string[] {
     const overlap = before !== undefined && before.offset + before.length > next.offset;
     return overlap ? [`Partitions ${before.number} and ${next.number} overlap.`] : [];
   });
-}
-
-async function fileSystemAt(read: ReadBytes, offset: number, length: number): Promise<FileSystemKind | undefined> {
-  if (length < 512) return undefined;
-  // The first 4 KiB may be sound even if the 68 KiB are not.
-  const start =
-    (await read(offset, Math.min(length, SIGNATURE_BYTES))) ?? (await read(offset, Math.min(length, 4 * KiB)));
-  return start && recogniseFileSystem(start);
 }

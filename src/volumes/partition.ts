@@ -1,4 +1,4 @@
-import type { FileSystemKind } from './file-systems.js';
+import type { VolumeIdentity } from './volume-kinds.js';
 
 /** Reads bytes of a disk; undefined if the image is damaged there. Rejects outside the disk, and if the input fails. */
 export type ReadBytes = (offset: number, length: number) => Promise<Uint8Array | undefined>;
@@ -20,7 +20,7 @@ export interface Partition {
   /** What else the table says: `active`, `required`, `legacy boot`, `read-only`, `hidden`, `no drive letter`. */
   readonly marks: readonly string[];
   /** The file system at its start; undefined if none was recognised. */
-  readonly fileSystem?: FileSystemKind;
+  readonly fileSystem?: VolumeIdentity;
 }
 
 /** The partition table of a disk, or what a disk without one begins with. Plain data that survives `JSON.stringify`. */
@@ -36,7 +36,7 @@ export interface PartitionTable {
   /** What is wrong or unusual about the table, in sentences. */
   readonly notes: readonly string[];
   /** The file system at the start of a disk without a table. */
-  readonly fileSystem?: FileSystemKind;
+  readonly fileSystem?: VolumeIdentity;
 }
 
 /** What the parsers of both tables give: all but the file systems. */

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { VhdxError } from '../../src/index.js';
-import { type PartitionTable, readPartitionTable, recogniseFileSystem } from '../../src/volumes/index.js';
+import { bufferSource } from '../../src/io/buffer.js';
+import { identifyVolume, type PartitionTable, readPartitionTable } from '../../src/volumes/index.js';
 import { crc32 } from '../support/crc32.js';
 import { MiB } from '../support/encode-primitives.js';
 import type { SparseFile } from '../support/sparse-file.js';
@@ -199,7 +200,12 @@ describe('a disk without a partition table', () => {
       sectorSize: 512,
       partitions: [],
       notes: [],
-      fileSystem: { name: 'ext4', label: 'wsl-root' },
+      fileSystem: {
+        name: 'ext4',
+        label: 'wsl-root',
+        uuid: '00000000-0000-4000-8000-000000000009',
+        size: 20 * MiB,
+      },
     });
   });
 
@@ -233,16 +239,15 @@ describe('a file system', () => {
     xfs: 'XFS',
     swap: 'Linux swap',
   };
-  test.each(fileSystems)('that the tool for %s made is recognised', (name) => {
+  test.each(fileSystems)('that the tool for %s made is recognised', async (name) => {
     const label = labels[name];
-    expect(recogniseFileSystem(fileSystem(name).read(0, 68 * 1024))).toEqual({
-      name: names[name] ?? name,
-      ...(label && { label }),
-    });
+    const found = await identifyVolume(fileSystem(name).source());
+    expect([found?.name, found?.label]).toEqual([names[name] ?? name, label]);
   });
 
-  test('that is not in the list is not', () => {
-    expect(recogniseFileSystem(new Uint8Array(68 * 1024))).toBeUndefined();
-    expect(recogniseFileSystem(new Uint8Array(512))).toBeUndefined();
+  test('that is not in the list is not', async () => {
+    for (const length of [0, 511, 512, 68 * 1024]) {
+      expect(await identifyVolume(bufferSource(new Uint8Array(length)))).toBeUndefined();
+    }
   });
 });
