@@ -28,14 +28,28 @@ export async function readPartitionTable(
   const read = readBytesOf(disk, options);
   const other = sectorSize === 512 ? 4096 : 512;
   const gpt = (await readGpt(read, size, sectorSize)) ?? (await readGpt(read, size, other));
-  if (gpt) return withFileSystems(read, size, sectorSize, gpt);
   const mbr = await readMbr(read, size, sectorSize);
+  const listed = mbr?.partitions.filter(({ typeId }) => typeId !== PROTECTIVE) ?? [];
+  const isProtected = mbr === undefined || listed.length < mbr.partitions.length || listed.length === 0;
+  if (gpt && isProtected) return withFileSystems(read, size, sectorSize, gpt, hybridNotes(listed.length));
+  const stale = gpt ? [STALE] : [];
   const isPartitioned = mbr?.partitions.some(({ offset, length }) => offset > 0 && offset + length <= size);
   const fileSystem = await identifyAt(read, 0, isPartitioned ? 512 : size);
   if (fileSystem) return { scheme: 'none', sectorSize, partitions: [], notes: [], fileSystem };
-  if (mbr) return withFileSystems(read, size, sectorSize, mbr);
+  if (mbr) return withFileSystems(read, size, sectorSize, mbr, stale);
   const isReadable = size < 512 || (await read(0, 512)) !== undefined;
   return { scheme: isReadable ? 'none' : 'unknown', sectorSize, partitions: [], notes: [] };
+}
+
+/** Type of the partition of an MBR that protects a GPT. */
+const PROTECTIVE = 'ee';
+const STALE =
+  'There is a GPT too, which does not count: no partition of the MBR protects it, as on a disk that was partitioned anew.';
+
+function hybridNotes(count: number): string[] {
+  if (count === 0) return [];
+  const what = count === 1 ? 'one partition' : `${count} partitions`;
+  return [`The MBR is a hybrid one: it lists ${what} of its own, and Windows reads it instead of the GPT.`];
 }
 
 async function withFileSystems(
@@ -43,8 +57,9 @@ async function withFileSystems(
   size: number,
   sectorSize: number,
   table: ParsedTable,
+  more: readonly string[],
 ): Promise<PartitionTable> {
-  const notes = [...table.notes];
+  const notes = [...table.notes, ...more];
   if (table.sectorSize !== sectorSize) {
     notes.push(
       `The table counts in sectors of ${table.sectorSize} bytes, and the disk has sectors of ${sectorSize}: it was copied from another disk, and systems will not find its partitions.`,

@@ -1,11 +1,11 @@
 // What a volume is, by its first bytes: of volumes that their own programs made, against what blkid says.
 
 import { randomBytes } from 'node:crypto';
-import { mkdir, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { openFile } from '../../src/index.js';
-import { identifyVolume } from '../../src/volumes/index.js';
+import { identifyVolume, readPartitionTable } from '../../src/volumes/index.js';
 import { asciiBytes, KiB, MiB, u32Bytes, u64Bytes } from '../support/encode-primitives.js';
 import { needs, type Program, type RunResult, tempDir, tool } from '../support/tools.js';
 
@@ -203,6 +203,58 @@ for (const [title, { with: maker, args, name, type, label, size = 64 * MiB, own 
     await source.close?.();
   });
 }
+
+const sgdisk = tool('sgdisk');
+
+needs(sgdisk).test(
+  'a hybrid MBR of sgdisk does not hide the GPT; without its protective partition it is what counts',
+  async () => {
+    const file = join(await tempDir(), 'disk');
+    await writeFile(file, '');
+    await truncate(file, 64 * MiB);
+    const parts = [
+      '-n',
+      '1:2048:+8M',
+      '-t',
+      '1:8300',
+      '-c',
+      '1:first',
+      '-n',
+      '2:0:+16M',
+      '-t',
+      '2:0700',
+      '-c',
+      '2:second',
+    ];
+    await done(sgdisk.run([...parts, file]));
+    const tableOf = async () => {
+      const source = await openFile(file);
+      const table = await readPartitionTable(source);
+      await source.close?.();
+      return table;
+    };
+    const plain = await tableOf();
+    expect(plain.notes).toEqual([]);
+    await done(sgdisk.run(['-h', '1:2', file]));
+    const hybrid = await tableOf();
+    expect(hybrid).toEqual({ ...plain, notes: [expect.stringContaining('it lists 2 partitions of its own')] });
+    const theirs = (await done(sgdisk.run(['-p', file]))).stdout;
+    for (const { number, offset, length } of hybrid.partitions) {
+      expect(theirs).toMatch(new RegExp(`^ +${number} +${offset / 512} +${(offset + length) / 512 - 1} `, 'm'));
+    }
+    // As on a disk that was partitioned anew by a program that knows no GPT.
+    const bytes = await readFile(file);
+    const protective = [446, 462, 478, 494].find((at) => bytes[at + 4] === 0xee) as number;
+    bytes.fill(0, protective, protective + 16);
+    await writeFile(file, bytes);
+    const stale = await tableOf();
+    expect(stale.scheme).toBe('MBR');
+    expect(stale.notes).toEqual([expect.stringContaining('There is a GPT too, which does not count')]);
+    expect(stale.partitions.map(({ offset, length }) => [offset, length])).toEqual(
+      plain.partitions.map(({ offset, length }) => [offset, length]),
+    );
+  },
+);
 
 /** An LVM label in one of the first four sectors, with its checksum: LVM's own programs write to block devices alone. */
 function lvmLabel(sector: number): Uint8Array {
