@@ -29,6 +29,7 @@ import { MiB } from '../support/encode-primitives.js';
 import { needs, type Program, tempDir, tool } from '../support/tools.js';
 
 const [mkfs, debugfs, e2fsck] = [tool('mkfs.ext4'), tool('debugfs'), tool('e2fsck')];
+const [fls, icat] = [tool('fls'), tool('icat')];
 
 /** Runs a program; e2fsck ends with 1 if it mended something. */
 async function done(program: Program, ...args: string[]): Promise<string> {
@@ -139,7 +140,7 @@ afterAll(() => rm(from, { recursive: true }));
 
 describe('what mke2fs put in', () => {
   for (const [name, options] of Object.entries(SETS)) {
-    needs(mkfs, debugfs, e2fsck).test(`is read: ${name}`, async () => {
+    needs(mkfs, debugfs, e2fsck, fls, icat).test(`is read: ${name}`, async () => {
       const folder = await tempDir();
       const image = join(folder, 'image');
       await done(mkfs, '-q', '-F', '-L', 'a label', '-d', from, ...options, image, '96M');
@@ -168,10 +169,57 @@ describe('what mke2fs put in', () => {
         await expect(fs.stat('/many/loop/x')).rejects.toMatchObject({ code: 'not-found' });
         await expect(fs.open('/many')).rejects.toMatchObject({ code: 'wrong-kind' });
       });
+      if (!options.includes('bigalloc')) await judgeBySleuthKit(image); // which does not know it
       await judgeFreeSpace(image);
     });
   }
 });
+
+describe('what needs a key or a check that is not made here', () => {
+  const [EXTENTS, ENCRYPTED, VERITY] = [0x80000, 0x800, 0x100000];
+  needs(mkfs, debugfs).test('is refused by name, and everything beside it is read', async () => {
+    const image = join(await tempDir(), 'image');
+    await done(mkfs, '-q', '-F', '-t', 'ext4', '-O', 'encrypt,verity', '-d', from, image, '96M');
+    const set = (path: string, flags: number) =>
+      done(debugfs, '-w', '-R', `set_inode_field ${path} flags ${flags}`, image);
+    await set('/home/file-4096', EXTENTS | ENCRYPTED);
+    await set('/home/file-4097', EXTENTS | VERITY);
+    await set('/home/ada', EXTENTS | ENCRYPTED);
+    await set('/many/short', ENCRYPTED);
+    await withVolume(image, async (fs) => {
+      const refused = (what: RegExp) => ({ code: 'file-system-unsupported', message: expect.stringMatching(what) });
+      await expect(fs.open('/home/file-4096')).rejects.toMatchObject(refused(/is encrypted, and its key is not known/));
+      await expect(fs.open('/home/file-4097')).rejects.toMatchObject(refused(/is protected by fs-verity/));
+      await expect(fs.list('/home/ada').next()).rejects.toMatchObject(refused(/is encrypted/));
+      await expect(fs.stat('/home/ada/photo.raw')).rejects.toMatchObject(refused(/is encrypted/));
+      await expect(fs.readlink('/many/short')).rejects.toMatchObject(refused(/is encrypted/));
+      const file = await fs.open('/home/file-65537');
+      const bytes = new Uint8Array(file.size);
+      await file.readInto(bytes, 0);
+      expect(sha(bytes)).toBe(sha(await readFile(join(from, 'home/file-65537'))));
+      expect(await fs.readlink('/many/broken')).toBe('nowhere');
+    });
+  });
+});
+
+/** The Sleuth Kit finds the same names, and the same bytes in some of the files. */
+async function judgeBySleuthKit(image: string): Promise<void> {
+  const inodes = new Map<string, string>();
+  for (const line of (await done(fls, '-rp', image)).split('\n')) {
+    const [, inode, name] = /^.\/. (\d+):\t(.*)$/.exec(line) ?? [];
+    if (inode && name && !/^(\$OrphanFiles|lost\+found)/.test(name)) inodes.set(`/${name}`, inode);
+  }
+  await withVolume(image, async (fs) => {
+    expect([...inodes.keys()].sort()).toEqual(Object.keys(await listVolume(fs)).sort());
+    for (const path of ['/home/ada/photo.raw', '/home/file-60', '/home/file-150', '/home/file-65537', '/home/sparse']) {
+      const file = await fs.open(path);
+      const bytes = new Uint8Array(file.size);
+      await file.readInto(bytes, 0);
+      const theirs = await icat.run([image, inodes.get(path) as string]);
+      expect(sha(theirs.bytes), path).toBe(sha(bytes));
+    }
+  });
+}
 
 /** No block that is free by our count is used by debugfs's, and where all groups have bitmaps the sums are the same. */
 async function judgeFreeSpace(image: string): Promise<void> {

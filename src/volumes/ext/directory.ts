@@ -1,8 +1,8 @@
 import type { ReadOptions } from '../../io/random-access.js';
 import type { DirectoryEntry, FileKind } from '../file-system.js';
 import { inlineData } from './inline-data.js';
-import { type ExtVolume, type Inode, InodeFlag } from './inode.js';
-import { damaged, hex, unsupported } from './problems.js';
+import { type ExtVolume, type Inode, InodeFlag, refuseEncrypted } from './inode.js';
+import { damaged, hex } from './problems.js';
 import { runsOf } from './runs.js';
 
 /** What an entry says of the kind of a file. */
@@ -30,7 +30,7 @@ export async function* entriesOf(
   options?: ReadOptions,
 ): AsyncGenerator<DirectoryEntry> {
   const name = `directory of inode ${inode.number}`;
-  if (inode.flags & InodeFlag.encrypted) throw unsupported(`${name} is encrypted, and its key is not known`);
+  refuseEncrypted(inode, name);
   if (inode.flags & InodeFlag.inlineData) {
     const bytes = inlineData(inode);
     yield* entriesIn(bytes.subarray(4, 60), name); // after the number of the directory above

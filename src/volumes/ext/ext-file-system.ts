@@ -6,7 +6,7 @@ import { Blocks } from './blocks.js';
 import { entriesOf } from './directory.js';
 import { ExtFile } from './file.js';
 import { freeSpace } from './free-space.js';
-import { type ExtVolume, type Inode, InodeFlag, ROOT, readInode } from './inode.js';
+import { type ExtVolume, type Inode, InodeFlag, ROOT, readInode, refuseEncrypted } from './inode.js';
 import { readJournal } from './journal.js';
 import { damaged } from './problems.js';
 import { parseSuperblock, SUPERBLOCK, SUPERBLOCK_LENGTH } from './superblock.js';
@@ -132,6 +132,7 @@ class ExtFileSystem implements FileSystem {
   /** A link is in its inode if it is short; otherwise it is like a file. */
   async #target(inode: Inode, options?: ReadOptions): Promise<string> {
     const { size } = inode.stat;
+    refuseEncrypted(inode, `the link of inode ${inode.number}`);
     if (size > MAX_TARGET) throw damaged(`inode ${inode.number}`, `a link of ${size} bytes`);
     const isInside = size < inode.map.length && (inode.flags & (InodeFlag.extents | InodeFlag.inlineData)) === 0;
     if (isInside) return new TextDecoder().decode(inode.map.subarray(0, size));

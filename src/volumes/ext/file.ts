@@ -2,7 +2,7 @@ import { checkRead, rangeOf } from '../../base/byte-range.js';
 import { VhdxError } from '../../errors.js';
 import type { Extent, RandomAccessSource, ReadOptions } from '../../io/random-access.js';
 import { inlineData } from './inline-data.js';
-import { type ExtVolume, type Inode, InodeFlag } from './inode.js';
+import { type ExtVolume, type Inode, InodeFlag, refuseEncrypted } from './inode.js';
 import { unsupported } from './problems.js';
 import { type Run, runsOf } from './runs.js';
 
@@ -16,9 +16,9 @@ export class ExtFile implements RandomAccessSource {
   #closed = false;
 
   constructor(volume: ExtVolume, inode: Inode, name: string) {
-    const { encrypted, verity } = InodeFlag;
-    if (inode.flags & encrypted) throw unsupported(`${name} is encrypted, and its key is not known`);
-    if (inode.flags & verity) throw unsupported(`${name} is protected by fs-verity, whose hashes are not checked here`);
+    refuseEncrypted(inode, name);
+    if (inode.flags & InodeFlag.verity)
+      throw unsupported(`${name} is protected by fs-verity, whose hashes are not checked here`);
     this.size = inode.stat.size;
     this.name = name;
     this.#volume = volume;

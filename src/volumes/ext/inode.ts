@@ -3,7 +3,7 @@ import type { ReadOptions } from '../../io/random-access.js';
 import type { FileKind, FileStat } from '../file-system.js';
 import type { Blocks } from './blocks.js';
 import { readGroup } from './groups.js';
-import { damaged, hex } from './problems.js';
+import { damaged, hex, unsupported } from './problems.js';
 import type { Superblock } from './superblock.js';
 
 /** An opened file system, as its parts need it. */
@@ -34,6 +34,11 @@ export const InodeFlag = {
   extents: 0x8_0000,
   inlineData: 0x1000_0000,
 } as const;
+
+/** Refuses what is only readable with a key: the contents of a file, the names in a directory, the target of a link. */
+export function refuseEncrypted({ flags }: Inode, name: string): void {
+  if (flags & InodeFlag.encrypted) throw unsupported(`${name} is encrypted, and its key is not known`);
+}
 
 /** The root directory. */
 export const ROOT = 2;
