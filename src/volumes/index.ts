@@ -1,4 +1,5 @@
 export type { DirectoryEntry, FileKind, FilePlace, FileStat, FileSystem, VolumeRange } from './file-system.js';
+export { freeRanges } from './free-ranges.js';
 export {
   checkGptBackup,
   fixGpt,

@@ -1,14 +1,11 @@
 // Dirty images in little memory: changes are numbers in typed arrays, and all members of a chain share one limit.
 
-import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { execPath } from 'node:process';
-import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { buildImage } from '../support/build-image.js';
 import { writeLog } from '../support/build-log.js';
 import { chainOf, nameAt } from '../support/chain-files.js';
-import { saved } from '../support/command.js';
+import { commandLine, saved } from '../support/command.js';
 import { GiB, KiB, MiB, u64Bytes } from '../support/encode-primitives.js';
 import type { ImageSpec } from '../support/image-spec.js';
 import { SLOW } from '../support/time-limits.js';
@@ -18,9 +15,6 @@ const SECTOR = 4 * KiB;
 const MEMBERS = 8;
 /** A small heap: 2^20 changes that were objects would take 80 MiB of it. */
 const HEAP = '--max-old-space-size=48';
-/** How it is asked for. Bun's JavaScript engine has no such option: there it is only seen that the chain opens. */
-const WITH_HEAP =
-  'Deno' in globalThis ? ['run', '--allow-all', `--v8-flags=${HEAP}`] : 'Bun' in globalThis ? [] : [HEAP];
 
 /** Saves a chain of dirty members, each with so many changes that do not touch one another, and opens it in a process of its own. */
 async function openChain(changes: number) {
@@ -44,23 +38,21 @@ async function openChain(changes: number) {
     writeLog(image, { entries: [{ descriptorCount: changes, extraSectors, edit, lastFileOffset }] });
     await saved(image, join(folder, nameAt(MEMBERS - 1 - i)));
   }
-  const library = fileURLToPath(new URL('../../dist/index.js', import.meta.url));
-  const script = `
-    const { openVhdx } = await import(process.argv[2]);
-    const disk = await openVhdx(process.argv[3]);
-    let members = 0;
-    for (let at = disk; at; at = at.parent) members += at.info.log.replay.entries;
-    await disk.read(0, 4096);
-    console.log(members);
-    await disk.close();`;
-  const file = join(folder, 'open.mjs');
-  await writeFile(file, script);
-  return run(execPath, [...WITH_HEAP, file, library, join(folder, nameAt(MEMBERS - 1))]);
+  const [program, ...words] = commandLine('info', '--backing-chain', join(folder, nameAt(MEMBERS - 1)));
+  return run(program, withHeap(words));
+}
+
+/** Asks for a small heap. Bun's JavaScript engine has no such option: there it is only seen that the chain opens. */
+function withHeap(words: readonly string[]): readonly string[] {
+  const [first = '', ...rest] = words;
+  if ('Deno' in globalThis) return [first, `--v8-flags=${HEAP}`, ...rest]; // after the word "run"
+  return 'Bun' in globalThis ? words : [HEAP, ...words];
 }
 
 test('eight dirty members of 2^17 changes each open with a heap of 48 MiB', SLOW.largest, async () => {
   const { status, stdout, stderr } = await openChain(2 ** 17);
-  expect([status, stdout, stderr]).toEqual([0, `${MEMBERS}\n`, '']);
+  expect([status, stderr]).toEqual([0, '']);
+  expect(stdout.match(/1 entry|1 log entry/g)).toHaveLength(MEMBERS);
 });
 
 test('of 2^18 changes each they are refused, and nothing runs out of memory', SLOW.largest, async () => {

@@ -22,9 +22,10 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect } from 'vitest';
-import { compactVhdx, openFile, openVhdx, type RandomAccessFile, writeVhdx } from '../../src/index.js';
+import { compactVhdx, createVhdx, openFile, openVhdx, type RandomAccessFile, writeVhdx } from '../../src/index.js';
 import { type FileSystem, openVolume } from '../../src/volumes/index.js';
 import { contentBytes, pattern } from '../support/block-content.js';
+import { expectFailure, vhdx } from '../support/command.js';
 import { MiB } from '../support/encode-primitives.js';
 import { needs, type Program, tempDir, tool } from '../support/tools.js';
 
@@ -317,12 +318,67 @@ describe('the space of files that were deleted', () => {
     const { freeBlocks } = await withVolume(raw, async (fs) => compactVhdx(image, { free: fs.free() }));
     expect(freeBlocks).toBeGreaterThan(0);
     expect((await stat(image)).size).toBeLessThanOrEqual(before - freeBlocks * MiB);
-    const vhdx = await openVhdx(image, { strict: true });
-    await writeFile(after, await vhdx.read(0, vhdx.size));
-    await vhdx.close();
+    const compacted = await openVhdx(image, { strict: true });
+    await writeFile(after, await compacted.read(0, compacted.size));
+    await compacted.close();
     await disk.close?.();
     await done(e2fsck, '-fn', after);
     expect(await withVolume(after, (fs) => listVolume(fs))).toEqual(await withVolume(raw, (fs) => listVolume(fs)));
+  });
+
+  const sgdisk = tool('sgdisk');
+  needs(mkfs, debugfs, e2fsck, sgdisk).test('is given back by vhdx compact --fstrim, in all partitions', async () => {
+    const folder = await tempDir();
+    const [part, raw, image] = ['part', 'raw', 'disk.vhdx'].map((name) => join(folder, name)) as [
+      string,
+      string,
+      string,
+    ];
+    await writeFile(raw, '');
+    await truncate(raw, 160 * MiB);
+    await done(sgdisk, '-n', '1:2048:+64M', '-t', '1:0700', '-n', '2:0:+40M', '-n', '3:0:+40M', raw);
+    const places = [65 * MiB, 105 * MiB];
+    for (const place of places) {
+      await rm(part, { force: true });
+      await done(mkfs, '-q', '-d', from, '-t', 'ext4', '-E', 'lazy_itable_init=0', part, '40M');
+      await done(debugfs, '-w', '-R', 'rm /home/ada/photo.raw', part);
+      const file = await open(raw, 'r+');
+      await file.write(await readFile(part), 0, 40 * MiB, place);
+      await file.close();
+    }
+    const compact = async (...args: string[]) => {
+      await rm(image, { force: true });
+      const source = await openFile(raw);
+      await writeVhdx(source, image, { blockSize: MiB, format: 'raw' });
+      await source.close?.();
+      return vhdx('compact', ...args, image);
+    };
+    expect((await compact()).stdout).not.toContain('free block');
+    const { stdout, stderr, status } = await compact('--fstrim');
+    expect([status, stderr]).toEqual([0, '']);
+    expect(stdout).toMatch(/\(.*[4-9] free blocks/);
+    const disk = await openVhdx(image, { strict: true });
+    for (const place of places) {
+      await writeFile(part, await disk.read(place, 40 * MiB));
+      await done(e2fsck, '-fn', part);
+      expect((await withVolume(part, (fs) => listVolume(fs)))['/home/file-300000']).toBeDefined();
+    }
+    await disk.close();
+    // One that is marked as having errors is not believed, and nothing is changed.
+    await done(debugfs, '-w', '-R', 'set_super_value state 2', part);
+    const file = await open(raw, 'r+');
+    await file.write(await readFile(part), 0, 40 * MiB, 105 * MiB);
+    await file.close();
+    const refused = await compact('--fstrim');
+    expectFailure(refused, 1, 'partition 3: superblock: the file system is marked as having errors');
+    await rm(image);
+    const empty = join(folder, 'empty.vhdx');
+    await createVhdx(empty, { size: 64 * MiB });
+    expectFailure(
+      await vhdx('compact', '--fstrim', empty),
+      1,
+      'no file system on the disk says here what it does not use',
+    );
   });
 });
 
