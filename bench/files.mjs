@@ -3,9 +3,9 @@ import { spawnSync } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, read, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { needRoom } from './fixtures.mjs';
-import { library, program, root } from './harness.mjs';
+import { library, measured, program, root, vhdx } from './harness.mjs';
 import { GiB, MiB, TiB } from './images.mjs';
-import { floorRow, plainRow, rate } from './rows.mjs';
+import { floorRow, megabytes, plainRow, rate } from './rows.mjs';
 import { takeTurns } from './turns.mjs';
 
 const LENGTH = 100 * MiB;
@@ -62,6 +62,9 @@ export async function ask(folder) {
     },
     { rounds: 15, seconds: 60 },
   );
+  const info = await measured(vhdx('info', image));
+  const copied = await measured(vhdx('cp', image, '/large', join(folder, 'files-copy')));
+  rmSync(join(folder, 'files-copy'));
   for (const path of [tree, raw, image]) rmSync(path, { recursive: true });
   return {
     title: 'Files of an ext4 file system of 1 TiB in a VHDX',
@@ -76,6 +79,15 @@ export async function ask(folder) {
         theirs: FLOOR,
         figure: rate(LENGTH),
         target: 'files',
+      }),
+      plainRow({
+        what: 'resident memory of vhdx cp of that file',
+        ours: megabytes(copied.memory),
+        peer: 'vhdx info',
+        theirs: megabytes(info.memory),
+        ratio: `+ ${megabytes(copied.memory - info.memory)}`,
+        value: copied.memory - info.memory,
+        target: 'files-memory',
       }),
       plainRow({
         what: 'reads of the disk beside those of the contents',

@@ -382,6 +382,64 @@ describe('the space of files that were deleted', () => {
   });
 });
 
+describe('a directory of a million names', () => {
+  const COUNT = 1_000_000;
+  const nameOf = (i: number) => `name-${String(i).padStart(7, '0')}`;
+
+  /** The blocks of a directory whose entries all lead to one inode: what a file holds that becomes a directory. */
+  function directoryBlocks(inode: number): Uint8Array {
+    const [block, length] = [4096, 20]; // 8 bytes and 12 of the name
+    const perBlock = Math.floor(block / length);
+    const bytes = Buffer.alloc(Math.ceil(COUNT / perBlock) * block);
+    for (let i = 0; i < COUNT; i++) {
+      const at = Math.floor(i / perBlock) * block + (i % perBlock) * length;
+      const isLast = i % perBlock === perBlock - 1 || i === COUNT - 1;
+      bytes.writeUInt32LE(inode, at);
+      bytes.writeUInt16LE(isLast ? block - (at % block) : length, at + 4);
+      bytes[at + 6] = nameOf(i).length;
+      bytes[at + 7] = 1; // a file
+      bytes.write(nameOf(i), at + 8);
+    }
+    return bytes;
+  }
+
+  needs(mkfs, debugfs).test('is listed as it is read, and a name in it is found', async () => {
+    const [tree, folder] = [await tempDir(), await tempDir()];
+    const image = join(folder, 'image');
+    await writeFile(join(tree, 'a-file'), 'what all names are');
+    await writeFile(join(tree, 'many'), directoryBlocks(12));
+    await done(mkfs, '-q', '-F', '-t', 'ext4', '-O', '^metadata_csum', '-b', '4096', '-d', tree, image, '64M');
+    expect(await done(debugfs, '-R', 'stat /a-file', image)).toContain('Inode: 12 ');
+    await done(debugfs, '-w', '-R', 'set_inode_field /many mode 040755', image);
+    await withVolume(image, async (_, file) => {
+      let reads = 0;
+      let largest = 0;
+      const counted = {
+        size: file.size,
+        readInto: (target: Uint8Array, offset: number) => {
+          reads++;
+          largest = Math.max(largest, target.length);
+          return file.readInto(target, offset);
+        },
+      };
+      const fs = await openVolume(counted);
+      const before = reads;
+      let count = 0;
+      for await (const { name } of fs.list('/many')) {
+        if (count === 0) expect(reads - before).toBeLessThanOrEqual(8);
+        if (name !== nameOf(count)) throw new Error(`${name} is at ${count}`);
+        count++;
+      }
+      expect(count).toBe(COUNT);
+      expect(largest).toBeLessThanOrEqual(MiB);
+      expect(reads).toBeLessThan(10_000);
+      expect(await fs.stat(`/many/${nameOf(COUNT - 1)}`)).toMatchObject({ kind: 'file', size: 18 });
+      const theirs = await done(debugfs, '-R', `stat /many/${nameOf(COUNT - 1)}`, image);
+      expect(theirs).toContain('Inode: 12 ');
+    });
+  });
+});
+
 describe('an image of 1 TiB', () => {
   needs(mkfs, tool('qemu-img')).test('as VHDX on a web server gives a small file with few requests', async () => {
     const [tree, folder] = [await tempDir(), await tempDir()];

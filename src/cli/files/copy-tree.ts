@@ -76,11 +76,12 @@ async function copyFile(
   { image, signal }: CopyOptions,
 ): Promise<void> {
   const handle = await open(target, 'wx');
+  const buffer = new Uint8Array(Math.min(PIECE, source.size));
   try {
     for await (const { offset, length, kind } of source.extents?.({ signal }) ?? []) {
       if (kind !== 'data') continue;
       for (let done = 0; done < length; done += PIECE) {
-        const bytes = new Uint8Array(Math.min(PIECE, length - done));
+        const bytes = buffer.subarray(0, length - done);
         await about(image, () => source.readInto(bytes, offset + done, { signal }));
         await writeAll(handle, bytes, offset + done);
       }

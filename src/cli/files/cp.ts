@@ -67,8 +67,9 @@ async function copy(
   if (dest === '-') {
     if (kind === 'directory') throw new Failure(`a directory goes to standard output as an archive: --tar`, { file });
     const source = await fs.open(path);
+    const buffer = new Uint8Array(Math.min(PIECE, source.size));
     for (let at = 0; at < source.size; at += PIECE) {
-      const bytes = new Uint8Array(Math.min(PIECE, source.size - at));
+      const bytes = buffer.subarray(0, source.size - at);
       await source.readInto(bytes, at, { signal });
       await writeOut(bytes);
     }
