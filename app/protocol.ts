@@ -111,6 +111,8 @@ export interface Saved {
   readonly blob?: Blob;
   /** Bytes that could not be read and became zeros. */
   readonly lost: number;
+  /** Files and folders that could not be read and are not in the archive, by their names. */
+  readonly leftOut?: readonly string[];
 }
 
 /** A part of the disk with files. */
@@ -125,9 +127,20 @@ export interface ListedFile {
   readonly name: string;
   readonly kind: FileKind;
   readonly size: number;
-  readonly modified: Date;
+  readonly modified?: Date;
   /** Of a link: where it leads. */
   readonly target?: string;
+  /** Why it cannot be read, in a sentence. */
+  readonly problem?: string;
+}
+
+/** What a file shows of itself: its text, or a picture; neither of what is none of both. */
+export interface FilePreview {
+  readonly size: number;
+  readonly text?: string;
+  /** Whether the file has more text than this. */
+  readonly isCut?: boolean;
+  readonly picture?: Blob;
 }
 
 /** What is in a directory of the disk. */
@@ -170,6 +183,7 @@ export interface Methods {
   map: { parameters: { offset: number; length: number; binLength: number }; progress: MapBins; result: MapBins };
   partitions: { parameters: null; progress: never; result: PartitionTable };
   files: { parameters: { volume: number; path: string }; progress: never; result: FileListing };
+  previewFile: { parameters: { volume: number; path: string }; progress: never; result: FilePreview };
   saveFiles: {
     parameters: { volume: number; path: string; target: FileSystemFileHandle | null };
     progress: JobProgress;

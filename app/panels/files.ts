@@ -1,6 +1,7 @@
 import { byId, el, reachable } from '../dom.js';
 import type { FileListing, ListedFile } from '../protocol.js';
 import { plural, sizeText } from '../wording.js';
+import { FilePreviewView } from './file-preview.js';
 import { type Job, JobView } from './job.js';
 import { type Context, type Panel, sentenceOf } from './panel.js';
 import { download, pickTarget } from './pick.js';
@@ -15,6 +16,7 @@ export class FilesPanel implements Panel {
   readonly #volume = byId('files-volume', HTMLSelectElement);
   readonly #way = byId('files-way', HTMLElement);
   readonly #body = reachable(byId('files-body', HTMLElement));
+  readonly #preview = new FilePreviewView();
   readonly #work: JobView;
   #context: Context | undefined;
   #path: readonly string[] = [];
@@ -31,6 +33,7 @@ export class FilesPanel implements Panel {
     this.#context = context;
     this.#section.hidden = true;
     this.#work.reset();
+    this.#preview.close();
     this.#volume.replaceChildren();
     if (context.info) this.#go([]);
   }
@@ -39,6 +42,7 @@ export class FilesPanel implements Panel {
     const context = this.#context;
     if (!context) return;
     this.#path = path;
+    this.#preview.close();
     const volume = Math.max(0, this.#volume.selectedIndex);
     context.client.call('files', { volume, path: `/${path.join('/')}` }, { signal: context.signal }).then(
       (listing) => {
@@ -82,9 +86,10 @@ export class FilesPanel implements Panel {
     return el('button', { type: 'button', class: 'link', onclick: () => this.#go(to) }, name);
   }
 
-  #row({ name, kind, size, modified, target }: ListedFile): HTMLElement {
+  #row({ name, kind, size, modified, target, problem }: ListedFile): HTMLElement {
     const inside = [...this.#path, name];
-    const shown = kind === 'directory' ? this.#link(`${name}/`, inside) : name;
+    const shown =
+      kind === 'directory' ? this.#link(`${name}/`, inside) : kind === 'file' ? this.#previewLink(name, inside) : name;
     const save = el(
       'button',
       { type: 'button', class: 'small', 'aria-label': `Save ${name}`, onclick: () => this.#saveFile(inside) },
@@ -94,10 +99,24 @@ export class FilesPanel implements Panel {
       'tr',
       {},
       el('th', { scope: 'row' }, shown, target !== undefined && ` → ${target}`),
-      el('td', {}, kind === 'file' ? sizeText(size) : (KINDS[kind] ?? kind)),
-      el('td', {}, modified.toISOString().slice(0, 16).replace('T', ' ')),
+      el('td', {}, problem !== undefined ? 'cannot be read' : kind === 'file' ? sizeText(size) : (KINDS[kind] ?? kind)),
+      el('td', {}, problem ?? modified?.toISOString().slice(0, 16).replace('T', ' ')),
       el('td', {}, kind === 'file' && save),
     );
+  }
+
+  /** The name of a file, which shows what is in it. */
+  #previewLink(name: string, path: readonly string[]): HTMLElement {
+    return el('button', { type: 'button', class: 'link', onclick: () => this.#show(name, path) }, name);
+  }
+
+  #show(name: string, path: readonly string[]): void {
+    const context = this.#context;
+    if (!context) return;
+    const parameters = { volume: Math.max(0, this.#volume.selectedIndex), path: `/${path.join('/')}` };
+    this.#preview.show(name, (signal) => {
+      return context.client.call('previewFile', parameters, { signal: AbortSignal.any([signal, context.signal]) });
+    });
   }
 
   #saveFile(path: readonly string[]): void {
@@ -114,9 +133,10 @@ export class FilesPanel implements Panel {
     return async (signal, onProgress) => {
       const options = { signal: AbortSignal.any([signal, context.signal]), onProgress };
       const saved = await context.client.call('saveFiles', { volume, path, target }, options);
-      if (!saved.blob) return `Saved as ${saved.name}.`;
+      const left = saved.leftOut?.length ? ` Left out, because they cannot be read: ${saved.leftOut.join(', ')}.` : '';
+      if (!saved.blob) return `Saved as ${saved.name}.${left}`;
       download(saved.blob, saved.name);
-      return `${saved.name} (${sizeText(saved.blob.size)}) was given to the browser's downloads.`;
+      return `${saved.name} (${sizeText(saved.blob.size)}) was given to the browser's downloads.${left}`;
     };
   }
 }

@@ -1,8 +1,17 @@
 import { downloadZip } from 'client-zip';
 import { type RandomAccessSource, slice } from '../../src/index.js';
-import { canOpenVolume, type FileSystem, openVolume, readPartitionTable, walkFiles } from '../../src/volumes/index.js';
-import type { FileListing, JobProgress, Methods, Saved, VolumeName } from '../protocol.js';
+import {
+  canOpenVolume,
+  type DirectoryEntry,
+  type FileSystem,
+  isAboutOneFile,
+  openVolume,
+  readPartitionTable,
+  walkFiles,
+} from '../../src/volumes/index.js';
+import type { FileListing, FilePreview, JobProgress, ListedFile, Methods, Saved, VolumeName } from '../protocol.js';
 import { sizeText } from '../wording.js';
+import { previewOf } from './preview.js';
 import { BlobSink, fileSink } from './sinks.js';
 
 /** Entries of a directory that a listing has; the rest is counted. */
@@ -37,16 +46,16 @@ export class DiskFiles {
       if (found.length < LISTED) found.push(entry);
       else more++;
     }
-    const entries = await Promise.all(
-      found.map(async (entry) => {
-        const { kind, size, modified } = await fs.stat(entry, { signal });
-        const target = kind === 'symlink' ? await fs.readlink(entry, { signal }) : undefined;
-        return { name: entry.name, kind, size, modified, ...(target !== undefined && { target }) };
-      }),
-    );
+    const entries = await Promise.all(found.map((entry) => listedFile(fs, entry, signal)));
     const rank = ({ kind }: { kind: string }) => (kind === 'directory' ? 0 : 1);
     entries.sort((a, b) => rank(a) - rank(b) || (a.name < b.name ? -1 : 1));
     return { volumes: names, notes: fs.notes, entries, more };
+  }
+
+  /** What can be shown of a file without leaving the page. */
+  async preview({ volume, path }: Methods['previewFile']['parameters'], signal: AbortSignal): Promise<FilePreview> {
+    const fs = await this.#fileSystem(volume, signal);
+    return previewOf(await fs.open(path, { signal }), signal);
   }
 
   /** Saves a file as it is, or a folder with everything below as a zip archive. */
@@ -63,8 +72,9 @@ export class DiskFiles {
         .filter((part) => part !== '')
         .at(-1) ?? 'files';
     const sink = target ? await fileSink(target) : new BlobSink();
+    const leftOut: string[] = [];
     try {
-      if (kind === 'directory') await writeZip(fs, path, sink, signal, report);
+      if (kind === 'directory') await writeZip(zipFiles(fs, path, signal, leftOut), sink, signal, report);
       else await writeFile(await fs.open(path, { signal }), sink, signal, report);
       await sink.close();
     } catch (error) {
@@ -72,7 +82,7 @@ export class DiskFiles {
       throw error;
     }
     const name = target?.name ?? (kind === 'directory' ? `${base}.zip` : base);
-    return { name, lost: 0, ...(sink instanceof BlobSink && { blob: sink.blob }) };
+    return { name, lost: 0, leftOut, ...(sink instanceof BlobSink && { blob: sink.blob }) };
   }
 
   #allVolumes(signal: AbortSignal): Promise<readonly Volume[]> {
@@ -109,6 +119,19 @@ async function volumesOf(disk: RandomAccessSource, signal: AbortSignal): Promise
   });
 }
 
+/** A name of a directory, with why the file cannot be read where it cannot. */
+async function listedFile(fs: FileSystem, entry: DirectoryEntry, signal: AbortSignal): Promise<ListedFile> {
+  const { name, kind: told } = entry;
+  try {
+    const { kind, size, modified } = await fs.stat(entry, { signal });
+    const target = kind === 'symlink' ? await fs.readlink(entry, { signal }) : undefined;
+    return { name, kind, size, modified, ...(target !== undefined && { target }) };
+  } catch (error) {
+    if (!isAboutOneFile(error)) throw error;
+    return { name, kind: told, size: 0, problem: error.reason };
+  }
+}
+
 type Sink = Awaited<ReturnType<typeof fileSink>> | BlobSink;
 
 async function writeFile(
@@ -137,13 +160,12 @@ interface ZipFile {
 }
 
 async function writeZip(
-  fs: FileSystem,
-  path: string,
+  files: AsyncIterable<ZipFile>,
   sink: Sink,
   signal: AbortSignal,
   report: (progress: JobProgress) => void,
 ): Promise<void> {
-  const body = downloadZip(zipFiles(fs, path, signal) as AsyncIterable<never>).body;
+  const body = downloadZip(files as AsyncIterable<never>).body;
   if (!body) throw new RangeError('this browser makes no streams');
   let done = 0;
   const reader = body.getReader();
@@ -157,17 +179,29 @@ async function writeZip(
 }
 
 /** All files below a folder; links and what is no file are left out, and a name that would be a path is none. */
-async function* zipFiles(fs: FileSystem, path: string, signal: AbortSignal): AsyncGenerator<ZipFile> {
-  for await (const { names, entry, kind, isLeft } of walkFiles(fs, path, { signal })) {
+async function* zipFiles(
+  fs: FileSystem,
+  path: string,
+  signal: AbortSignal,
+  leftOut: string[],
+): AsyncGenerator<ZipFile> {
+  const nameOf = (names: readonly string[]) => names.map((one) => one.replaceAll(/[/\\]/g, '\u2215')).join('/');
+  const onDamage = (names: readonly string[]) => void leftOut.push(nameOf(names));
+  for await (const { names, entry, kind, isLeft } of walkFiles(fs, path, { signal, onDamage })) {
     if (isLeft || (kind !== 'directory' && kind !== 'file')) continue;
-    const name = names.map((one) => one.replaceAll(/[/\\]/g, '\u2215')).join('/');
-    const { modified: lastModified } = await fs.stat(entry, { signal });
-    if (kind === 'directory') yield { name: `${name}/`, lastModified };
-    else {
-      const source = await fs.open(entry, { signal });
-      yield { name, lastModified, size: source.size, input: streamOf(source, signal) };
-    }
+    const file = await zipFile(fs, entry, nameOf(names), signal).catch((error: unknown) => {
+      if (!isAboutOneFile(error)) throw error;
+      onDamage(names);
+    });
+    if (file) yield file;
   }
+}
+
+async function zipFile(fs: FileSystem, entry: DirectoryEntry, name: string, signal: AbortSignal): Promise<ZipFile> {
+  const { kind, modified: lastModified } = await fs.stat(entry, { signal });
+  if (kind === 'directory') return { name: `${name}/`, lastModified };
+  const source = await fs.open(entry, { signal });
+  return { name, lastModified, size: source.size, input: streamOf(source, signal) };
 }
 
 function streamOf(source: RandomAccessSource, signal: AbortSignal): ReadableStream<Uint8Array> {

@@ -48,6 +48,8 @@ function answer<M extends Method>(method: M, parameters: Methods[M]['parameters'
       return current.partitions(within.signal);
     case 'files':
       return current.files.list(parameters as Methods['files']['parameters'], within.signal);
+    case 'previewFile':
+      return current.files.preview(parameters as Methods['previewFile']['parameters'], within.signal);
     case 'saveFiles': {
       const wanted = parameters as Methods['saveFiles']['parameters'];
       return current.files.save(wanted, within.signal, throttled(within.onProgress));

@@ -13,4 +13,4 @@ export { canOpenVolume, openVolume } from './open-volume.js';
 export type { Partition, PartitionTable } from './partition.js';
 export { type PartitionTableOptions, readPartitionTable } from './partition-table.js';
 export type { VolumeIdentity } from './volume-kinds.js';
-export { type WalkedFile, type WalkOptions, walkFiles } from './walk.js';
+export { isAboutOneFile, type WalkedFile, type WalkOptions, walkFiles } from './walk.js';

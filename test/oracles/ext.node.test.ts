@@ -27,7 +27,7 @@ import { type FileSystem, openVolume } from '../../src/volumes/index.js';
 import { contentBytes, pattern } from '../support/block-content.js';
 import { expectFailure, vhdx } from '../support/command.js';
 import { MiB } from '../support/encode-primitives.js';
-import { needs, type Program, tempDir, tool } from '../support/tools.js';
+import { needs, type Program, run, tempDir, tool } from '../support/tools.js';
 
 const [mkfs, debugfs, e2fsck] = [tool('mkfs.ext4'), tool('debugfs'), tool('e2fsck')];
 const [fls, icat] = [tool('fls'), tool('icat')];
@@ -200,6 +200,26 @@ describe('what needs a key or a check that is not made here', () => {
       expect(sha(bytes)).toBe(sha(await readFile(join(from, 'home/file-65537'))));
       expect(await fs.readlink('/many/broken')).toBe('nowhere');
     });
+    // The command says what it leaves out, copies and lists the rest, and does not end with success.
+    const copy = join(image, '../copy');
+    const copied = await vhdx('cp', '-r', '-f', 'raw', image, '/', copy);
+    expect(copied.status).toBe(1);
+    const wanted = await listFolder(from);
+    const left = ['/home/file-4096', '/home/file-4097', '/home/ada', '/many/short'];
+    const said = [...copied.stderr.matchAll(/image: (\/\S+): /g)].map(([, name]) => name);
+    expect(said.sort()).toEqual([...left].sort());
+    for (const name of Object.keys(wanted)) {
+      if (left.some((path) => name === path || name.startsWith(`${path}/`))) delete wanted[name];
+    }
+    expect(await listFolder(copy)).toMatchObject(wanted);
+    const archive = join(image, '../copy.tar');
+    expect((await vhdx('cp', '-r', '--tar', '-f', 'raw', image, '/', archive)).status).toBe(1);
+    const names = (await run('tar', ['tf', archive])).stdout;
+    expect(names).toContain('home/file-65537\n');
+    expect(names).not.toContain('file-4096\n');
+    const listed = await vhdx('ls', '-lR', '-f', 'raw', image);
+    expect([listed.status, listed.stderr]).toEqual([1, expect.stringContaining('/many/short: the link of inode')]);
+    expect(listed.stdout).toContain('many/broken -> nowhere');
   });
 });
 

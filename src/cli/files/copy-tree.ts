@@ -1,7 +1,7 @@
 import { chmod, mkdir, open, rm, symlink, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { RandomAccessSource } from '../../index.js';
-import { type FilePlace, type FileStat, type FileSystem, walkFiles } from '../../volumes/index.js';
+import type { RandomAccessSource, VhdxError } from '../../index.js';
+import { type FilePlace, type FileStat, type FileSystem, isAboutOneFile, walkFiles } from '../../volumes/index.js';
 import { about, Failure } from '../failure.js';
 import { writeAll } from '../write-all.js';
 
@@ -17,6 +17,8 @@ export interface CopyOptions {
   readonly image: string;
   /** Called with each file that is of a kind that cannot be copied. */
   readonly onSkip: (path: string, kind: string) => void;
+  /** Called with what of a directory cannot be read; the rest is copied. */
+  readonly onUnreadable: (path: string, error: VhdxError) => void;
 }
 
 /** Characters that no name has on Windows, and names of devices there. */
@@ -36,16 +38,24 @@ export async function copyTree(fs: FileSystem, path: string, target: string, opt
   const stat = await fs.stat(path);
   if (stat.kind !== 'directory') return copyOne(fs, path, path, target, stat, options);
   await about(target, () => mkdir(target)); // which fails if anything is there
-  for await (const { names, entry, isLeft } of walkFiles(fs, path, options)) {
+  const shownOf = (names: readonly string[]) => [path.replace(/\/$/, ''), ...names].join('/');
+  const onDamage = (names: readonly string[], error: VhdxError) => options.onUnreadable(shownOf(names), error);
+  for await (const { names, entry, isLeft } of walkFiles(fs, path, { ...options, onDamage })) {
     options.signal.throwIfAborted();
     const [name = '', to] = [names.at(-1), join(target, ...names)];
-    const shown = `${path}/${names.join('/')}`;
+    const shown = shownOf(names);
     if (isNoName(name)) throw new Failure(`${shown}: this cannot be the name of a file here; --tar keeps it`);
-    const found = await fs.stat(entry, options);
-    if (isLeft)
-      await about(to, () => keep(to, found)); // after what was made in it
-    else if (found.kind === 'directory') await about(to, () => mkdir(to));
-    else await copyOne(fs, entry, shown, to, found, options);
+    try {
+      const found = await fs.stat(entry, options);
+      if (isLeft)
+        await about(to, () => keep(to, found)); // after what was made in it
+      else if (found.kind === 'directory') await about(to, () => mkdir(to));
+      else await copyOne(fs, entry, shown, to, found, options);
+    } catch (error) {
+      const cause = error instanceof Failure ? error.cause : error;
+      if (!isAboutOneFile(cause)) throw error;
+      options.onUnreadable(shown, cause);
+    }
   }
   await about(target, () => keep(target, stat));
 }

@@ -1,6 +1,7 @@
 import { open, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
+import type { VhdxError } from '../../index.js';
 import type { FileSystem } from '../../volumes/index.js';
 import { about, complain, Failure, interruptible } from '../failure.js';
 import type { ImageFlags } from '../image-options.js';
@@ -20,8 +21,8 @@ const EXAMPLES = `
 Reads ext2, ext3 and ext4, as WSL, Docker and most Linux guests have them; the image is not written. Times and
 permissions come along, owners do not. Holes stay holes. Nothing that exists is written over, and nothing is written
 outside of DEST, whatever the names in the image are; links are made as they are in the image, wherever they lead.
-Devices, pipes and sockets are left out, and said.
-Exit codes: 0, and 1 if something could not be copied: what was copied before stays.
+Devices, pipes and sockets are left out, and said; so is what cannot be read of a directory, as in a damaged image.
+Exit codes: 0, and 1 if something could not be copied: the rest is.
 
   vhdx cp ext4.vhdx /home/ada/notes.txt .
   vhdx cp -r ext4.vhdx /home/ada rescued
@@ -57,7 +58,11 @@ async function copy(
   if (kind === 'directory' && !flags.recursive) throw new Failure(`${path} is a directory, which -r copies`, { file });
   const onSkip = (name: string, what: string): void =>
     complain(new Failure(`${name} is a ${what}, and left out`, { file }));
-  const options = { links: flags.links, signal, image: file, onSkip };
+  const onUnreadable = (name: string, { reason }: VhdxError): void => {
+    complain(new Failure(`${name}: ${reason}`, { file }));
+    process.exitCode = 1;
+  };
+  const options = { links: flags.links, signal, image: file, onSkip, onUnreadable };
   if (flags.tar) {
     const tar = (await import('./tar.js')).tarOf(fs, path, options);
     if (dest === '-') for await (const chunk of tar) await writeOut(chunk);

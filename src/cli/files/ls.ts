@@ -1,5 +1,7 @@
 import type { Command } from 'commander';
-import { type FileStat, type FileSystem, walkFiles } from '../../volumes/index.js';
+import type { VhdxError } from '../../index.js';
+import { type FileStat, type FileSystem, isAboutOneFile, walkFiles } from '../../volumes/index.js';
+import { complain, Failure } from '../failure.js';
 import { type ImageFlags, outputOption } from '../image-options.js';
 import { jsonHead, writeJson } from '../json.js';
 import { BufferedOutput } from '../standard-output.js';
@@ -15,7 +17,7 @@ interface Flags extends ImageFlags {
 const EXAMPLES = `
 Reads ext2, ext3 and ext4, as WSL, Docker and most Linux guests have them; nothing is written. The journal of a file
 system that was not unmounted is replayed in memory.
-Exit codes: 0, and 1 if there is no such file, or the file system cannot be read.
+Exit codes: 0, and 1 if there is no such file, or something cannot be read: the rest is listed.
 
   vhdx ls ext4.vhdx /home
   vhdx ls -lR --partition 2 disk.vhdx /etc`;
@@ -33,7 +35,7 @@ export function define(command: Command): void {
     .addHelpText('after', EXAMPLES)
     .action((file: string, path: string, flags: Flags) =>
       withFileSystem(file, flags, (fs) =>
-        flags.output === 'json' ? listJson(fs, file, path, flags) : list(fs, path, flags),
+        flags.output === 'json' ? listJson(fs, file, path, flags) : list(fs, file, path, flags),
       ),
     );
 }
@@ -45,9 +47,9 @@ interface Listed {
   readonly target?: string;
 }
 
-async function list(fs: FileSystem, path: string, { long, recursive }: Flags): Promise<void> {
+async function list(fs: FileSystem, file: string, path: string, { long, recursive }: Flags): Promise<void> {
   const output = new BufferedOutput();
-  for await (const found of walk(fs, path, recursive === true, long === true)) {
+  for await (const found of walk(fs, path, file, recursive === true, long === true)) {
     const line = long && found.stat ? longLine(found as Listed) : printable(found.path);
     if (!output.add(`${line}\n`)) await output.send();
   }
@@ -56,7 +58,7 @@ async function list(fs: FileSystem, path: string, { long, recursive }: Flags): P
 
 async function listJson(fs: FileSystem, file: string, path: string, { recursive }: Flags): Promise<void> {
   const entries: object[] = [];
-  for await (const { path: name, stat, target } of walk(fs, path, recursive === true, true)) {
+  for await (const { path: name, stat, target } of walk(fs, path, file, recursive === true, true)) {
     const { modified, accessed, changed, created, mode, ...rest } = stat as FileStat;
     const times = { modified, accessed, changed, ...(created && { created }) };
     entries.push({
@@ -80,6 +82,7 @@ async function listJson(fs: FileSystem, file: string, path: string, { recursive 
 async function* walk(
   fs: FileSystem,
   path: string,
+  file: string,
   recursive: boolean,
   withStat: boolean,
 ): AsyncGenerator<Partial<Listed> & { path: string }> {
@@ -88,11 +91,24 @@ async function* walk(
     yield { path, stat: top };
     return;
   }
-  for await (const { names, entry, kind, isLeft } of walkFiles(fs, path, { sorted: true, flat: !recursive })) {
+  const onDamage = (names: readonly string[], { reason }: VhdxError) => {
+    complain(new Failure(`${[path.replace(/\/$/, ''), ...names].join('/')}: ${reason}`, { file }));
+    process.exitCode = 1;
+  };
+  for await (const { names, entry, kind, isLeft } of walkFiles(fs, path, {
+    sorted: true,
+    flat: !recursive,
+    onDamage,
+  })) {
     if (isLeft) continue;
-    const stat = withStat ? await fs.stat(entry) : undefined;
-    const target = withStat && kind === 'symlink' ? await fs.readlink(entry) : undefined;
-    yield { path: names.join('/'), ...(stat && { stat }), ...(target !== undefined && { target }) };
+    try {
+      const stat = withStat ? await fs.stat(entry) : undefined;
+      const target = withStat && kind === 'symlink' ? await fs.readlink(entry) : undefined;
+      yield { path: names.join('/'), ...(stat && { stat }), ...(target !== undefined && { target }) };
+    } catch (error) {
+      if (!isAboutOneFile(error)) throw error;
+      onDamage(names, error);
+    }
   }
 }
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { type Pack, pack } from 'tar-stream';
-import type { RandomAccessSource } from '../../index.js';
-import { type FilePlace, type FileSystem, walkFiles } from '../../volumes/index.js';
+import type { RandomAccessSource, VhdxError } from '../../index.js';
+import { type FilePlace, type FileSystem, isAboutOneFile, walkFiles } from '../../volumes/index.js';
 import { failureOf } from '../failure.js';
 import { type CopyOptions, PIECE } from './copy-tree.js';
 
@@ -21,10 +21,17 @@ async function addAll(archive: Pack, fs: FileSystem, path: string, options: Copy
   const top = parts.at(-1) ?? '.';
   await add(archive, fs, path, top, options);
   if ((await fs.stat(path)).kind !== 'directory') return;
-  for await (const { names, entry, isLeft } of walkFiles(fs, path, options)) {
-    // A name that would be a path is one of a damaged file system, or of an attacker.
-    const name = [top, ...names.map((one) => one.replaceAll('/', '\u2215'))].join('/');
-    if (!isLeft) await add(archive, fs, entry, name, options);
+  // A name that would be a path is one of a damaged file system, or of an attacker.
+  const nameOf = (names: readonly string[]) => [top, ...names.map((one) => one.replaceAll('/', '\u2215'))].join('/');
+  const onDamage = (names: readonly string[], error: VhdxError) => options.onUnreadable(nameOf(names), error);
+  for await (const { names, entry, isLeft } of walkFiles(fs, path, { ...options, onDamage })) {
+    if (isLeft) continue;
+    try {
+      await add(archive, fs, entry, nameOf(names), options);
+    } catch (error) {
+      if (!isAboutOneFile(error)) throw error;
+      onDamage(names, error);
+    }
   }
 }
 
@@ -33,7 +40,7 @@ async function add(archive: Pack, fs: FileSystem, place: FilePlace, name: string
   const { kind, mode, modified } = await fs.stat(place);
   const head = { name, mode: mode & 0o777, mtime: modified };
   if (kind === 'directory') archive.entry({ ...head, type: 'directory' }, '');
-  else if (kind === 'file') await addFile(archive, await fs.open(place), head, options.signal);
+  else if (kind === 'file') await addFile(archive, await fs.open(place), head, options);
   else if (kind !== 'symlink') options.onSkip(name, kind);
   else if (options.links) archive.entry({ ...head, type: 'symlink', linkname: await fs.readlink(place) }, '');
 }
@@ -45,12 +52,22 @@ interface Head {
   readonly mtime: Date;
 }
 
-async function addFile(archive: Pack, source: RandomAccessSource, head: Head, signal: AbortSignal): Promise<void> {
+/** What cannot be read of a file is zeros in the archive, which has said already how long the file is. */
+async function addFile(
+  archive: Pack,
+  source: RandomAccessSource,
+  head: Head,
+  { signal, onUnreadable }: CopyOptions,
+): Promise<void> {
   const entry = archive.entry({ ...head, type: 'file', size: source.size });
   entry.on('error', () => {}); // of the archive, whose reader has it
   for (let at = 0; at < source.size; at += PIECE) {
     const bytes = Buffer.alloc(Math.min(PIECE, source.size - at));
-    await source.readInto(bytes, at, { signal });
+    await source.readInto(bytes, at, { signal }).catch((error: unknown) => {
+      if (!isAboutOneFile(error)) throw error;
+      bytes.fill(0);
+      onUnreadable(head.name, error);
+    });
     if (!entry.write(bytes)) await once(entry, 'drain');
   }
   entry.end(null);

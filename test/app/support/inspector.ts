@@ -15,7 +15,7 @@ const root = fileURLToPath(new URL('../../../', import.meta.url));
 
 /** The policy under which the page is meant to work, and one that forbids WebAssembly too. */
 export const POLICY = {
-  usual: "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'",
+  usual: "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src 'self' blob:",
   withoutWasm: "default-src 'self'",
 } as const;
 
