@@ -105,6 +105,14 @@ export interface JobProgress {
 /** What a disk is saved as. */
 export type SaveFormat = ExportFormat | 'vhdx';
 
+/** The part of the disk that is saved; in bytes. */
+export interface SavedPart {
+  readonly offset: number;
+  readonly length: number;
+  /** What is added to the name of the disk. */
+  readonly suffix: string;
+}
+
 /** What was saved: with a blob to download if the browser could not write a file. */
 export interface Saved {
   readonly name: string;
@@ -207,7 +215,7 @@ export interface Methods {
     result: Repaired;
   };
   save: {
-    parameters: { format: SaveFormat; target: FileSystemFileHandle | null; salvage: boolean };
+    parameters: { format: SaveFormat; part?: SavedPart; target: FileSystemFileHandle | null; salvage: boolean };
     progress: JobProgress;
     result: Saved;
   };

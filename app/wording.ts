@@ -69,7 +69,7 @@ export function sentence(text: string): string {
 
 const ENDINGS: Readonly<Record<SaveFormat, string>> = { raw: 'img', vhd: 'vhd', vhdx: 'vhdx' };
 
-/** The name of a file with another ending. */
-export function savedName(name: string, format: SaveFormat): string {
-  return `${name.replace(/\.(a?vhdx?|img|raw|bin)$/i, '')}.${ENDINGS[format]}`;
+/** The name of a file with another ending, for a part of its disk with something before that. */
+export function savedName(name: string, format: SaveFormat, suffix = ''): string {
+  return `${name.replace(/\.(a?vhdx?|img|raw|bin)$/i, '')}${suffix}.${ENDINGS[format]}`;
 }

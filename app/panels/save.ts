@@ -1,5 +1,6 @@
-import { byId } from '../dom.js';
-import type { SaveFormat } from '../protocol.js';
+import type { Partition } from '../../src/volumes/index.js';
+import { byId, el } from '../dom.js';
+import type { SavedPart, SaveFormat } from '../protocol.js';
 import { exactSizeText, savedName, sizeText } from '../wording.js';
 import { JobView } from './job.js';
 import type { Context, Panel } from './panel.js';
@@ -13,7 +14,10 @@ export function savePanel(): Panel {
   const what = byId('save-what', HTMLParagraphElement);
   const choices = [...document.querySelectorAll<HTMLInputElement>('input[name="save-format"]')];
   const salvage = byId('save-salvage', HTMLInputElement);
+  const of = byId('save-of', HTMLParagraphElement);
+  const part = byId('save-part', HTMLSelectElement);
   let context: Context | undefined;
+  let partitions: readonly Partition[] = [];
 
   const chosen = (): SaveFormat => (choices.find(({ checked }) => checked)?.value ?? 'raw') as SaveFormat;
 
@@ -22,14 +26,16 @@ export function savePanel(): Panel {
     if (!asked) return undefined;
     const format = chosen();
     const { candidates, subject } = asked.opened;
-    const name = savedName(asked.opened.chain[0]?.name ?? candidates[subject]?.name ?? 'disk', format);
+    const piece = savedPart();
+    const diskName = asked.opened.chain[0]?.name ?? candidates[subject]?.name ?? 'disk';
+    const name = savedName(diskName, format, piece?.suffix);
     // Asked for in the click itself: browsers show the dialog at no other time.
     const target = await pickTarget(name);
     if (target === 'declined') return undefined;
     return async (signal, onProgress) => {
       const saved = await asked.client.call(
         'save',
-        { format, target, salvage: salvage.checked },
+        { format, target, salvage: salvage.checked, ...(piece && { part: piece }) },
         { signal: AbortSignal.any([signal, asked.signal]), onProgress },
       );
       const lost = saved.lost > 0 ? ` ${exactSizeText(saved.lost)} could not be read and became zeros.` : '';
@@ -41,25 +47,48 @@ export function savePanel(): Panel {
 
   const render = () => {
     const { info, opened } = context ?? {};
-    const size = info?.virtualSize ?? opened?.other?.size;
+    const size = savedPart()?.length ?? info?.virtualSize ?? opened?.other?.size;
+    const whose = savedPart() ? 'partition' : 'disk';
     const refusal =
       size !== undefined && chosen() === 'vhd' ? vhdRefusal(size, info?.logicalSectorSize ?? 512) : undefined;
     work.enabled = size !== undefined && refusal === undefined;
     if (size === undefined) return;
     if (refusal !== undefined) what.textContent = refusal;
     else if (chosen() === 'raw')
-      what.textContent = `The disk's ${exactSizeText(size)} and nothing else, as dd and emulators take it.`;
+      what.textContent = `The ${whose}'s ${exactSizeText(size)} and nothing else, as dd and emulators take it.`;
     else if (chosen() === 'vhd')
-      what.textContent = `The disk's ${sizeText(size)} and a footer, as Azure and older Hyper-V take it.`;
-    else what.textContent = 'What of the disk is not zero, in one image that needs no parent, as Hyper-V takes it.';
+      what.textContent = `The ${whose}'s ${sizeText(size)} and a footer, as Azure and older Hyper-V take it.`;
+    else what.textContent = `What of the ${whose} is not zero, in one image that needs no parent, as Hyper-V takes it.`;
   };
 
-  for (const choice of choices) choice.addEventListener('change', render);
+  /** The partition that was chosen; undefined for the whole disk. */
+  const savedPart = (): SavedPart | undefined => {
+    const { number, offset, length } = partitions[part.selectedIndex - 1] ?? {};
+    return offset === undefined || length === undefined ? undefined : { offset, length, suffix: `-p${number}` };
+  };
+
+  const offerPartitions = async (shown: Context): Promise<void> => {
+    const table = await shown.client.call('partitions', null, { signal: shown.signal });
+    if (context !== shown) return;
+    partitions = table.partitions.filter(({ offset, length }) => offset + length <= (shown.info?.virtualSize ?? 0));
+    const options = partitions.map(({ number, name, fileSystem, length }) => {
+      const what = name ?? fileSystem?.label ?? fileSystem?.name;
+      return el('option', {}, `Partition ${number}${what ? `, ${what}` : ''}: ${sizeText(length)}`);
+    });
+    part.replaceChildren(el('option', {}, 'The whole disk'), ...options);
+    of.hidden = partitions.length === 0;
+  };
+
+  for (const choice of [...choices, part]) choice.addEventListener('change', render);
 
   return {
     show(shown) {
       context = shown;
+      partitions = [];
+      part.replaceChildren();
+      of.hidden = true;
       work.reset();
+      if (shown.info) offerPartitions(shown).catch(() => undefined); // the panel of the partitions says why
       render();
     },
   };

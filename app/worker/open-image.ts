@@ -189,9 +189,9 @@ export class OpenImage {
 
   async save(parameters: Methods['save']['parameters'], { signal, onProgress }: Call<JobProgress>): Promise<Saved> {
     const report = throttled(onProgress);
-    if (this.#other) {
+    if (this.#other || parameters.part) {
       const simple = ({ done, total }: Progress) => report({ done, total, read: done, toRead: total });
-      return saveDisk(this.#other, nameOf(this.#input), parameters, { signal, onProgress: simple });
+      return saveDisk(this.#other ?? this.#opened(), nameOf(this.#input), parameters, { signal, onProgress: simple });
     }
     const reads = this.#reads();
     const onRead = ({ done }: Progress) => report(reads.at(done));

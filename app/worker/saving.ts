@@ -4,10 +4,12 @@ import {
   openDisk,
   type Progress,
   type RandomAccessSource,
+  slice,
   vhdxStream,
+  type WriteVhdxOptions,
   writeVhdx,
 } from '../../src/index.js';
-import type { Input, Methods, Opened, Saved } from '../protocol.js';
+import type { Input, Methods, Opened, Saved, SavedPart } from '../protocol.js';
 import { savedName } from '../wording.js';
 import { BlobSink, type ClosableSink, fileSink } from './sinks.js';
 
@@ -34,13 +36,14 @@ export async function openOther(
   }
 }
 
-/** Saves a disk: to the file that was picked, or as a blob to download. `fileName` is what it was called. */
+/** Saves a disk or a part of it: to the file that was picked, or as a blob to download. `fileName` is what it was called. */
 export async function saveDisk(
-  disk: RandomAccessSource,
+  whole: RandomAccessSource,
   fileName: string,
-  { format, target, salvage }: Methods['save']['parameters'],
+  { format, part, target, salvage }: Methods['save']['parameters'],
   { signal, onProgress }: Job,
 ): Promise<Saved> {
+  const disk = part ? slice(whole, part.offset, part.length) : whole;
   if (!target && disk.size > LARGEST_DOWNLOAD) {
     throw new RangeError(
       'this browser cannot write files, and a disk above 256 GiB is too large to download: use a browser with a file picker, or the vhdx command',
@@ -51,15 +54,15 @@ export async function saveDisk(
     lost += length;
   };
   const options = { signal, onProgress, onDamage: salvage ? onDamage : undefined };
-  const name = target?.name ?? savedName(fileName, format);
+  const name = target?.name ?? savedName(fileName, format, part?.suffix);
   if (format === 'vhdx' && target) {
-    await writeVhdx(disk, target, { ...options, overwrite: true, pad: true });
+    await writeVhdx(disk, target, { ...options, ...kindOf(part), overwrite: true, pad: true });
     return { name, lost };
   }
   const blobs = target ? undefined : new BlobSink();
   const sink: ClosableSink = target ? await fileSink(target) : (blobs as BlobSink);
   try {
-    if (format === 'vhdx') await streamTo(sink, disk, { signal, onProgress });
+    if (format === 'vhdx') await streamTo(sink, disk, { ...options, ...kindOf(part) });
     else await exportDisk(disk, sink, { ...options, format });
     await sink.close();
   } catch (error) {
@@ -69,9 +72,16 @@ export async function saveDisk(
   return { name, lost, ...(blobs && { blob: blobs.blob }) };
 }
 
+/** The bytes of a part of a disk are those of a disk, whatever they look like. */
+const kindOf = (part: SavedPart | undefined): { readonly format?: 'raw' } => (part ? { format: 'raw' } : {});
+
 /** Writes a VHDX from its first byte to its last. */
-async function streamTo(sink: ClosableSink, disk: RandomAccessSource, { signal, onProgress }: Job): Promise<void> {
-  const { size, stream } = await vhdxStream(disk, { signal, pad: true });
+async function streamTo(
+  sink: ClosableSink,
+  disk: RandomAccessSource,
+  { onProgress, ...options }: Job & Pick<WriteVhdxOptions, 'format' | 'onDamage'>,
+): Promise<void> {
+  const { size, stream } = await vhdxStream(disk, { ...options, pad: true });
   await sink.truncate(size);
   const reader = stream.getReader();
   let done = 0;

@@ -3,11 +3,16 @@ import { join } from 'node:path';
 import type { Page } from 'playwright';
 import { describe, expect } from 'vitest';
 import { openVhdx } from '../../src/index.js';
+import { type Partition, readPartitionTable } from '../../src/volumes/index.js';
 import { contentBytes, pattern } from '../support/block-content.js';
+import { buildImage } from '../support/build-image.js';
 import { buildVhd, VHD_CHILD_ID, VHD_ID } from '../support/build-vhd.js';
-import { MiB } from '../support/encode-primitives.js';
+import { MiB, u64Bytes } from '../support/encode-primitives.js';
+import { STATE } from '../support/image-spec.js';
 import { expectSameBytes } from '../support/same-bytes.js';
+import { saveFile } from '../support/save-image.js';
 import { needs, tempDir, tool } from '../support/tools.js';
+import { blocksOf, partitionedDisk } from '../volumes/support/made-by-other-tools.js';
 import { inspector } from './support/inspector.js';
 import { expectText, openFiles } from './support/reading.js';
 import { smallChain } from './support/small-chain.js';
@@ -69,5 +74,48 @@ describe('the page saves a VHDX', () => {
     await expectText(other.locator('#disk-name'), 'child.avhd');
     await expectVhdx(await saveAs(other, 'VHDX', 'child.vhdx'), content);
     expectSameBytes(await saveAs(other, 'Raw', 'child.img'), content);
+  });
+});
+
+describe('the page saves one partition', () => {
+  needs(chromium).test('raw and as VHDX, under a name of its own', async () => {
+    const disk = partitionedDisk('gpt of 512');
+    const path = join(await tempDir(), 'disk.vhdx');
+    const { partitions } = await readPartitionTable(disk.source());
+    const second = partitions[1] as Partition;
+    disk.write(second.offset, contentBytes(pattern(5), 0, 3000));
+    const spec = { virtualSize: 96 * MiB, blockSize: MiB, logicalSectorSize: 512 as const };
+    await saveFile(buildImage({ ...spec, blocks: blocksOf(disk, MiB) }), path);
+    const page = await app.open({ before: withoutPicker });
+    await openFiles(page, path);
+    const choice = page.locator('#save-part');
+    await expect.poll(() => choice.locator('option').count()).toBe(partitions.length + 1);
+    await choice.selectOption({ index: 2 });
+    await expectText(page.locator('#save-what'), /^The partition's .* and nothing else/);
+    const wanted = disk.read(second.offset, second.length);
+    expectSameBytes(await saveAs(page, 'Raw', `disk-p${second.number}.img`), wanted);
+    await expectVhdx(await saveAs(page, 'VHDX', `disk-p${second.number}.vhdx`), wanted);
+    await choice.selectOption('The whole disk');
+    await expectText(page.locator('#save-what'), /^What of the disk is not zero/);
+  });
+});
+
+describe('the page saves what is left of a damaged disk', () => {
+  needs(chromium).test('as VHDX too, with zeros for what cannot be read', async () => {
+    const block = { state: STATE.fullyPresent, data: pattern(3) };
+    const image = buildImage({ virtualSize: 4 * MiB, blockSize: MiB, blocks: { 0: block, 2: block } });
+    image.write(image.layout.batEntryOffset(2), u64Bytes(2 ** 45 + 6)); // past the end of the file
+    const path = join(await tempDir(), 'damaged.vhdx');
+    await saveFile(image, path);
+    const page = await app.open({ before: withoutPicker });
+    await openFiles(page, path);
+    await page.locator('.save label', { hasText: 'VHDX' }).last().click();
+    await page.getByRole('button', { name: 'Save…' }).click();
+    await expectText(page.locator('#save-work'), /places? in the file|past the end|outside|at 0x/i);
+    await page.getByLabel('Write zeros for what cannot be read').check();
+    const content = new Uint8Array(4 * MiB);
+    content.set(contentBytes(pattern(3), 0, MiB));
+    await expectVhdx(await saveAs(page, 'VHDX', 'damaged.vhdx'), content);
+    await expectText(page.locator('#save-work'), /1,048,576 bytes\) could not be read and became zeros/);
   });
 });
