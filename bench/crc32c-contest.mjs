@@ -4,6 +4,7 @@
  */
 import { crc32c as aws } from '@aws-crypto/crc32c';
 import { createCRC32 } from 'hash-wasm';
+import { BUFFERS } from '../dist/core/core-memory.generated.js';
 import { instantiateCore } from '../dist/core/instance.js';
 import { Crc32c } from '../dist/index.js';
 import { jsSlicingBy8 } from './js-slicing-by-8.mjs';
@@ -30,10 +31,9 @@ async function portable(bytes) {
   ]) {
     const core = await instantiateCore(kind);
     // The buffers of the core are side by side: 8 MiB.
-    const address = core.exports.buffersAddress();
-    core.bytes.set(bytes, address);
-    turns[kernel] = () => core.exports.crc32c(0, address, bytes.length);
-    if (tables) turns[tables] = () => core.exports.crc32cSlicing(0, address, bytes.length);
+    core.bytes.set(bytes, BUFFERS);
+    turns[kernel] = () => core.exports.crc32c(0, BUFFERS, bytes.length);
+    if (tables) turns[tables] = () => core.exports.crc32cSlicing(0, BUFFERS, bytes.length);
   }
   const hasher = await createCRC32(0x82f63b78);
   turns['hash-wasm'] = () => Number.parseInt(hasher.init().update(bytes).digest(), 16);
