@@ -1,11 +1,12 @@
 // @ts-check
 /**
  * Builds dist from nothing, so that no file of an earlier build can slip into the package. The library stays in its
- * modules, of which a bundler leaves out what a page does not use; the command is put into few files together with all
- * that it needs, because Node would take longer to load a hundred than `vhdx info` takes to run.
+ * modules, of which a bundler leaves out what a page does not use, and is in one file besides, for pages without a
+ * bundler; the command is put into few files together with all that it needs, because Node would take longer to load a
+ * hundred than `vhdx info` takes to run.
  */
 import { spawnSync } from 'node:child_process';
-import { chmod, copyFile, rm } from 'node:fs/promises';
+import { appendFile, chmod, copyFile, readFile, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'vite';
@@ -97,6 +98,26 @@ await build({
     },
   },
 });
+
+/** The library in one file for pages without a bundler, the loader and all builds of the core in it. */
+await build({
+  root: path('.'),
+  configFile: false,
+  logLevel: 'warn',
+  build: {
+    target: 'es2022',
+    outDir: 'dist',
+    emptyOutDir: false,
+    minify: true,
+    license: { fileName: 'bundle-licences.md' },
+    lib: { entry: path('src/index.ts'), formats: ['es'], fileName: () => 'vhdx.bundle.js' },
+    rolldownOptions: { output: { codeSplitting: false, minify: true } },
+  },
+});
+
+// The loader's package has no text of its licence; it is a part of this one.
+const apache = await readFile(createRequire(import.meta.url).resolve('assemblyscript/LICENSE'), 'utf8');
+await appendFile(path('dist/bundle-licences.md'), `\n${apache}`);
 
 await chmod(path('dist/cli/main.js'), 0o755);
 await copyFile(path('src/cli/output-schema.json'), path('dist/output-schema.json'));

@@ -1,5 +1,6 @@
 export type { Progress, ProgressOptions, RangeOptions, Shard, WarningOptions } from './base/options.js';
 export { type Bytes, Crc32c, crc32c, crc32cCombine } from './core/crc32c.js';
+export type { CoreModule } from './core/instance.js';
 export { initCore } from './core/load.js';
 export type { CheckOptions, CheckReport, CheckStatus } from './disk/check.js';
 export { checkVhdx } from './disk/check-vhdx.js';
@@ -54,6 +55,7 @@ export type { ReplayMode } from './image/examination.js';
 export type { DiskInfo, DiskType } from './image/info.js';
 export type { FileHandleLike, OpenFileOptions } from './io/file.js';
 export type { AllowRedirect } from './io/http/answer.js';
+export type { RequestCookies, RequestHeaders } from './io/http/request-options.js';
 export type { HttpOptions } from './io/http/source.js';
 export type { LockOptions, WriteLock } from './io/lock.js';
 export { memoryFile } from './io/memory.js';

@@ -48,6 +48,13 @@ export interface Core {
   readonly scratch: ScratchArea;
 }
 
+/**
+ * A `WebAssembly.Module`. It is looked up among the globals, because a project for Node alone has no types of WebAssembly.
+ */
+export type CoreModule = typeof globalThis extends { WebAssembly: { Module: { prototype: infer Module } } }
+  ? Module
+  : object;
+
 /** What replaces `WebAssembly.Memory` in an environment without it. */
 interface MemoryLike {
   readonly buffer: ArrayBuffer;
@@ -91,7 +98,7 @@ export async function instantiateBestCore(): Promise<Core> {
  *
  * @throws VhdxError `wasm-unavailable` when it is another module, or of another version.
  */
-export function instantiateModule(module: WebAssembly.Module): Promise<Core> {
+export function instantiateModule(module: CoreModule): Promise<Core> {
   return instantiateWasm('custom', module).catch((cause: unknown) => {
     throw new VhdxError('wasm-unavailable', 'this module is not the core.wasm of this version', { cause });
   });

@@ -1,5 +1,5 @@
 import { VhdxError } from '../errors.js';
-import { type Core, instantiateBestCore, instantiateModule } from './instance.js';
+import { type Core, type CoreModule, instantiateBestCore, instantiateModule } from './instance.js';
 
 /** The one instance of this realm; all disks share it. */
 let shared: Promise<Core> | undefined;
@@ -20,7 +20,7 @@ export function loadCore(): Promise<Core> {
  * @param module what `vhdx/core.wasm` compiles to
  * @throws VhdxError `wasm-unavailable` when the core runs already, or the module is not the core of this version.
  */
-export async function initCore(module: WebAssembly.Module): Promise<void> {
+export async function initCore(module: CoreModule): Promise<void> {
   if (!(module instanceof WebAssembly.Module)) throw new TypeError('initCore takes a WebAssembly.Module');
   if (shared !== undefined) {
     throw new VhdxError('wasm-unavailable', 'the core runs already: call initCore once, before anything else');

@@ -42,7 +42,9 @@ async function fromString(input: string, options: SourceOptions): Promise<Random
   if (isUrlText(input)) return fromUrl(parse(input), options);
   if (input === '') throw unsupported('the path is empty');
   if (builtinModule('fs') === undefined) {
-    throw unsupported(`"${input}" is a path, and there is no file system here`);
+    // With a page around it, what looks like a path may be meant to be a part of its address.
+    const way = 'location' in globalThis ? `; if it is an address, new URL('…', location.href) makes it whole` : '';
+    throw unsupported(`"${input.slice(0, 200)}" is a path, and there is no file system here${way}`);
   }
   return fromFile(input, options);
 }

@@ -1,5 +1,7 @@
 import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { bundlePage, gzippedSize, loadedAtOnce, scriptThatUses } from '../../scripts/bundle-page.mjs';
 import { root } from './module-graph.js';
@@ -22,6 +24,17 @@ describe.each([
     console.info(`${page}: ${bytes} bytes gzipped, ${gzippedSize(chunks)} with all that is loaded when it is needed`);
     expect(bytes).toBeLessThanOrEqual(budget);
     expect(bytes).toBeGreaterThan(budget / 2);
+  });
+});
+
+describe('the library in one file, for pages without a bundler', () => {
+  test('has at most 110 KiB gzipped, on a few lines, and imports nothing', async () => {
+    const text = await readFile(join(root, 'dist/vhdx.bundle.js'), 'utf8');
+    const bytes = gzipSync(text, { level: 9 }).length;
+    console.info(`vhdx.bundle.js: ${bytes} bytes gzipped`);
+    expect(bytes).toBeLessThanOrEqual(110 * KiB);
+    expect(text.split('\n').length).toBeLessThan(50);
+    expect(text).not.toMatch(/\bimport\s*[("'{*]|\bfrom\s*["'`]/);
   });
 });
 

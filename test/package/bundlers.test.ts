@@ -144,6 +144,59 @@ describe.each(Object.entries(BUNDLERS))('a page bundled by %s', (_name, { comman
   );
 });
 
+describe('a page without a bundler', () => {
+  /** The same page, with the library in one file beside it. */
+  const plainPage = async (name: string, html: (before: string) => string): Promise<string> => {
+    const folder = join(bundlers.folder, name);
+    await rm(folder, { recursive: true, force: true });
+    await cp(join(root, 'test/bundlers/page'), folder, { recursive: true });
+    await cp(join(page, 'node_modules/vhdx/dist/vhdx.bundle.js'), join(folder, 'vhdx.bundle.js'));
+    const before = await readFile(join(folder, 'index.html'), 'utf8');
+    await writeFile(join(folder, 'index.html'), html(before));
+    return folder;
+  };
+
+  withBundlers.test('reads a dirty child with its parent by vhdx.bundle.js alone, from any server', async () => {
+    const map = '<script type="importmap">{ "imports": { "vhdx": "./vhdx.bundle.js" } }</script>';
+    const folder = await plainPage('plain', (html) => html.replace('<script', `${map}<script`));
+    const opened = await openFolder(folder);
+    expect(await chooseImages(opened)).toBe(EXPECTED);
+    expect(opened.complaints).toEqual([]);
+    expect(await withNodeModules(folder)).toEqual([]);
+  });
+
+  withBundlers.test('uses it in a module worker too', async () => {
+    const script = `
+      import * as vhdx from './vhdx.bundle.js';
+      addEventListener('message', async ({ data: [child, parent] }) => {
+        const disk = await vhdx.openVhdx(child, { parent });
+        const sum = (await disk.checksum()).toString(16).padStart(8, '0');
+        const path = await vhdx.openVhdx('images/disk.vhdx').catch(({ message }) => message);
+        postMessage([disk.size, sum, path]);
+      });`;
+    const folder = await plainPage('plain-worker', () => '<input type="file" multiple><output></output>');
+    await writeFile(join(folder, 'worker.js'), script);
+    const opened = await openFolder(folder);
+    await opened.setInputFiles(
+      'input',
+      ['child.avhdx', 'base.vhdx'].map((name) => join(page, 'images', name)),
+    );
+    const said = await opened.evaluate(async () => {
+      const worker = new Worker('/worker.js', { type: 'module' });
+      const answer = new Promise((resolve, reject) => {
+        worker.onmessage = ({ data }) => resolve(data);
+        worker.onerror = reject;
+      });
+      worker.postMessage([...(document.querySelector('input')?.files ?? [])]);
+      return answer;
+    });
+    const message =
+      '"images/disk.vhdx" is a path, and there is no file system here; if it is an address, new URL(\'…\', location.href) makes it whole';
+    expect(said).toEqual([8 * MiB, checksum, expect.stringContaining(message)]);
+    expect(opened.complaints).toEqual([]);
+  });
+});
+
 describe("a page of Vite's development server", () => {
   withBundlers.test(
     'is served without a warning and reads a dirty child with its parent',

@@ -148,6 +148,33 @@ describe('the installed package', () => {
     expect(result).toMatchObject({ status: 0, stdout: `${manifest.version}\n`, stderr: '' });
   });
 
+  test('has types for a program of Node, without those of a page, and checks them too', async () => {
+    const program = `
+      import { editVhdx, exportStream, initCore, openVhdx } from 'vhdx';
+      import { openVolume } from 'vhdx/volumes';
+      import { serveNbd } from 'vhdx/nbd';
+      export const bytes = async (path: string): Promise<Uint8Array> => (await openVhdx(path)).read(0, 512);
+      export const remote = () => openVhdx(new URL('https://example.org/a.vhdx'), { http: { headers: { 'x-key': 'a' } } });
+      export { editVhdx, exportStream, initCore, openVolume, serveNbd };
+      // @ts-expect-error a number is no image
+      openVhdx(1);`;
+    const compilerOptions = {
+      strict: true,
+      noEmit: true,
+      skipLibCheck: false,
+      target: 'es2023',
+      module: 'nodenext',
+      moduleResolution: 'nodenext',
+      lib: ['es2023'],
+      types: ['node'],
+      typeRoots: [join(root, 'node_modules/@types')],
+    };
+    await writeFile(join(folder, 'program.mts'), program);
+    await writeFile(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['program.mts'] }));
+    const result = await run(bin('tsc'), ['--project', folder]);
+    expect(result).toMatchObject({ stdout: '', status: 0 });
+  });
+
   test('has types for a page, without those of Node', async () => {
     const page = `
       import { openVhdx, VhdxError, type VhdxDisk } from 'vhdx';
@@ -161,6 +188,7 @@ describe('the installed package', () => {
       target: 'es2022',
       module: 'esnext',
       moduleResolution: 'bundler',
+      skipLibCheck: false,
       lib: ['es2022', 'dom', 'dom.iterable', 'dom.asynciterable'],
       types: [],
     };

@@ -3,16 +3,17 @@ import { describeUrl } from '../../base/url.js';
 import { VhdxError } from '../../errors.js';
 import { type AllowRedirect, checkAnswer, checkIdentity, type Identity, isRedirect, nextAddress } from './answer.js';
 import { HttpBody, tooSlow } from './body.js';
+import type { RequestCookies, RequestHeaders } from './request-options.js';
 import { type Patience, ProgressWatch, TransientError } from './retry.js';
 
 /** How to ask a server. */
 export interface RequestOptions extends Patience {
   /** Headers sent with every request. */
-  readonly headers?: HeadersInit | undefined;
+  readonly headers?: RequestHeaders | undefined;
   /** Origin that they were given for: another one gets only those that hold no secret. That of the file if it is not given. */
   readonly headersOrigin?: string | undefined;
   /** Whether cookies and the like are sent, as in `fetch`. */
-  readonly credentials?: RequestCredentials | undefined;
+  readonly credentials?: RequestCookies | undefined;
   /** Used instead of the global `fetch`. */
   readonly fetch?: typeof fetch | undefined;
   /** Which redirects are followed. */
@@ -40,7 +41,7 @@ export class HttpRemote {
     this.file = describeUrl(url);
     this.#options = options;
     const { headersOrigin = url.origin } = options;
-    const headers = new Headers(options.headers);
+    const headers = new Headers(options.headers as HeadersInit);
     this.#headers = url.origin === headersOrigin ? headers : withoutPrivateHeaders(headers);
     // Browsers see to that themselves, and do not let it be set; elsewhere a server could compress the part.
     this.#headers.set('accept-encoding', 'identity');

@@ -7,6 +7,7 @@ import type { HintedReadOptions, HintedSource } from '../sequential-reads.js';
 import type { AllowRedirect } from './answer.js';
 import { type HttpBody, HttpContinuations } from './body.js';
 import { HttpRemote, type RequestOptions } from './remote.js';
+import type { RequestCookies, RequestHeaders } from './request-options.js';
 import { persist, type RetryPolicy } from './retry.js';
 
 /** What the first request brings: the header section as far as it is in use, 320 KiB, and a little of what follows. */
@@ -26,11 +27,11 @@ export interface HttpOptions {
    * Headers sent with every request, such as `Authorization`. If the image is remote, a parent on another origin gets only
    * those that hold no secret: open that one with `openSource` and headers of its own.
    */
-  readonly headers?: HeadersInit | undefined;
+  readonly headers?: RequestHeaders | undefined;
   /** @internal */
   readonly headersOrigin?: string | undefined;
   /** Whether cookies and the like are sent, as in `fetch`; by default to the page's own server only. */
-  readonly credentials?: RequestCredentials | undefined;
+  readonly credentials?: RequestCookies | undefined;
   /** Used instead of the global `fetch`. */
   readonly fetch?: typeof fetch | undefined;
   /** How often a request that failed for a moment is made again: 3 times by default. */
