@@ -74,6 +74,8 @@ export const TARGETS = {
     question: 'convert a VHD to VHDX, 64 GiB virtual with 1 GiB of data in 64 places',
     text: '≥ 3 × qemu-img',
     atLeast: 3,
+    limit:
+      'Unlike VHDX, qemu-img reads the holes of a VHD by its table, and takes no longer than 1 GiB of raw data takes it or us (the first rows): a third of that is less than writing the data takes anybody.',
   },
   'reads-1': { question: 'random 4 KiB reads, 1 in flight', text: '≤ 1.15 × fs.read on the raw file', atMost: 1.15 },
   'reads-16': {

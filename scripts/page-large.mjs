@@ -29,7 +29,7 @@ const root = fileURLToPath(new URL('../', import.meta.url));
 const server = await createServer({
   configFile: join(root, 'vite.app.config.ts'),
   logLevel: 'error',
-  server: { port: 0 },
+  server: { port: 0, hmr: false, watch: null },
 });
 await server.listen();
 const context = await chromium.launchPersistentContext(join(folder, 'profile'), {

@@ -11,7 +11,7 @@ import { openParent, planImage } from './plan-image.js';
 import { StoredEntries } from './stored-entries.js';
 
 /** The program that creates images, as they name it. */
-export const CREATOR = 'vhdx 0.1.0';
+export const CREATOR = 'vhdx 0.2.0';
 
 /** What an image of today is known by. */
 export function newIdentity(): Identity {
