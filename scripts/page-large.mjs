@@ -18,7 +18,7 @@ const MiB = 2 ** 20;
 const GiB = 2 ** 30;
 const size = Number(process.argv[2] ?? 3) * GiB;
 /** Most that the tab may have beyond what it has with the page alone, in bytes. */
-const ALLOWED = 256 * MiB;
+const ALLOWED = 512 * MiB;
 
 const { compareDisks, openDisk } = await import(new URL('../dist/index.js', import.meta.url).href);
 const executablePath = findProgram('chromium');

@@ -1,20 +1,13 @@
-import { readFileSync } from 'node:fs';
-import { VhdxError } from '../index.js';
+import { VERSION, VhdxError } from '../index.js';
 import type { Failure } from './failure.js';
 import { writeOut } from './standard-output.js';
 
 /** Version of the dialect: it grows when a key goes away or changes its meaning, not when one is added. */
 const SCHEMA = 1;
 
-/** The version of the package. */
-export function packageVersion(): string {
-  const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
-  return typeof manifest === 'object' && manifest && 'version' in manifest ? String(manifest.version) : 'unknown';
-}
-
 /** The keys that every object at the top has. */
 export function jsonHead(): { readonly schema: number; readonly 'tool-version': string } {
-  return { schema: SCHEMA, 'tool-version': packageVersion() };
+  return { schema: SCHEMA, 'tool-version': VERSION };
 }
 
 /** Writes plain data as JSON, indented as qemu-img does it. */

@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
+import { VERSION } from '../index.js';
 import { BrokenPipe, complain, Failure, Interruption, writeIfRead } from './failure.js';
-import { failureJson, packageVersion, writeJson } from './json.js';
+import { failureJson, writeJson } from './json.js';
 
 /** What a file of a subcommand exports. */
 interface Subcommand {
@@ -75,7 +76,7 @@ async function run(args: readonly string[]): Promise<number> {
     })
     .configureHelp({ helpWidth: 100 });
   program.on('option:version', () => {
-    writeIfRead(1, `${packageVersion()}\n`);
+    writeIfRead(1, `${VERSION}\n`);
     throw new CommanderError(0, 'commander.version', '');
   });
   for (const [name, { summary, load }] of Object.entries(SUBCOMMANDS)) {
@@ -107,4 +108,7 @@ function exitCodeOf(error: unknown, failed: number): number {
   return error instanceof Failure ? (error.exitCode ?? failed) : failed;
 }
 
-process.exitCode = await run(process.argv.slice(2));
+// Not by a top-level await, which no single executable of Node takes.
+void run(process.argv.slice(2)).then((code) => {
+  process.exitCode = code;
+});

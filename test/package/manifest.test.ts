@@ -1,7 +1,10 @@
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { copyFile, mkdir, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
 import { CREATOR } from '../../src/edit/create/create-image.js';
+import { run, tempDir } from '../support/tools.js';
 import { reachableFrom, readModules, root } from './module-graph.js';
 
 interface Manifest {
@@ -55,6 +58,34 @@ describe('package.json', () => {
 
   test('says which licence the LICENSE file is', () => {
     expect(readText('LICENSE')).toMatch(new RegExp(`^${manifest.license} License`));
+  });
+
+  test('is not published while it has no home, or under a version that the change log does not have', async () => {
+    const folder = await tempDir();
+    for (const name of ['package.json', 'CHANGELOG.md']) await copyFile(join(root, name), join(folder, name));
+    for (const built of ['dist/index.js', 'dist/cli/main.js', 'dist/vhdx.bundle.js']) {
+      await mkdir(dirname(join(folder, built)), { recursive: true });
+      await writeFile(join(folder, built), '');
+    }
+    const check = (env = {}) => run(process.execPath, [join(root, 'scripts/check-release.mjs'), folder], { env });
+    expect(await check()).toMatchObject({ status: 1, stderr: expect.stringContaining('has the placeholder OWNER') });
+    const housed = readText('package.json').replaceAll('OWNER', 'somebody');
+    await writeFile(join(folder, 'package.json'), housed);
+    expect(await check()).toMatchObject({ status: 0, stderr: '' });
+    const tag = { GITHUB_REF_NAME: 'v9.9.9' };
+    expect(await check(tag)).toMatchObject({ status: 1, stderr: expect.stringContaining('the tag is v9.9.9') });
+    await writeFile(join(folder, 'package.json'), housed.replace(`"${manifest.version}"`, '"9.9.9"'));
+    expect(await check()).toMatchObject({ status: 1, stderr: expect.stringContaining('package.json has 9.9.9') });
+  });
+
+  test('is published by a workflow that proves where it was built, after all checks', () => {
+    const { on, jobs } = parse(readText('.github/workflows/release.yml'));
+    expect(on).toEqual({ push: { tags: ['v*'] } });
+    const { permissions, steps } = jobs.publish;
+    expect(permissions).toEqual({ contents: 'read', 'id-token': 'write' });
+    const commands: string[] = steps.flatMap(({ run: command }: { run?: string }) => command ?? []);
+    expect(commands).toEqual(['.ci/run', 'npm run build', 'npm publish --provenance --access public']);
+    expect(manifest.scripts['prepublishOnly']).toBe('node scripts/check-release.mjs');
   });
 
   test('has the version that images name as their creator', () => {

@@ -46,9 +46,10 @@ describe('the packed package', () => {
       'CHANGELOG.md',
       'LICENSE',
       'README.md',
+      'llms.txt',
       'package.json',
     ]);
-    expect(paths.filter((path) => !/\.(js|d\.ts|md|json|wasm)$|^LICENSE$/.test(path))).toEqual([]);
+    expect(paths.filter((path) => !/\.(js|d\.ts|md|json|wasm)$|^LICENSE$|^llms\.txt$/.test(path))).toEqual([]);
   });
 
   test('holds the licence of whatever the command is built with', async () => {

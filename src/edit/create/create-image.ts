@@ -1,3 +1,4 @@
+import { VERSION } from '../../base/version.js';
 import { loadCore } from '../../core/load.js';
 import type { VhdxDisk } from '../../disk/disk.js';
 import { VhdxError } from '../../errors.js';
@@ -11,7 +12,7 @@ import { openParent, planImage } from './plan-image.js';
 import { StoredEntries } from './stored-entries.js';
 
 /** The program that creates images, as they name it. */
-export const CREATOR = 'vhdx 0.2.0';
+export const CREATOR = `vhdx ${VERSION}`;
 
 /** What an image of today is known by. */
 export function newIdentity(): Identity {

@@ -1,0 +1,2 @@
+/** The version of this library, which is that of its package.json. */
+export const VERSION = '0.2.0';
