@@ -26,6 +26,7 @@ const QUESTIONS = [
   'merge',
   'jobs',
   'files',
+  'page-files',
   'nbd',
   'bundle-size',
 ];

@@ -176,6 +176,21 @@ export const TARGETS = {
     text: 'resident ≤ 32 MiB beyond vhdx info',
     atMost: 32 * 2 ** 20,
   },
+  'page-file': {
+    question: 'CRC-32C of 1 GiB in a page, Chromium',
+    text: '≤ 1.1 × reading the file by slices',
+    atMost: 1.1,
+  },
+  'page-stream': {
+    question: 'vhdxStream of 1 GiB of data in a page, Chromium',
+    text: '≥ 0.7 × reading the file by slices',
+    atLeast: 0.7,
+  },
+  'page-stream-zeros': {
+    question: 'vhdxStream of 1 GiB, half of it zeros, in a page, Chromium',
+    text: '≥ 0.45 × reading the file by slices',
+    atLeast: 0.45,
+  },
   'nbd-sparse': { question: 'nbdcopy of 64 GiB with 64 MiB of data', text: '≥ 10 × qemu-nbd', atLeast: 10 },
   'nbd-dense': { question: 'nbdcopy of 4 GiB, all of it data', text: '≥ 0.7 × qemu-nbd', atLeast: 0.7 },
   'nbd-reads': { question: '4 KiB reads over NBD, 16 in flight', text: '≥ 0.5 × qemu-nbd', atLeast: 0.5 },

@@ -5,6 +5,7 @@ export type { CoreModule } from './core/instance.js';
 export { initCore } from './core/load.js';
 export type { CheckOptions, CheckReport, CheckStatus } from './disk/check.js';
 export { checkVhdx } from './disk/check-vhdx.js';
+export { checksumFile } from './disk/checksum.js';
 export { compareDisks } from './disk/compare.js';
 export { type DetectedFormat, detectFormat } from './disk/detect-format.js';
 export { VhdxDisk } from './disk/disk.js';

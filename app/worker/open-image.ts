@@ -1,5 +1,5 @@
 import {
-  Crc32c,
+  checksumFile,
   checkVhdx,
   openSource,
   openVhdx,
@@ -30,9 +30,6 @@ import { ReadProgress, throttled } from './job-progress.js';
 import { problemOf } from './problem.js';
 import { openOther, saveDisk } from './saving.js';
 
-const MiB = 1024 * 1024;
-/** Bytes of a file that are read while as many are summed. */
-const PIECE = 4 * MiB;
 /** How one call is cancelled, and where it reports its progress. */
 export interface Call<Progress> {
   readonly signal: AbortSignal;
@@ -181,7 +178,10 @@ export class OpenImage {
 
   async checksum(of: 'disk' | 'file', { signal, onProgress }: Call<JobProgress>): Promise<number> {
     const report = throttled(onProgress);
-    if (of === 'file') return sumSource(await this.#openFile(), report, signal);
+    if (of === 'file') {
+      const simple = ({ done, total }: Progress) => report({ done, total, read: done, toRead: total });
+      return checksumFile(await this.#openFile(), { signal, onProgress: simple });
+    }
     const disk = this.#opened();
     const reads = this.#reads();
     return disk.checksum({ signal, onProgress: ({ done }) => report(reads.at(done)) });
@@ -239,30 +239,4 @@ async function openWithParents(
     ? missingParent({ name: nameOf(input), info: disk.info }, others)
     : problemOf(error).sentence;
   return { disk, ...(missing !== undefined && { missing }) };
-}
-
-/** CRC-32C of a whole file. A piece is read while the one before it is summed. */
-async function sumSource(
-  source: RandomAccessSource,
-  report: (progress: JobProgress) => void,
-  signal: AbortSignal,
-): Promise<number> {
-  const crc = await Crc32c.create();
-  const read = async (offset: number, buffer: Uint8Array<ArrayBuffer>) => {
-    const piece = buffer.subarray(0, Math.max(0, Math.min(PIECE, source.size - offset)));
-    await source.readInto(piece, offset, { signal });
-    return piece;
-  };
-  let [current, spare] = [new Uint8Array(PIECE), new Uint8Array(PIECE)];
-  let next = read(0, current);
-  for (let offset = 0; offset < source.size; offset += PIECE) {
-    const piece = await next;
-    if (offset + PIECE < source.size) next = read(offset + PIECE, spare);
-    next.catch(() => undefined); // handled when it is awaited
-    crc.update(piece);
-    [current, spare] = [spare, current];
-    const done = Math.min(offset + PIECE, source.size);
-    report({ done, total: source.size, read: done, toRead: source.size });
-  }
-  return crc.digest();
 }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { isatty } from 'node:tty';
 import { type Command, Option } from 'commander';
-import { Crc32c, openSource, type Progress, type RandomAccessSource } from '../index.js';
+import { checksumFile, openSource, type Progress, type RandomAccessSource } from '../index.js';
 import { parseByteSize } from './byte-size.js';
 import {
   type ChecksumPart,
@@ -129,10 +129,12 @@ async function checksumOf(file: string, flags: Flags): Promise<void> {
     const length = Math.min(wanted, size - offset);
     const sum = await withProgress('checksum', flags, async (onProgress) => {
       const disk = vhdx ?? vhd;
-      if (algorithm === 'crc32c' && disk) return checksumText(await disk.checksum({ offset, length, onProgress }));
-      const hash = algorithm === 'crc32c' ? await Crc32c.create() : createHash(algorithm);
+      const options = { offset, length, onProgress };
+      if (algorithm === 'crc32c')
+        return checksumText(await (disk ? disk.checksum(options) : checksumFile(source, options)));
+      const hash = createHash(algorithm);
       await feed(source, offset, length, hash, onProgress);
-      return hash instanceof Crc32c ? checksumText(hash.digest()) : hash.digest('hex');
+      return hash.digest('hex');
     });
     return { sum, offset, length, size };
   });

@@ -1,7 +1,11 @@
+import { rangeOf } from '../base/byte-range.js';
 import type { ProgressOptions, RangeOptions } from '../base/options.js';
 import { sumBuffer } from '../core/buffer-bytes.js';
 import type { LeasedBuffer } from '../core/buffers.js';
 import type { Core } from '../core/instance.js';
+import { loadCore } from '../core/load.js';
+import type { SourceOptions } from '../io/named-input.js';
+import { openSource, type VhdxInput } from '../io/open.js';
 import type { RandomAccessSource } from '../io/random-access.js';
 import { Member } from './member.js';
 import { isHole, type Piece, piecesOf, piecesOfSource } from './pieces.js';
@@ -61,4 +65,25 @@ export async function checksumOf(
     onProgress?.({ done, total: length });
   }
   return crc;
+}
+
+/**
+ * CRC-32C of a file itself, whatever it is: as it was uploaded, or as an object store shows it. That of the disk in an
+ * image is `disk.checksum()`. Bytes are read straight into the core's memory, several pieces at a time.
+ *
+ * @param input what `openVhdx` takes: a path, a URL, a File or Blob, bytes, a source
+ * @returns a number from 0 to 2^32 - 1
+ * @throws RangeError if the range leaves the file; VhdxError if the input cannot be read
+ */
+export async function checksumFile(
+  input: VhdxInput,
+  options: SourceOptions & RangeOptions & ProgressOptions = {},
+): Promise<number> {
+  const source = await openSource(input, options);
+  try {
+    const { offset, length } = rangeOf(source.size, options);
+    return await checksumOf(await loadCore(), source, offset, length, options);
+  } finally {
+    await source.close?.();
+  }
 }
