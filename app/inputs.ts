@@ -1,14 +1,17 @@
 import { byId } from './dom.js';
+import { droppedFiles } from './dropped-files.js';
 
 /** What to do with what a person hands over. */
 interface Intake {
   /** `isMore`: in addition to what is open. */
   onFiles(files: readonly File[], isMore: boolean): void;
+  /** What was dropped holds nothing that can be opened. */
+  onNothing(sentence: string): void;
   onAddress(address: string): void;
 }
 
 /** Takes files that are dropped on the page or chosen, and addresses that are typed. */
-export function watchInputs({ onFiles, onAddress }: Intake): void {
+export function watchInputs({ onFiles, onNothing, onAddress }: Intake): void {
   for (const [id, isMore] of [
     ['files', false],
     ['more-files', true],
@@ -32,7 +35,18 @@ export function watchInputs({ onFiles, onAddress }: Intake): void {
   });
   address.addEventListener('input', () => address.setCustomValidity(''));
 
-  watchDrops((files) => onFiles(files, false));
+  watchDrops((transfer) => {
+    droppedFiles(transfer).then(
+      (files) => {
+        if (files.length > 0) onFiles(files, false);
+        else
+          onNothing(
+            'There are no disk images in that folder: files whose names end with .vhdx, .avhdx, .vhd, .img or .raw.',
+          );
+      },
+      () => onNothing('What was dropped cannot be read.'),
+    );
+  });
 }
 
 function parse(text: string): URL | undefined {
@@ -44,7 +58,7 @@ function parse(text: string): URL | undefined {
   }
 }
 
-function watchDrops(onDrop: (files: readonly File[]) => void): void {
+function watchDrops(onDrop: (transfer: DataTransfer) => void): void {
   // Elements that the pointer is over, as enter and leave events tell of each.
   let depth = 0;
   const mark = () => {
@@ -69,7 +83,6 @@ function watchDrops(onDrop: (files: readonly File[]) => void): void {
     event.preventDefault();
     depth = 0;
     mark();
-    const files = [...(event.dataTransfer?.files ?? [])];
-    if (files.length > 0) onDrop(files);
+    if (event.dataTransfer) onDrop(event.dataTransfer);
   });
 }

@@ -148,6 +148,7 @@ byId('salvage-open', HTMLButtonElement).addEventListener('click', () => void ope
 subject.addEventListener('change', () => void open(inputs, Number(subject.value)));
 watchInputs({
   onFiles: (files, isMore) => void open(isMore ? [...inputs, ...files] : files),
+  onNothing: complain,
   onAddress: (address) => void open([address]),
 });
 

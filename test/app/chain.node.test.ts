@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Page } from 'playwright';
 import { describe, expect } from 'vitest';
@@ -134,6 +134,30 @@ describe('a chain of three files handed over together', () => {
     );
     await expectText(page.locator('#disk-name'), 'top.avhdx');
     await expectMapOf(page, chain);
+  });
+
+  needs(chromium).test('is taken out of its folder, if that is dropped, and nothing else is', async () => {
+    const folder = await tempDir();
+    await mkdir(join(folder, 'machine/Virtual Hard Disks'), { recursive: true });
+    const chain = await smallChain(join(folder, 'machine/Virtual Hard Disks'));
+    await writeFile(join(folder, 'machine/settings.vmcx'), 'not an image');
+    const page = await app.open();
+    const drop = async (path: string) => {
+      // As the operating system hands over what a person drags: no script of the page can make a folder.
+      const session = await page.context().newCDPSession(page);
+      const data = { items: [], files: [path], dragOperationsMask: 1 };
+      for (const type of ['dragEnter', 'dragOver', 'drop'] as const)
+        await session.send('Input.dispatchDragEvent', { type, x: 200, y: 200, data });
+    };
+    await drop(join(folder, 'machine'));
+    await expectText(page.locator('#disk-name'), 'top.avhdx');
+    await expectMapOf(page, chain);
+    await mkdir(join(folder, 'empty'));
+    await drop(join(folder, 'empty'));
+    await expectText(page.locator('#alarm'), /^There are no disk images in that folder/);
+    // A file that is dropped is taken whatever it is called.
+    await drop(join(folder, 'machine/settings.vmcx'));
+    await expectText(page.locator('#alarm'), /^Not a VHDX file/);
   });
 
   needs(chromium).test('can be looked at member by member', async () => {
