@@ -125,7 +125,7 @@ function show(opened: Opened, signal: AbortSignal): void {
   shownSubject = opened.subject;
   missing.textContent = opened.missing ?? '';
   missing.hidden = opened.missing === undefined;
-  for (const id of MORE_FILES) byId(id, HTMLElement).hidden = info?.type !== 'differencing';
+  for (const id of MORE_FILES) byId(id, HTMLElement).hidden = opened.missing === undefined;
   subject.replaceChildren(
     ...opened.candidates.map((candidate, i) =>
       el('option', { value: i, selected: i === opened.subject }, candidate.name),

@@ -223,11 +223,14 @@ describe('a child without its parents', () => {
     const chain = await smallChain(await tempDir());
     const page = await app.open();
     await openFiles(page, chain.top);
+    // Only as long as there is something to add.
+    expect(await page.locator('#more-files-label').isVisible()).toBe(true);
     await page.setInputFiles('#more-files', [chain.middle, chain.base]);
     await expect
       .poll(() => page.locator('.chain .name').allTextContents())
       .toEqual(['top.avhdx', 'middle.avhdx', 'base.vhdx']);
     expect(await page.locator('#missing').isVisible()).toBe(false);
+    expect(await page.locator('#more-files-label').isVisible()).toBe(false);
   });
 
   needs(chromium).test('says whom its parent misses, where that is there', async () => {
