@@ -22,8 +22,8 @@ for (const [field, value] of Object.entries(manifest)) {
 const [, newest] = /^## \[(\d[^\]]*)\]/m.exec(text('CHANGELOG.md')) ?? [];
 if (newest !== manifest.version)
   problems.push(`CHANGELOG.md ends with ${newest}, package.json has ${manifest.version}`);
-const tag = process.env['GITHUB_REF_NAME'];
-if (tag !== undefined && tag !== `v${manifest.version}`) problems.push(`the tag is ${tag}, not v${manifest.version}`);
+const { GITHUB_REF_TYPE: kind, GITHUB_REF_NAME: tag } = process.env;
+if (kind === 'tag' && tag !== `v${manifest.version}`) problems.push(`the tag is ${tag}, not v${manifest.version}`);
 for (const built of [manifest.main, manifest.bin.vhdx, manifest.unpkg]) {
   if (!existsSync(new URL(built, root))) problems.push(`${built} is not there: npm run build`);
 }

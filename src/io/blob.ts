@@ -3,16 +3,25 @@ import { checkRead } from '../base/byte-range.js';
 import { MiB } from '../base/units.js';
 import { VhdxError } from '../errors.js';
 import { CachedSource } from './cached.js';
-import type { RandomAccessSource, ReadOptions } from './random-access.js';
+import type { RandomAccessSource } from './random-access.js';
+import type { HintedReadOptions, HintedSource } from './sequential-reads.js';
 
 /** Most that is taken from a blob at a time, in bytes: it is in memory twice for a moment. */
 const PIECE = 4 * MiB;
 
-/** A source over a `Blob` or `File`: a piece is sliced off, read, and copied into the target. */
-class BlobSource implements RandomAccessSource {
+/** How many slices for a long sequence of reads there are at a time: the one that is read, and those behind it. */
+const WINDOWS = 3;
+
+/**
+ * A source over a `Blob` or `File`: a piece is sliced off, read, and copied into the target. Reads that are known to be
+ * one long sequence share slices of 4 MiB, because a slice costs the browser about as much as a megabyte of its bytes.
+ */
+class BlobSource implements HintedSource {
   readonly size: number;
   readonly name?: string;
   readonly #blob: Blob;
+  /** Slices that a sequence of reads shares, by their numbers. */
+  readonly #windows = new Map<number, Promise<Uint8Array>>();
   #closed = false;
 
   constructor(blob: Blob) {
@@ -21,14 +30,17 @@ class BlobSource implements RandomAccessSource {
     if ('name' in blob && typeof blob.name === 'string' && blob.name !== '') this.name = blob.name;
   }
 
-  async readInto(target: Uint8Array, offset: number, options?: ReadOptions): Promise<void> {
+  async readInto(target: Uint8Array, offset: number, options?: HintedReadOptions): Promise<void> {
     const signal = options?.signal;
     signal?.throwIfAborted();
     checkRead(this.size, target, offset);
+    const isSequence = (options?.ahead ?? 0) >= PIECE;
     for (let done = 0; done < target.byteLength; ) {
       if (this.#closed) throw new VhdxError('closed', 'the file was closed');
-      const length = Math.min(PIECE, target.byteLength - done);
-      const piece = await untilAborted(this.#take(offset + done, length), signal);
+      const at = offset + done;
+      const end = isSequence ? (Math.floor(at / PIECE) + 1) * PIECE : at + PIECE;
+      const length = Math.min(end - at, target.byteLength - done);
+      const piece = await untilAborted(isSequence ? this.#share(at, length) : this.#take(at, length), signal);
       target.set(piece, done);
       done += length;
     }
@@ -36,6 +48,24 @@ class BlobSource implements RandomAccessSource {
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.#windows.clear();
+  }
+
+  /** A part of a slice that is read once for all reads of a sequence that lie in it. */
+  async #share(offset: number, length: number): Promise<Uint8Array> {
+    const number = Math.floor(offset / PIECE);
+    const start = number * PIECE;
+    let window = this.#windows.get(number);
+    if (window === undefined) {
+      window = this.#take(start, Math.min(PIECE, this.size - start));
+      this.#windows.set(number, window);
+      const forget = () => this.#windows.delete(number);
+      window.catch(forget);
+      for (const other of this.#windows.keys()) if (this.#windows.size > WINDOWS) this.#windows.delete(other);
+    }
+    const bytes = await window;
+    if (offset + length === this.size) this.#windows.clear(); // the end of the sequence
+    return bytes.subarray(offset - start, offset - start + length);
   }
 
   async #take(offset: number, length: number): Promise<Uint8Array> {

@@ -68,14 +68,20 @@ describe('package.json', () => {
       await writeFile(join(folder, built), '');
     }
     const check = (env = {}) => run(process.execPath, [join(root, 'scripts/check-release.mjs'), folder], { env });
+    const ofOwner = (owner: string, version = manifest.version) => {
+      const url = `git+https://github.com/${owner}/vhdx.git`;
+      const housed = { ...manifest, version, repository: { url }, homepage: url, bugs: { url } };
+      return writeFile(join(folder, 'package.json'), JSON.stringify(housed));
+    };
+    await ofOwner('OWNER');
     expect(await check()).toMatchObject({ status: 1, stderr: expect.stringContaining('has the placeholder OWNER') });
-    const housed = readText('package.json').replaceAll('OWNER', 'somebody');
-    await writeFile(join(folder, 'package.json'), housed);
-    expect(await check()).toMatchObject({ status: 0, stderr: '' });
-    const tag = { GITHUB_REF_NAME: 'v9.9.9' };
+    await ofOwner('somebody');
+    const branch = { GITHUB_REF_TYPE: 'branch', GITHUB_REF_NAME: 'main' };
+    expect(await check(branch)).toMatchObject({ status: 0, stderr: '' });
+    const tag = { GITHUB_REF_TYPE: 'tag', GITHUB_REF_NAME: 'v9.9.9' };
     expect(await check(tag)).toMatchObject({ status: 1, stderr: expect.stringContaining('the tag is v9.9.9') });
-    await writeFile(join(folder, 'package.json'), housed.replace(`"${manifest.version}"`, '"9.9.9"'));
-    expect(await check()).toMatchObject({ status: 1, stderr: expect.stringContaining('package.json has 9.9.9') });
+    await ofOwner('somebody', '9.9.9');
+    expect(await check(branch)).toMatchObject({ status: 1, stderr: expect.stringContaining('package.json has 9.9.9') });
   });
 
   test('is published by a workflow that proves where it was built, after all checks', () => {
