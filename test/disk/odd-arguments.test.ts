@@ -83,6 +83,12 @@ const TABLE: Readonly<Record<string, readonly (readonly [what: string, odd: read
   checkVhdx: [['input', NO_INPUT, (_, odd) => vhdx.checkVhdx(odd)]],
   isVhdx: [['input', NO_INPUT, (_, odd) => vhdx.isVhdx(odd)]],
   detectFormat: [['input', NO_INPUT, (_, odd) => vhdx.detectFormat(odd)]],
+  checksumFile: [
+    ['input', NO_INPUT, (_, odd) => vhdx.checksumFile(odd)],
+    ['offset', PAST_END, (_, odd) => vhdx.checksumFile(new Uint8Array(8 * MiB), { offset: odd })],
+    ['length', PAST_END, (_, odd) => vhdx.checksumFile(new Uint8Array(8 * MiB), { length: odd })],
+    ['onProgress', [5, 'x', {}], (_, odd) => vhdx.checksumFile(new Uint8Array(8), { onProgress: odd })],
+  ],
   openSource: [['input', NO_INPUT, (_, odd) => vhdx.openSource(odd)]],
   slice: [
     ['offset', PAST_END, (disk, odd) => vhdx.slice(disk, odd)],
