@@ -5,13 +5,20 @@ import { droppedFiles } from './dropped-files.js';
 interface Intake {
   /** `isMore`: in addition to what is open. */
   onFiles(files: readonly File[], isMore: boolean): void;
-  /** What was dropped holds nothing that can be opened. */
-  onNothing(sentence: string): void;
   onAddress(address: string): void;
 }
 
 /** Takes files that are dropped on the page or chosen, and addresses that are typed. */
-export function watchInputs({ onFiles, onNothing, onAddress }: Intake): void {
+export function watchInputs({ onFiles, onAddress }: Intake): void {
+  const leftOut = byId('left-out', HTMLParagraphElement);
+  // What is handed over while the names of a folder are still read takes its place.
+  let turn = 0;
+  const begin = () => {
+    leftOut.hidden = true;
+    turn += 1;
+    return turn;
+  };
+
   for (const [id, isMore] of [
     ['files', false],
     ['more-files', true],
@@ -21,7 +28,9 @@ export function watchInputs({ onFiles, onNothing, onAddress }: Intake): void {
       const files = [...(field.files ?? [])];
       // So that choosing the same file again, after it changed, is a change.
       field.value = '';
-      if (files.length > 0) onFiles(files, isMore);
+      if (files.length === 0) return;
+      begin();
+      onFiles(files, isMore);
     });
   }
 
@@ -31,22 +40,21 @@ export function watchInputs({ onFiles, onNothing, onAddress }: Intake): void {
     const text = address.value.trim();
     const url = text === '' ? undefined : parse(text);
     address.setCustomValidity(url ? '' : 'Give an address that begins with http:// or https://');
-    if (address.reportValidity() && url) onAddress(url.href);
+    if (!address.reportValidity() || !url) return;
+    begin();
+    onAddress(url.href);
   });
   address.addEventListener('input', () => address.setCustomValidity(''));
 
-  watchDrops((transfer) => {
-    droppedFiles(transfer).then(
-      (files) => {
-        if (files.length > 0) onFiles(files, false);
-        else
-          onNothing(
-            'There are no disk images in that folder: files whose names end with .vhdx, .avhdx, .vhd, .img or .raw.',
-          );
-      },
-      () => onNothing('What was dropped cannot be read.'),
-    );
-  });
+  const takeDrop = async (transfer: DataTransfer): Promise<void> => {
+    const own = begin();
+    const dropped = await droppedFiles(transfer);
+    if (own !== turn) return;
+    if (dropped.files.length > 0) onFiles(dropped.files, false);
+    leftOut.textContent = dropped.leftOut ?? '';
+    leftOut.hidden = dropped.leftOut === undefined;
+  };
+  watchDrops((transfer) => void takeDrop(transfer));
 }
 
 function parse(text: string): URL | undefined {

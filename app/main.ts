@@ -123,7 +123,7 @@ function show(opened: Opened, signal: AbortSignal): void {
   if (opened.problem) complain(opened.problem.sentence);
   salvage.hidden = !opened.canSalvage;
   shownSubject = opened.subject;
-  missing.textContent = opened.missing ?? '';
+  missing.textContent = opened.missing?.sentence ?? '';
   missing.hidden = opened.missing === undefined;
   for (const id of MORE_FILES) byId(id, HTMLElement).hidden = opened.missing === undefined;
   subject.replaceChildren(
@@ -147,8 +147,7 @@ byId('opening-cancel', HTMLButtonElement).addEventListener('click', () => {
 byId('salvage-open', HTMLButtonElement).addEventListener('click', () => void open(inputs, shownSubject, true));
 subject.addEventListener('change', () => void open(inputs, Number(subject.value)));
 watchInputs({
-  onFiles: (files, isMore) => void open(isMore ? [...inputs, ...files] : files),
-  onNothing: complain,
+  onFiles: (files, isMore) => void (isMore ? open([...inputs, ...files], shownSubject) : open(files)),
   onAddress: (address) => void open([address]),
 });
 

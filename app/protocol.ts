@@ -25,6 +25,14 @@ export interface ChainMember {
   readonly info: DiskInfo;
 }
 
+/** What is missing of a chain. */
+export interface MissingParent {
+  /** What it is called; undefined if the child does not say. */
+  readonly name?: string | undefined;
+  /** Why it is not there, and which file to add. */
+  readonly sentence: string;
+}
+
 /** The result of opening files. */
 export interface Opened {
   readonly candidates: readonly Candidate[];
@@ -38,8 +46,7 @@ export interface Opened {
   readonly canSalvage?: boolean;
   /** The disk in a file that is no VHDX: it can be saved as one. */
   readonly other?: { readonly format: 'raw' | 'vhd'; readonly size: number };
-  /** What is missing of a chain, and which file to add. */
-  readonly missing?: string;
+  readonly missing?: MissingParent;
 }
 
 /** Findings of one code in one file of the chain. The places themselves stay in the worker until they are shown. */

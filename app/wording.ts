@@ -36,6 +36,12 @@ export function plural(count: number, one: string, many = `${one}s`): string {
   return `${countText(count)} ${count === 1 ? one : many}`;
 }
 
+/** Names in a row, no more of them than can be read. */
+export function namesText(names: readonly string[]): string {
+  const shown = names.slice(0, 8).join(', ');
+  return names.length > 8 ? `${shown} and ${countText(names.length - 8)} more` : shown;
+}
+
 /** An offset or another number in hexadecimal. */
 export function hexText(value: number): string {
   return `0x${value.toString(16)}`;

@@ -1,6 +1,6 @@
 import { byId, el, reachable } from '../dom.js';
 import type { FileListing, ListedFile } from '../protocol.js';
-import { plural, sizeText } from '../wording.js';
+import { namesText, plural, sizeText } from '../wording.js';
 import { FilePreviewView } from './file-preview.js';
 import { type Job, JobView } from './job.js';
 import { type Context, type Panel, sentenceOf } from './panel.js';
@@ -133,7 +133,7 @@ export class FilesPanel implements Panel {
     return async (signal, onProgress) => {
       const options = { signal: AbortSignal.any([signal, context.signal]), onProgress };
       const saved = await context.client.call('saveFiles', { volume, path, target }, options);
-      const left = saved.leftOut?.length ? ` Left out, because they cannot be read: ${saved.leftOut.join(', ')}.` : '';
+      const left = saved.leftOut?.length ? ` Left out, because they cannot be read: ${namesText(saved.leftOut)}.` : '';
       if (!saved.blob) return `Saved as ${saved.name}.${left}`;
       download(saved.blob, saved.name);
       return `${saved.name} (${sizeText(saved.blob.size)}) was given to the browser's downloads.${left}`;

@@ -37,8 +37,12 @@ export class JobView {
   /** Does a job that another button asks for, unless one is running. */
   async start(job: () => Promise<Job | undefined> | Job | undefined): Promise<void> {
     if (this.#running) return;
-    const wanted = await job();
-    if (wanted) await this.#run(wanted);
+    try {
+      const wanted = await job();
+      if (wanted) await this.#run(wanted);
+    } catch (error) {
+      this.#show(sentenceOf(error) ?? '', true);
+    }
   }
 
   /** Cancels the running job and clears the text. */

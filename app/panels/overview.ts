@@ -1,5 +1,6 @@
 import type { DiskInfo } from '../../src/index.js';
 import { byId, el } from '../dom.js';
+import type { Opened } from '../protocol.js';
 import { countText, exactSizeText, plural, sizeText } from '../wording.js';
 import { factSections } from './facts.js';
 import type { Context, Panel } from './panel.js';
@@ -41,7 +42,7 @@ export function overviewPanel(): Panel {
       copy.hidden = globalThis.navigator.clipboard === undefined;
       body.replaceChildren();
       list.replaceChildren(...(info ? diskRows(info) : unreadableRows(context)));
-      chain.replaceChildren(...(opened.chain.length > 1 ? [chainList(context)] : []));
+      chain.replaceChildren(...(opened.chain.length > 1 || opened.missing ? [chainList(opened)] : []));
       fill();
     },
   };
@@ -86,9 +87,9 @@ function unreadableRows({ opened }: Context): HTMLElement[] {
   return [row('Format', 'Not an image that opens'), row('Why', opened.problem?.sentence ?? '')];
 }
 
-function chainList({ opened }: Context): HTMLElement {
-  const items = opened.chain.map(({ name, info }, depth) => {
-    const role = depth === 0 ? 'this disk' : depth === opened.chain.length - 1 ? 'base' : 'parent';
+function chainList({ chain, missing }: Opened): HTMLElement {
+  const items = chain.map(({ name, info }, depth) => {
+    const role = depth === 0 ? 'this disk' : depth === chain.length - 1 && !missing ? 'base' : 'parent';
     return el(
       'li',
       {},
@@ -96,5 +97,10 @@ function chainList({ opened }: Context): HTMLElement {
       ` ${role}, ${info.type}, file of ${sizeText(info.fileSize)}`,
     );
   });
-  return el('section', {}, el('h4', {}, 'Chain'), el('ol', { class: 'chain' }, ...items));
+  if (missing) {
+    const name = el('span', { class: 'name' }, missing.name ?? 'A parent');
+    items.push(el('li', { class: 'absent' }, name, ' is missing'));
+  }
+  const title = missing ? 'Chain, incomplete' : 'Chain';
+  return el('section', {}, el('h4', {}, title), el('ol', { class: 'chain' }, ...items));
 }

@@ -3,7 +3,10 @@ import { el, isAbort } from '../dom.js';
 /** Opens the browser's dialog for saving; only some browsers have it. */
 type SavePicker = (options: { suggestedName: string }) => Promise<FileSystemFileHandle>;
 
-/** Lets the user choose a file to save to; null if the browser has no dialog for that. */
+/**
+ * Lets the user choose a file to save to; null if the browser has no dialog for that, or none in a page within another
+ * site's. What else the dialog says is thrown.
+ */
 export async function pickTarget(suggestedName: string): Promise<FileSystemFileHandle | null | 'declined'> {
   const pick = (globalThis as { showSaveFilePicker?: SavePicker }).showSaveFilePicker;
   if (pick === undefined) return null;
@@ -11,7 +14,8 @@ export async function pickTarget(suggestedName: string): Promise<FileSystemFileH
     return await pick({ suggestedName });
   } catch (error) {
     if (isAbort(error)) return 'declined';
-    return null;
+    if (error instanceof DOMException && error.name === 'SecurityError') return null;
+    throw error;
   }
 }
 

@@ -1,5 +1,5 @@
 import { type DiskInfo, openVhdx } from '../../src/index.js';
-import type { Candidate, Input } from '../protocol.js';
+import type { Candidate, Input, MissingParent } from '../protocol.js';
 
 /** The DataWriteGuids that the parent of an image may have; none if it has no parent. */
 function linkagesOf(info: DiskInfo): string[] {
@@ -71,28 +71,30 @@ export async function survey(inputs: readonly Input[], signal: AbortSignal): Pro
   return candidates;
 }
 
-/** Says what a chain lacks: which parent of which member, and whether one of the other files only looks like it. */
-export function missingParent(child: Candidate, others: readonly Candidate[]): string | undefined {
+/** Says what a chain lacks: which parent of which member, and why none of the other files is it. */
+export function missingParent(child: Candidate, others: readonly Candidate[]): MissingParent | undefined {
   if (child.info?.type !== 'differencing') return undefined;
   const linkages = linkagesOf(child.info);
   const parent = others.find(({ info }) => info && linkages.includes(info.header.dataWriteGuid));
+  const rest = others.filter((other) => other !== parent);
   // It is there: what is missing is further down.
-  if (parent)
-    return missingParent(
-      parent,
-      others.filter((other) => other !== parent),
-    );
+  if (parent) return missingParent(parent, rest);
   const locator = child.info.parentLocator ?? {};
   const path = locator['relative_path'] ?? locator['absolute_win32_path'] ?? locator['volume_path'];
-  const parentName = path?.split(/[\\/]/).findLast((part) => part !== '');
-  const called = parentName === undefined ? 'a parent whose name it does not say' : `the parent ${parentName}`;
-  const base = `${child.name} holds only what differs from ${called}`;
-  const namesake = others.find(
-    ({ name }) => parentName !== undefined && name.toLowerCase() === parentName.toLowerCase(),
-  );
+  const name = path?.split(/[\\/]/).findLast((part) => part !== '');
+  const called = name === undefined ? 'a parent whose name it does not say' : `the parent ${name}`;
+  return { name, sentence: `${child.name} holds only what differs from ${called}${whyNot(name, rest)}` };
+}
+
+/** Why none of the other files is the parent, and what to do; the end of a sentence. */
+function whyNot(parentName: string | undefined, others: readonly Candidate[]): string {
+  const namesake = others.find(({ name }) => name.toLowerCase() === parentName?.toLowerCase());
   if (namesake?.info) {
-    return `${base}. The ${namesake.name} that you added is another disk, or was changed after the child was made: together they would give garbage.`;
+    return `. The ${namesake.name} that you added is another disk, or was changed after the child was made: together they would give garbage.`;
   }
-  if (namesake) return `${base}. The ${namesake.name} that you added does not open.`;
-  return `${base}: add that file to see the whole disk.`;
+  if (namesake) return `. The ${namesake.name} that you added does not open.`;
+  if (others.length === 0) return ': add that file to see the whole disk.';
+  const [only] = others.length === 1 ? others : [];
+  const none = only ? `${only.name} is another one` : `None of the ${others.length} other files is that one`;
+  return `. ${none}: add the parent to see the whole disk.`;
 }

@@ -18,6 +18,7 @@ import type {
   JobProgress,
   MapBins,
   Methods,
+  MissingParent,
   Opened,
   Saved,
 } from '../protocol.js';
@@ -220,13 +221,13 @@ export class OpenImage {
   }
 }
 
-/** Opens a disk with its parents; alone, and with a sentence about what is missing, if they are not available. */
+/** Opens a disk with its parents; alone, and with what is missing, if they are not available. */
 async function openWithParents(
   input: Input,
   others: readonly Other[],
   isSalvage: boolean,
   signal: AbortSignal,
-): Promise<{ disk: VhdxDisk; missing?: string }> {
+): Promise<{ disk: VhdxDisk; missing?: MissingParent }> {
   const options = { signal, salvage: isSalvage ? ('unverified' as const) : undefined };
   const parent = others.filter(({ info }) => info !== undefined).map((other) => other.input);
   const disk = await openVhdx(input, { ...options, parent, incompleteChain: 'open' });
@@ -237,6 +238,6 @@ async function openWithParents(
   const isUnknown = error.code === 'parent-missing' || error.code === 'parent-mismatch';
   const missing = isUnknown
     ? missingParent({ name: nameOf(input), info: disk.info }, others)
-    : problemOf(error).sentence;
+    : { sentence: problemOf(error).sentence };
   return { disk, ...(missing !== undefined && { missing }) };
 }

@@ -13,9 +13,6 @@ import type { Input, Methods, Opened, Saved, SavedPart } from '../protocol.js';
 import { savedName } from '../wording.js';
 import { BlobSink, type ClosableSink, fileSink } from './sinks.js';
 
-/** Largest disk that is gathered for a download, if the browser does not let pages write files. */
-const LARGEST_DOWNLOAD = 256 * 1024 ** 3;
-
 interface Job {
   readonly signal: AbortSignal;
   readonly onProgress: (progress: Progress) => void;
@@ -44,11 +41,6 @@ export async function saveDisk(
   { signal, onProgress }: Job,
 ): Promise<Saved> {
   const disk = part ? slice(whole, part.offset, part.length) : whole;
-  if (!target && disk.size > LARGEST_DOWNLOAD) {
-    throw new RangeError(
-      'this browser cannot write files, and a disk above 256 GiB is too large to download: use a browser with a file picker, or the vhdx command',
-    );
-  }
   let lost = 0;
   const onDamage = ({ length }: DamagedRange) => {
     lost += length;

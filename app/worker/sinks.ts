@@ -1,4 +1,5 @@
 import type { RandomAccessSink } from '../../src/index.js';
+import { exactSizeText } from '../wording.js';
 
 /** A sink that is finished or thrown away. */
 export interface ClosableSink extends RandomAccessSink {
@@ -19,6 +20,8 @@ export async function fileSink(handle: FileSystemFileHandle): Promise<ClosableSi
   };
 }
 
+/** Most bytes that are gathered for a download. */
+const LARGEST_DOWNLOAD = 256 * 1024 ** 3;
 /** Bytes of zeros that one blob holds; holes are made of references to it. */
 const HOLE = 16 * 1024 * 1024;
 
@@ -33,6 +36,11 @@ export class BlobSink implements ClosableSink {
   readonly #hole = new Blob([new Uint8Array(HOLE)]);
 
   async truncate(size: number): Promise<void> {
+    if (size > LARGEST_DOWNLOAD) {
+      throw new RangeError(
+        `this browser cannot write files, and ${exactSizeText(size)} are too many to download: use a browser with a file picker, or the vhdx command`,
+      );
+    }
     this.#size = size;
   }
 

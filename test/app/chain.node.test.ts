@@ -154,7 +154,11 @@ describe('a chain of three files handed over together', () => {
     await expectMapOf(page, chain);
     await mkdir(join(folder, 'empty'));
     await drop(join(folder, 'empty'));
-    await expectText(page.locator('#alarm'), /^There are no disk images in that folder/);
+    await expectText(page.locator('#left-out'), /^There are no disk images in that folder.*\.vhds/);
+    // What macOS keeps beside each file of a disk that is not its own is no image.
+    await writeFile(join(folder, 'empty/._top.avhdx'), 'not an image');
+    await drop(join(folder, 'empty'));
+    await expectText(page.locator('#left-out'), /^There are no disk images in that folder/);
     // A file that is dropped is taken whatever it is called.
     await drop(join(folder, 'machine/settings.vmcx'));
     await expectText(page.locator('#alarm'), /^Not a VHDX file/);
@@ -204,6 +208,48 @@ describe('a chain of three files handed over together', () => {
   });
 });
 
+describe('a folder that is dropped', () => {
+  /** Drops what a browser would hand over as a folder with these names; `!` in a name is one that cannot be read. */
+  const dropFolder = (page: Page, names: readonly string[]) =>
+    page.evaluate((all) => {
+      const fileEntry = (name: string) => ({
+        name,
+        isFile: true,
+        isDirectory: false,
+        file: (good: (file: File) => void, bad: (error: Error) => void) =>
+          name.includes('!') ? bad(new DOMException('no', 'NotReadableError')) : good(new File(['x'], name)),
+      });
+      const folder = (name: string, inside: unknown[]) => ({
+        name,
+        isFile: false,
+        isDirectory: true,
+        createReader: () => ({ readEntries: (good: (entries: unknown[]) => void) => good(inside.splice(0, 100)) }),
+      });
+      const entry = folder('disks', all.map(fileEntry));
+      const event = new DragEvent('drop', { bubbles: true, cancelable: true });
+      const items = [{ webkitGetAsEntry: () => entry }];
+      Object.defineProperty(event, 'dataTransfer', { value: { types: ['Files'], items, files: [] } });
+      document.body.dispatchEvent(event);
+    }, names);
+
+  needs(chromium).test('opens although one file of it cannot be read, and says which', async () => {
+    const page = await app.open();
+    await dropFolder(page, ['good.vhdx', 'bad!.vhdx', 'worse!.vhdx', 'notes!.txt']);
+    await expectText(page.locator('#disk-name'), 'good.vhdx');
+    await expectText(page.locator('#left-out'), /^The browser cannot read bad!\.vhdx, worse!\.vhdx\.$/);
+  });
+
+  needs(chromium).test('says so if it holds more images than are taken', async () => {
+    const page = await app.open();
+    await dropFolder(
+      page,
+      Array.from({ length: 1003 }, (_, i) => `${i}.vhdx`),
+    );
+    await expectText(page.locator('#left-out'), /^Of folders, the first 1,000 images are taken/);
+    await expect.poll(() => page.locator('#subject option').count()).toBe(1000);
+  });
+});
+
 describe('a child without its parents', () => {
   needs(chromium).test('is shown with what it holds itself, and says whom it misses', async () => {
     const chain = await smallChain(await tempDir());
@@ -223,6 +269,10 @@ describe('a child without its parents', () => {
     const chain = await smallChain(await tempDir());
     const page = await app.open();
     await openFiles(page, chain.top);
+    expect(await page.locator('.chain li').allTextContents()).toEqual([
+      expect.stringMatching(/^top\.avhdx this disk, differencing/),
+      'middle.avhdx is missing',
+    ]);
     // Only as long as there is something to add.
     expect(await page.locator('#more-files-label').isVisible()).toBe(true);
     await page.setInputFiles('#more-files', [chain.middle, chain.base]);
@@ -241,6 +291,34 @@ describe('a child without its parents', () => {
       page.locator('#missing'),
       'middle.avhdx holds only what differs from the parent base.vhdx: add that file to see the whole disk.',
     );
+  });
+
+  needs(chromium).test('stays the one that is shown when files are added', async () => {
+    const chain = await smallChain(await tempDir());
+    const page = await app.open();
+    await openFiles(page, [chain.top, chain.middle]);
+    await page.getByLabel('Show', { exact: true }).selectOption('middle.avhdx');
+    await expectText(page.locator('#disk-name'), 'middle.avhdx');
+    await page.setInputFiles('#more-files', chain.base);
+    await expect.poll(() => page.locator('.chain .name').allTextContents()).toEqual(['middle.avhdx', 'base.vhdx']);
+  });
+
+  needs(chromium).test('says of files that are none of its parents that they are not', async () => {
+    const folder = await tempDir();
+    const chain = await smallChain(folder);
+    const others = ['holiday.vhdx', 'work.vhdx'].map((name) => join(folder, name));
+    for (const path of others) {
+      const dataWriteGuid = '11111111-2222-4333-8444-555555555555';
+      await saveFile(buildImage({ virtualSize: DISK, dataWriteGuid }), path);
+    }
+    const page = await app.open();
+    await openFiles(page, chain.top);
+    await page.setInputFiles('#more-files', others.slice(0, 1));
+    await expectText(page.locator('#missing'), /parent middle\.avhdx\. holiday\.vhdx is another one: add the parent/);
+    await page.setInputFiles('#more-files', others.slice(1));
+    await expectText(page.locator('#missing'), /None of the 2 other files is that one: add the parent/);
+    await page.setInputFiles('#more-files', chain.middle);
+    await expectText(page.locator('#missing'), /parent base\.vhdx\. None of the 2 other files is that one/);
   });
 
   needs(chromium).test('is not put on a file that only has its parent’s name', async () => {
