@@ -194,6 +194,8 @@ export interface Methods {
     result: Opened;
   };
   check: { parameters: null; progress: Progress; result: CheckSummary };
+  /** The report on what is open, as text: what the check found, and the checksums that were computed so far. */
+  report: { parameters: null; progress: never; result: string };
   findings: { parameters: { group: number; from: number; to: number }; progress: never; result: readonly Finding[] };
   map: { parameters: { offset: number; length: number; binLength: number }; progress: MapBins; result: MapBins };
   partitions: { parameters: null; progress: never; result: PartitionTable };

@@ -3,6 +3,7 @@ import { byId, el, reachable } from '../dom.js';
 import type { CheckSummary, FindingGroup } from '../protocol.js';
 import { countText, hexText, plural, sentence, shareText } from '../wording.js';
 import { type Context, type Panel, sentenceOf } from './panel.js';
+import { ReportButtons } from './report.js';
 import { virtualList } from './virtual-list.js';
 
 /** What a verdict says; the marks are for people who do not tell the colours apart. */
@@ -40,6 +41,7 @@ export function findingsPanel(): Panel {
   const verdict = byId('verdict', HTMLParagraphElement);
   const state = byId('findings-state', HTMLParagraphElement);
   const list = reachable(byId('findings-list', HTMLElement));
+  const report = new ReportButtons();
 
   const tell = (status: string, mark: string, text: string) => {
     verdict.dataset['status'] = status;
@@ -57,6 +59,7 @@ export function findingsPanel(): Panel {
     const tally = grades.map((grade) => plural(counts[grade], ...TALLY[grade])).join(', ');
     state.textContent = tally === '' ? meaning : `${sentence(tally)} ${meaning}`;
     list.replaceChildren(...summary.groups.map((group) => groupElement(group, context)));
+    report.offer(context);
     context.announce(`Checked: ${title}. ${meaning}`);
   };
 
@@ -65,6 +68,7 @@ export function findingsPanel(): Panel {
       tell('pending', '…', 'Checking');
       state.textContent = 'Checking everything that can be checked without reading the data…';
       list.replaceChildren();
+      report.reset();
       const { client, signal } = context;
       const onProgress = ({ done, total }: { done: number; total: number }) =>
         tell('pending', '…', `Checking, ${shareText(done, total)}`);

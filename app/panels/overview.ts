@@ -18,16 +18,8 @@ export function overviewPanel(): Panel {
   const chain = byId('chain', HTMLDivElement);
   const allFacts = byId('all-facts', HTMLDetailsElement);
   const body = byId('all-facts-body', HTMLDivElement);
-  const copy = byId('copy-facts', HTMLButtonElement);
   let current: Context | undefined;
 
-  copy.addEventListener('click', async () => {
-    const text = JSON.stringify(current?.opened.chain, undefined, 2);
-    await navigator.clipboard.writeText(text).then(
-      () => current?.announce('Copied.'),
-      () => current?.announce('The browser did not permit copying.'),
-    );
-  });
   // Made when it is wanted: a chain of many members has many facts.
   const fill = () => {
     if (allFacts.open && current) body.replaceChildren(...factSections(current.opened.chain));
@@ -39,7 +31,6 @@ export function overviewPanel(): Panel {
       current = context;
       const { info, opened } = context;
       allFacts.hidden = info === undefined;
-      copy.hidden = globalThis.navigator.clipboard === undefined;
       body.replaceChildren();
       list.replaceChildren(...(info ? diskRows(info) : unreadableRows(context)));
       chain.replaceChildren(...(opened.chain.length > 1 || opened.missing ? [chainList(opened)] : []));

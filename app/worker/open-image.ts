@@ -1,4 +1,5 @@
 import {
+  type CheckReport,
   checksumFile,
   checkVhdx,
   openSource,
@@ -8,6 +9,8 @@ import {
   type VhdxDisk,
   VhdxError,
 } from '../../src/index.js';
+import { jsonText } from '../../src/report/dialect.js';
+import { type Hashes, imageReport } from '../../src/report/image-report.js';
 import { type PartitionTable, readPartitionTable } from '../../src/volumes/index.js';
 import type {
   BytesView,
@@ -61,6 +64,9 @@ export class OpenImage {
   readonly #map: DiskMap | undefined;
   readonly #end = new AbortController();
   #found: GroupedFindings | undefined;
+  #checked: { readonly report: CheckReport; readonly date: Date } | undefined;
+  /** What was summed so far. */
+  #hashes: { readonly file?: Hashes; readonly disk?: Hashes } = {};
   #files: DiskFiles | undefined;
   #file: Promise<RandomAccessSource> | undefined;
 
@@ -143,11 +149,30 @@ export class OpenImage {
 
   async check({ signal, onProgress }: Call<Methods['check']['progress']>): Promise<CheckSummary> {
     const options = { signal, onProgress: throttled(onProgress) };
+    const date = new Date();
     const report = this.#disk
       ? await this.#disk.check(options)
       : await checkVhdx(this.#input, { ...options, parent: this.#candidates.length > 0 ? this.#candidates : false });
     this.#found = await GroupedFindings.of(report);
+    this.#checked = { report, date };
     return this.#found.summary;
+  }
+
+  /** The report of `vhdx check --report`. Throws if the check is not done. */
+  async report(): Promise<string> {
+    if (!this.#checked) throw new RangeError('the check is not done yet');
+    const { report: check, date } = this.#checked;
+    const input = this.#input;
+    const document = await imageReport({
+      filename: nameOf(input),
+      format: 'vhdx',
+      modified: typeof input === 'string' ? undefined : new Date(input.lastModified),
+      check,
+      hashes: this.#hashes,
+      date,
+      runtime: navigator.userAgent,
+    });
+    return `${jsonText(document, 2)}\n`;
   }
 
   findings({ group, from, to }: Methods['findings']['parameters']): Methods['findings']['result'] {
@@ -177,7 +202,13 @@ export class OpenImage {
     return viewFile(await this.#openFile(), nameOf(this.#input), offset, length, signal);
   }
 
-  async checksum(of: 'disk' | 'file', { signal, onProgress }: Call<JobProgress>): Promise<number> {
+  async checksum(of: 'disk' | 'file', call: Call<JobProgress>): Promise<number> {
+    const checksum = await this.#sum(of, call);
+    this.#hashes = { ...this.#hashes, [of]: { crc32c: checksum.toString(16).padStart(8, '0') } };
+    return checksum;
+  }
+
+  async #sum(of: 'disk' | 'file', { signal, onProgress }: Call<JobProgress>): Promise<number> {
     const report = throttled(onProgress);
     if (of === 'file') {
       const simple = ({ done, total }: Progress) => report({ done, total, read: done, toRead: total });

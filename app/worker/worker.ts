@@ -40,6 +40,8 @@ function answer<M extends Method>(method: M, parameters: Methods[M]['parameters'
   switch (method) {
     case 'check':
       return current.check(within);
+    case 'report':
+      return current.report();
     case 'findings':
       return current.findings(parameters as Methods['findings']['parameters']);
     case 'map':

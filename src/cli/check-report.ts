@@ -1,7 +1,6 @@
 import type { BlockCounts, CheckReport, CheckStatus } from '../index.js';
 import { fullSize } from './byte-size.js';
-import { findingsJson, findingsText } from './findings-text.js';
-import { kebabKeys } from './json.js';
+import { findingsText } from './findings-text.js';
 import { columns, printable } from './terminal.js';
 
 /** The exit codes of `qemu-img check`. */
@@ -53,34 +52,4 @@ function blockRows(blocks: BlockCounts): [string, string][] {
     ['payload blocks:', `${payloadBlocks}${some.length > 0 ? ` (${some.join(', ')})` : ''}`],
     ...(leakedBytes > 0 ? [['leaked space:', fullSize(leakedBytes)] as [string, string]] : []),
   ];
-}
-
-/** A report in the keys of qemu-img, and ours beside them. */
-export async function reportJson(report: CheckReport, filename: string): Promise<object> {
-  const { status, name: _, fileSize, findings, counts, unlisted, info, blocks, parent } = report;
-  const corruptions = counts.fatal + counts.block;
-  const leaks = info && blocks ? Math.ceil(blocks.leakedBytes / info.blockSize) : 0;
-  return {
-    filename,
-    format: 'vhdx',
-    'check-errors': 0,
-    ...(corruptions > 0 && { corruptions }),
-    ...(leaks > 0 && { leaks }),
-    ...(blocks && {
-      'total-clusters': blocks.payloadBlocks,
-      'allocated-clusters': blocks.fullyPresent + blocks.partiallyPresent,
-    }),
-    status,
-    'file-size': fileSize,
-    counts,
-    findings: await findingsJson(findings),
-    unlisted,
-    ...(blocks && { blocks: kebabKeys(blocks) }),
-    ...(info && { info: infoJson(info) }),
-    ...(parent && { parent: await reportJson(parent, parent.name ?? '') }),
-  };
-}
-
-function infoJson({ parentLocator, ...rest }: NonNullable<CheckReport['info']>): object {
-  return { ...(kebabKeys(rest) as object), ...(parentLocator && { 'parent-locator': parentLocator }) };
 }

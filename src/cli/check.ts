@@ -1,5 +1,6 @@
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import {
+  type CheckOptions,
   type CheckReport,
   checkVhdx,
   detectFormat,
@@ -8,19 +9,24 @@ import {
   repairVhdx,
   type VhdDisk,
 } from '../index.js';
-import { CHECK_EXIT_CODES, reportJson, reportText } from './check-report.js';
+import { type CheckedFormat, checkJson } from '../report/check-json.js';
+import { jsonHead } from '../report/dialect.js';
+import { CHECK_EXIT_CODES, reportText } from './check-report.js';
 import { complain, Failure, failureOf, interruptible } from './failure.js';
 import { addShardOptions, type ShardFlags, shardOf } from './fleet/shard-option.js';
 import { addImageOptions, type ImageFlags, openOptions, outputOption, warnOfDoubts } from './image-options.js';
-import { errorJson, failureJson, jsonHead, writeJson } from './json.js';
+import { errorJson, failureJson, writeJson } from './json.js';
 import { withProgress } from './progress.js';
 import { writeOut } from './standard-output.js';
+import { ALGORITHMS, type Algorithm } from './sums.js';
 import { displayName } from './terminal.js';
 import { warningOf } from './writable-image.js';
 
 interface Flags extends ImageFlags, ShardFlags {
   readonly output: 'human' | 'json';
   readonly repair?: 'leaks' | 'all';
+  readonly report?: string;
+  readonly algorithm?: readonly Algorithm[];
 }
 
 /** Of several images the worst decides, in this order. */
@@ -32,9 +38,12 @@ standard error, and the exit code is that of the check afterwards.
 Exit codes: 0 sound, 1 does not open, 2 corrupt or without a parent that it needs, 3 only leaks or warnings worth repairing.
 Of several images the worst decides: 1, then 2, then 3. With --shard, one of several parts of the file is checked, as
 JSON for vhdx combine, and the exit code is 75 if something failed that may be over a moment later: try again.
+With --report, all of it is written to a new file too, as JSON, with the CRC-32C of the file and of the disk in it, which
+are read for that, and with the hashes that --algorithm names.
 
   vhdx check disk.vhdx
   vhdx check -r all disk.vhdx
+  vhdx check --report disk.json --algorithm sha256 disk.vhdx
   vhdx check --output json disk.vhdx | jq '.findings[] | select(.severity == "block")'`;
 
 /** Defines `vhdx check`. */
@@ -43,7 +52,14 @@ export function define(command: Command): void {
     .description('Finds everything that is wrong with images and their parents, with the section of the specification.')
     .argument('<file...>', 'images')
     .addOption(new Option('-r, --repair <what>', 'repair first, as far as that is certain').choices(['leaks', 'all']))
-    .addOption(outputOption());
+    .addOption(outputOption())
+    .option('--report <file>', 'write findings, identity and checksums to a new file, as JSON')
+    .addOption(
+      new Option(
+        '--algorithm <name>',
+        'sha256, sha1 or md5: a checksum that the report has too; may be repeated',
+      ).argParser(algorithm),
+    );
   addImageOptions(addShardOptions(command), { strict: false }).addHelpText('after', EXAMPLES).action(check);
 }
 
@@ -51,40 +67,72 @@ async function check(files: readonly string[], flags: Flags): Promise<void> {
   const shard = shardOf(flags);
   if (shard) {
     const [file, ...others] = files;
-    if (file === undefined || others.length > 0 || flags.repair)
-      throw new Failure('check: --shard takes one image, and repairs nothing');
+    if (file === undefined || others.length > 0 || flags.repair || flags.report !== undefined)
+      throw new Failure('check: --shard takes one image, repairs nothing and reports nothing');
     const { checkPart } = await import('./fleet/check-part.js');
     return checkPart(file, shard, flags);
   }
+  const { report, algorithm, quiet } = flags;
+  if (algorithm && report === undefined) throw new Failure('check: --algorithm is for --report');
+  const reporting = report === undefined ? undefined : await import('./report-file.js');
+  if (report !== undefined) await reporting?.refuseReportAt(report);
   const isJson = flags.output === 'json';
-  const documents: object[] = [];
-  const codes: number[] = [];
+  const outcomes: Outcome[] = [];
   for (const file of files) {
-    const repaired = flags.repair ? await repairFirst(file, flags) : undefined;
-    const result = await checkFile(file, flags);
-    if (result instanceof Failure) {
-      complain(result);
-      codes.push(1);
-      documents.push(failureJson(result));
-      continue;
-    }
-    if (flags.ignoreParentMismatch) warnOfDoubts(result, file);
-    codes.push(CHECK_EXIT_CODES[result.status]);
+    const isFirst = !outcomes.some(({ text }) => text !== undefined);
+    const outcome = await checkOne(file, flags, reporting?.reportOn);
+    outcomes.push(outcome);
     // Kept, so that a reader who closes the pipe does not change the verdict.
-    process.exitCode = worst(codes);
-    if (isJson) {
-      documents.push({
-        ...jsonHead(),
-        ...(await reportJson(result, displayName(file))),
-        ...repairsJson(result, repaired),
-      });
-    }
-    if (!isJson && !flags.quiet)
-      await writeOut(`${documents.length > 0 ? '\n' : ''}${await reportText(result, displayName(file))}`);
-    if (!isJson) documents.push(result);
+    process.exitCode = worst(outcomes.map(({ code }) => code));
+    if (outcome.text !== undefined && !quiet) await writeOut(`${isFirst ? '' : '\n'}${outcome.text}`);
   }
-  process.exitCode = worst(codes);
-  if (isJson && !flags.quiet) await writeJson(files.length > 1 ? documents : documents[0]);
+  const listed = (what: readonly unknown[]) => (files.length > 1 ? what : what[0]);
+  if (report !== undefined) await reporting?.writeReport(report, listed(outcomes.map((outcome) => outcome.report)));
+  if (isJson && !quiet) await writeJson(listed(outcomes.map(({ document }) => document)));
+}
+
+/** What became of an image. */
+interface Outcome {
+  /** The exit code. */
+  readonly code: number;
+  /** For people. */
+  readonly text?: string;
+  /** For programs. */
+  readonly document?: object;
+  /** For the record. */
+  readonly report?: object;
+}
+
+async function checkOne(
+  file: string,
+  flags: Flags,
+  reportOn: typeof import('./report-file.js').reportOn | undefined,
+): Promise<Outcome> {
+  const repaired = flags.repair ? await repairFirst(file, flags) : undefined;
+  const checked = await checkFile(file, flags);
+  if (checked instanceof Failure) {
+    complain(checked);
+    const document = failureJson(checked);
+    return { code: 1, document, report: document };
+  }
+  const { result, format } = checked;
+  if (flags.ignoreParentMismatch) warnOfDoubts(result, file);
+  const name = displayName(file);
+  const report = reportOn && { report: await reportOn(file, result, format, flags) };
+  const code = CHECK_EXIT_CODES[result.status];
+  if (flags.output !== 'json') return { code, text: await reportText(result, name), ...report };
+  const document = {
+    ...jsonHead(),
+    ...(await checkJson(result, name, format)),
+    ...repairsJson(result, repaired),
+  };
+  return { code, document, ...report };
+}
+
+/** One more checksum for the report. */
+function algorithm(name: string, before: readonly Algorithm[] = []): readonly Algorithm[] {
+  if (!Object.hasOwn(ALGORITHMS, name)) throw new InvalidArgumentError('It is none of sha256, sha1 and md5.');
+  return [...before, name as Algorithm];
 }
 
 function worst(codes: readonly number[]): number {
@@ -121,11 +169,15 @@ function repairsJson({ info }: CheckReport, repaired: RepairReport | Failure | u
   };
 }
 
-async function checkFile(file: string, flags: Flags): Promise<CheckReport | Failure> {
+async function checkFile(
+  file: string,
+  flags: Flags,
+): Promise<{ readonly result: CheckReport; readonly format: CheckedFormat } | Failure> {
   try {
     const isVhd = (await detectFormat(file))?.format === 'vpc';
-    if (isVhd) return await checkVhd(file, flags);
-    return await withProgress('check', flags, (onProgress) => checkVhdx(file, { ...openOptions(flags), onProgress }));
+    if (isVhd) return { result: await checkVhd(file, flags), format: 'vpc' };
+    const work = (onProgress: CheckOptions['onProgress']) => checkVhdx(file, { ...openOptions(flags), onProgress });
+    return { result: await withProgress('check', flags, work), format: 'vhdx' };
   } catch (error) {
     const failure = failureOf(file, error);
     if (failure) return failure;

@@ -1,8 +1,6 @@
-import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { isatty } from 'node:tty';
 import { type Command, Option } from 'commander';
-import { checksumFile, openSource, type Progress, type RandomAccessSource } from '../index.js';
 import { parseByteSize } from './byte-size.js';
 import {
   type ChecksumPart,
@@ -14,9 +12,10 @@ import {
 } from './checksum-lines.js';
 import { about, complain, Failure } from './failure.js';
 import { addShardOptions, type ShardFlags, shardOf } from './fleet/shard-option.js';
-import { addImageOptions, type ImageFlags, type OpenedDisk, withAnyDisk } from './image-options.js';
+import { addImageOptions, type ImageFlags, withAnyDisk } from './image-options.js';
 import { withProgress } from './progress.js';
 import { writeOut } from './standard-output.js';
+import { ALGORITHMS, type Algorithm, type Summed, sumOf, withFileItself } from './sums.js';
 import { displayName, printable } from './terminal.js';
 
 interface Flags extends ImageFlags, ShardFlags {
@@ -27,10 +26,6 @@ interface Flags extends ImageFlags, ShardFlags {
   readonly file?: true;
   readonly algorithm: Algorithm;
 }
-
-/** The checksums that there are, and how many bytes they have. */
-const ALGORITHMS = { crc32c: 4, sha256: 32, sha1: 20, md5: 16 } as const;
-type Algorithm = keyof typeof ALGORITHMS;
 
 const EXAMPLES = `
 The CRC-32C of the disk's bytes, which is that of the raw image: object stores show it of what was uploaded, in base64.
@@ -119,73 +114,25 @@ function onlyFile(files: readonly string[], { offset, length, check }: Flags): s
 async function checksumOf(file: string, flags: Flags): Promise<void> {
   const name = displayName(file);
   const { algorithm } = flags;
-  const part = await withBytes(file, flags, async ({ source, vhdx, vhd }) => {
-    const { size } = source;
+  const work = async (opened: Summed) => {
+    const { size } = opened.source;
     const { offset = 0, length: wanted = size } = flags;
     if (offset > size) {
       const what = flags.file ? 'file' : 'disk';
       throw new Failure(`offset ${offset} is past the end of the ${what}, which has ${size} bytes`, { file });
     }
     const length = Math.min(wanted, size - offset);
-    const sum = await withProgress('checksum', flags, async (onProgress) => {
-      const disk = vhdx ?? vhd;
-      const options = { offset, length, onProgress };
-      if (algorithm === 'crc32c')
-        return checksumText(await (disk ? disk.checksum(options) : checksumFile(source, options)));
-      const hash = createHash(algorithm);
-      await feed(source, offset, length, hash, onProgress);
-      return hash.digest('hex');
-    });
+    const sum = await withProgress('checksum', flags, (onProgress) =>
+      sumOf(opened, algorithm, { offset, length, onProgress }),
+    );
     return { sum, offset, length, size };
-  });
+  };
+  const part = await (flags.file ? withFileItself(file, work) : withAnyDisk(file, flags, work));
   const { sum, ...range } = part;
   if (flags.check !== undefined && hexOf(flags.check, algorithm) !== sum)
     throw new Failure(`the checksum is ${sum}, not ${hexOf(flags.check, algorithm)}`, { file });
   const isPart = flags.offset !== undefined || flags.length !== undefined;
   await writeLine(isPart ? partLine({ ...range, checksum: sum, name }) : checksumLine(sum, name));
-}
-
-/** Opens the disk in a file, or the file itself if that was asked for, does something with it and closes it. */
-function withBytes<T>(
-  file: string,
-  flags: Flags,
-  work: (opened: Partial<OpenedDisk> & { source: RandomAccessSource }) => Promise<T>,
-): Promise<T> {
-  if (!flags.file) return withAnyDisk(file, flags, work);
-  return about(file, async () => {
-    const source = await openSource(file);
-    return work({ source }).finally(() => source.close?.());
-  });
-}
-
-/** Bytes of a raw source that are read while as many are summed. */
-const PIECE = 4 * 1024 * 1024;
-
-/** Hands a range of a source to a checksum, piece by piece. */
-async function feed(
-  source: RandomAccessSource,
-  start: number,
-  total: number,
-  hash: { update(bytes: Uint8Array): unknown },
-  onProgress: ((progress: Progress) => void) | undefined,
-): Promise<void> {
-  let [current, spare] = [new Uint8Array(PIECE), new Uint8Array(PIECE)];
-  const read = async (done: number, buffer: Uint8Array): Promise<Uint8Array> => {
-    const piece = buffer.subarray(0, Math.min(PIECE, total - done));
-    await source.readInto(piece, start + done);
-    return piece;
-  };
-  let next = read(0, current);
-  for (let done = 0; done < total; ) {
-    const piece = await next;
-    done += piece.length;
-    if (done < total) next = read(done, spare);
-    next.catch(() => undefined); // handled when it is awaited
-    hash.update(piece);
-    [current, spare] = [spare, current];
-    onProgress?.({ done, total });
-  }
-  await next;
 }
 
 async function combine(files: readonly string[]): Promise<void> {

@@ -1,9 +1,10 @@
 import type { Command } from 'commander';
 import { type CompactReport, compactVhdx, type FreeRange, openVhdx } from '../index.js';
+import { jsonHead, kebabKeys } from '../report/dialect.js';
 import { humanSize } from './byte-size.js';
 import { about, interruptible } from './failure.js';
 import { outputOption } from './image-options.js';
-import { jsonHead, kebabKeys, writeJson } from './json.js';
+import { writeJson } from './json.js';
 import { type ProgressFlags, withProgress } from './progress.js';
 import { writeOut } from './standard-output.js';
 import { displayName, printable } from './terminal.js';

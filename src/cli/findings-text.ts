@@ -1,6 +1,5 @@
 import { type Finding, meaningOf, type RuleCode, type Severity } from '../index.js';
 import { hex } from './byte-size.js';
-import { kebabKeys } from './json.js';
 import { printable } from './terminal.js';
 
 const TITLES: Readonly<Record<Severity, string>> = {
@@ -33,13 +32,6 @@ export async function findingsText(
     return `${TITLES[severity]}\n${texts.join('')}`;
   });
   return (await Promise.all(parts)).filter((part) => part !== '').join('\n');
-}
-
-/** Findings for programs: in the manner of qemu-img, each with what it means for the data. */
-export function findingsJson(findings: readonly Finding[]): Promise<unknown[]> {
-  return Promise.all(
-    findings.map(async (finding) => kebabKeys({ ...finding, meaning: await meaningOf(finding.code) })),
-  );
 }
 
 function byCode(findings: readonly Finding[]): [Finding, ...Finding[]][] {

@@ -1,10 +1,11 @@
 import { type Finding, type VhdDisk, type VhdxDisk, VhdxError } from '../index.js';
+import { findingsJson } from '../report/check-json.js';
+import { jsonHead, kebabKeys } from '../report/dialect.js';
 import type { Partition, PartitionTable } from '../volumes/index.js';
 import { fullSize, hex, humanSize } from './byte-size.js';
 import type { Failure } from './failure.js';
-import { findingsJson, findingsText } from './findings-text.js';
+import { findingsText } from './findings-text.js';
 import type { InputFormat } from './image-options.js';
-import { jsonHead, kebabKeys } from './json.js';
 import { columns, displayName, printable } from './terminal.js';
 
 /** What is shown of an image. Sizes in bytes. */

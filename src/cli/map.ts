@@ -1,9 +1,10 @@
 import type { Command } from 'commander';
 import type { Extent, VhdxDisk } from '../index.js';
+import { jsonText } from '../report/dialect.js';
 import { hex, parseByteSize } from './byte-size.js';
 import { complain, failureOf } from './failure.js';
 import { addImageOptions, chainOf, type ImageFlags, outputOption, withDisk } from './image-options.js';
-import { failureJson, jsonText } from './json.js';
+import { failureJson } from './json.js';
 import { BufferedOutput } from './standard-output.js';
 import { printable } from './terminal.js';
 

@@ -1,9 +1,10 @@
 import type { Command } from 'commander';
 import { type RebaseReport, rebaseVhdx } from '../index.js';
+import { jsonHead, kebabKeys } from '../report/dialect.js';
 import { fullSize } from './byte-size.js';
 import { about, complain, Failure, interruptible } from './failure.js';
 import { addParentOptions, outputOption, type ParentFlags } from './image-options.js';
-import { jsonHead, kebabKeys, writeJson } from './json.js';
+import { writeJson } from './json.js';
 import { type ProgressFlags, withProgress } from './progress.js';
 import { writeOut } from './standard-output.js';
 import { displayName, printable } from './terminal.js';

@@ -1,9 +1,10 @@
 import type { Command } from 'commander';
 import { type RepairReport, repairVhdx } from '../index.js';
+import { findingsJson } from '../report/check-json.js';
+import { jsonHead, kebabKeys } from '../report/dialect.js';
 import { about, interruptible } from './failure.js';
-import { findingsJson } from './findings-text.js';
 import { outputOption } from './image-options.js';
-import { jsonHead, kebabKeys, writeJson } from './json.js';
+import { writeJson } from './json.js';
 import { writeOut } from './standard-output.js';
 import { displayName, printable } from './terminal.js';
 import { warningOf } from './writable-image.js';
@@ -42,11 +43,11 @@ async function repair(file: string, { discardLog, dryRun = false, quiet, output 
     interruptible((signal) => repairVhdx(file, { discardLog, dryRun, signal, onWarning: warningOf(file) })),
   );
   if (quiet) return;
-  if (output === 'json') await writeJson({ ...jsonHead(), ...(await reportJson(report, displayName(file), dryRun)) });
+  if (output === 'json') await writeJson({ ...jsonHead(), ...(await checkJson(report, displayName(file), dryRun)) });
   else await writeOut(reportText(report, displayName(file), dryRun));
 }
 
-async function reportJson(report: RepairReport, filename: string, dryRun: boolean): Promise<object> {
+async function checkJson(report: RepairReport, filename: string, dryRun: boolean): Promise<object> {
   const { repairs, replay, fileSizeBefore, fileSizeAfter, findings } = report;
   return {
     filename,

@@ -1,10 +1,11 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { openVhdx, type ResizeOptions, type ResizeReport, resizeVhdx, VhdxError } from '../index.js';
+import { jsonHead, kebabKeys } from '../report/dialect.js';
 import { checkGptBackup, fixGpt, type GptBackup, readPartitionTable } from '../volumes/index.js';
 import { fullSize, humanSize, parseByteSize } from './byte-size.js';
 import { about, interruptible } from './failure.js';
 import { outputOption, warnOfDoubts } from './image-options.js';
-import { jsonHead, kebabKeys, writeJson } from './json.js';
+import { writeJson } from './json.js';
 import { withProgress } from './progress.js';
 import { writeOut } from './standard-output.js';
 import { displayName, printable } from './terminal.js';

@@ -4,9 +4,10 @@ import { basename, dirname } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { RandomAccessSource } from '../index.js';
 import { type NbdExport, type NbdServer, type NbdServerOptions, type NbdTls, serveNbd } from '../nbd/index.js';
+import { jsonHead } from '../report/dialect.js';
 import { about, complain, Failure, interruptible, isSystemError, systemReason } from './failure.js';
 import { addImageOptions, type ImageFlags, outputOption, withAnyDisk } from './image-options.js';
-import { jsonHead, writeJson } from './json.js';
+import { writeJson } from './json.js';
 import { writeOut } from './standard-output.js';
 import { withWritableDisk } from './writable-image.js';
 

@@ -1,9 +1,10 @@
 import type { Command } from 'commander';
 import type { VhdxError } from '../../index.js';
+import { jsonHead } from '../../report/dialect.js';
 import { type FileStat, type FileSystem, isAboutOneFile, walkFiles } from '../../volumes/index.js';
 import { complain, Failure } from '../failure.js';
 import { type ImageFlags, outputOption } from '../image-options.js';
-import { jsonHead, writeJson } from '../json.js';
+import { writeJson } from '../json.js';
 import { BufferedOutput } from '../standard-output.js';
 import { printable } from '../terminal.js';
 import { addVolumeOptions, withFileSystem } from './volume.js';

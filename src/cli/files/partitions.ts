@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
+import { jsonHead, kebabKeys } from '../../report/dialect.js';
 import { readPartitionTable } from '../../volumes/index.js';
 import { addImageOptions, type ImageFlags, outputOption } from '../image-options.js';
 import { tableLines } from '../info-output.js';
-import { jsonHead, kebabKeys, writeJson } from '../json.js';
+import { writeJson } from '../json.js';
 import { writeOut } from '../standard-output.js';
 import { withDiskOf } from './volume.js';
 

@@ -1,7 +1,7 @@
 import { type CheckReport, checkVhdx, type Shard } from '../../index.js';
+import { kebabKeys } from '../../report/dialect.js';
 import { CHECK_EXIT_CODES } from '../check-report.js';
 import { type ImageFlags, openOptions, warnOfDoubts } from '../image-options.js';
-import { kebabKeys } from '../json.js';
 import { withProgress } from '../progress.js';
 import { identify } from './checksum-part.js';
 import { type CheckPart, doPart, identitiesOf } from './part.js';
@@ -25,7 +25,7 @@ export function checkPart(file: string, shard: Shard, flags: ImageFlags & { read
         return {
           image: identitiesOf(report),
           range: { offset, length: border(shard.index + 1) - offset },
-          report: reportJson(report),
+          report: checkJson(report),
         };
       },
     },
@@ -35,7 +35,7 @@ export function checkPart(file: string, shard: Shard, flags: ImageFlags & { read
 /** Keys under which there are codes and keys of a locator, which are nobody's names of ours. */
 const AS_THEY_ARE = ['unlisted', 'parentLocator', 'parent-locator'];
 
-function reportJson(report: CheckReport): unknown {
+function checkJson(report: CheckReport): unknown {
   return renameKeys(report, (key) => Object.keys(kebabKeys({ [key]: 0 }) as object)[0] ?? key);
 }
 

@@ -1,5 +1,6 @@
+import { jsonHead } from '../../report/dialect.js';
 import { Failure } from '../failure.js';
-import { jsonHead, writeJson } from '../json.js';
+import { writeJson } from '../json.js';
 import { writeOut } from '../standard-output.js';
 import { displayName, printable } from '../terminal.js';
 import { isSame } from './part.js';

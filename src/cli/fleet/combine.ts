@@ -1,10 +1,12 @@
 import { readFile, unlink } from 'node:fs/promises';
 import { type Command, Option } from 'commander';
 import { type CheckReport, combineChecks } from '../../index.js';
-import { CHECK_EXIT_CODES, reportJson, reportText } from '../check-report.js';
+import { checkJson } from '../../report/check-json.js';
+import { jsonHead } from '../../report/dialect.js';
+import { CHECK_EXIT_CODES, reportText } from '../check-report.js';
 import { checksumLine, checksumText, combineParts } from '../checksum-lines.js';
 import { about, Failure, isSystemError } from '../failure.js';
-import { jsonHead, writeJson } from '../json.js';
+import { writeJson } from '../json.js';
 import { writeOut } from '../standard-output.js';
 import { displayName } from '../terminal.js';
 import { reportFromJson } from './check-part.js';
@@ -137,7 +139,7 @@ async function combineReports(parts: readonly CheckPart[], filename: string, isJ
   }
   process.exitCode = CHECK_EXIT_CODES[report.status];
   const name = displayName(filename);
-  if (isJson) await writeJson({ ...jsonHead(), ...(await reportJson(report, name)) });
+  if (isJson) await writeJson({ ...jsonHead(), ...(await checkJson(report, name, 'vhdx')) });
   else await writeOut(await reportText(report, name));
 }
 

@@ -1,11 +1,12 @@
 import { open, readFile, rename } from 'node:fs/promises';
 import { type Command, Option } from 'commander';
 import { checkVhdx, crc32c } from '../../index.js';
+import { findingsJson } from '../../report/check-json.js';
+import { jsonHead, jsonText } from '../../report/dialect.js';
 import { checksumText } from '../checksum-lines.js';
 import { about, complain, Failure, failureOf, isSystemError } from '../failure.js';
-import { findingsJson } from '../findings-text.js';
 import { addParentOptions, openOptions, type ParentFlags, warnOfDoubts, withAnyDisk } from '../image-options.js';
-import { errorJson, jsonHead, jsonText } from '../json.js';
+import { errorJson } from '../json.js';
 import { writeOut } from '../standard-output.js';
 import { imageOf } from './checksum-part.js';
 import { type FleetEnd, type FleetLine, type FleetResult, isBad, isFleetLine } from './combine-fleet.js';

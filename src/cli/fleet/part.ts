@@ -1,8 +1,8 @@
 import { open, readFile, rename, unlink } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { type CheckReport, type DiskInfo, type Finding, type Shard, VhdxError } from '../../index.js';
+import { jsonHead, jsonText, kebabKeys } from '../../report/dialect.js';
 import { about, Failure, failureOf, isSystemError } from '../failure.js';
-import { jsonHead, jsonText, kebabKeys } from '../json.js';
 import { writeOut } from '../standard-output.js';
 
 /** What identifies the state of an image: a part belongs to it alone. */
