@@ -35,6 +35,12 @@ export function isAbort(error: unknown): boolean {
   return error instanceof DOMException && error.name === 'AbortError';
 }
 
+/** Scrolls to an element, at once for people who want nothing to move. */
+export function bringIntoSight(element: HTMLElement): void {
+  const isStill = matchMedia('(prefers-reduced-motion: reduce)').matches;
+  element.scrollIntoView({ block: 'nearest', behavior: isStill ? 'auto' : 'smooth' });
+}
+
 /** Lets the keyboard reach an element that scrolls, or that is worked with by keys of its own. */
 export function reachable<T extends HTMLElement>(element: T): T {
   element.tabIndex = 0;

@@ -1,3 +1,4 @@
+import type { PartitionTable } from '../src/volumes/index.js';
 import { Client } from './client.js';
 import { byId, el } from './dom.js';
 import { watchInputs } from './inputs.js';
@@ -15,9 +16,10 @@ import type { Input, Opened } from './protocol.js';
 
 const client = new Client();
 const bytes = new BytesPanel();
+const map = new MapPanel();
 const panels = [
   overviewPanel(),
-  new MapPanel(),
+  map,
   findingsPanel(),
   partitionsPanel(),
   new FilesPanel(),
@@ -101,6 +103,7 @@ function complain(sentence: string): void {
 function show(opened: Opened, signal: AbortSignal): void {
   const info = opened.chain[0]?.info;
   const input = inputs[opened.subject];
+  let partitions: Promise<PartitionTable> | undefined;
   const context: Context = {
     client,
     opened,
@@ -112,8 +115,14 @@ function show(opened: Opened, signal: AbortSignal): void {
       );
     },
     info,
+    diskSize: info?.virtualSize ?? opened.other?.size,
     signal,
     announce,
+    partitions: () => {
+      partitions ??= client.call('partitions', null, { signal });
+      return partitions;
+    },
+    showOnMap: info && ((offset, length) => map.reveal(offset, length)),
     showBytes: (of, offset) => bytes.reveal(of, offset),
   };
   document.body.dataset['state'] = 'open';
@@ -133,9 +142,9 @@ function show(opened: Opened, signal: AbortSignal): void {
   );
   subjectField.hidden = opened.candidates.length < 2;
   disk.hidden = false;
-  // Of an image that does not open there is only the file.
-  for (const id of ['panel-map', 'panel-partitions']) byId(id, HTMLElement).hidden = info === undefined;
-  byId('panel-save', HTMLElement).hidden = info === undefined && opened.other === undefined;
+  // Of what is no VHDX there is no map, and of what does not open at all only the file.
+  byId('panel-map', HTMLElement).hidden = info === undefined;
+  byId('panel-save', HTMLElement).hidden = context.diskSize === undefined;
   for (const panel of panels) panel.show(context);
   // Who goes through the files with the keys goes on doing so.
   if (document.activeElement !== subject) diskName.focus({ preventScroll: true });

@@ -99,6 +99,12 @@ export interface BytesView {
   readonly origin: string;
 }
 
+/** The result of a search: where it was found, and how many bytes were not searched because they are damaged. */
+export interface Found {
+  readonly offset?: number;
+  readonly leftOut: number;
+}
+
 /** The progress of a long job. */
 export interface JobProgress {
   /** Bytes of the disk or file that are done. */
@@ -207,6 +213,11 @@ export interface Methods {
     result: Saved;
   };
   bytes: { parameters: { of: 'disk' | 'file'; offset: number; length: number }; progress: never; result: BytesView };
+  search: {
+    parameters: { of: 'disk' | 'file'; patterns: readonly Uint8Array[]; from: number };
+    progress: JobProgress;
+    result: Found;
+  };
   checksum: { parameters: { of: 'disk' | 'file' }; progress: JobProgress; result: number };
   planRepair: { parameters: { discardLog: boolean }; progress: never; result: RepairPlan };
   repair: {

@@ -1,13 +1,13 @@
-import { byId, reachable } from '../dom.js';
-import { countText, hexText, sizeText } from '../wording.js';
+import { bringIntoSight, byId, el, reachable } from '../dom.js';
+import { countText, exactSizeText, hexText, sizeText } from '../wording.js';
+import { dumpLines, parseOffset, parsePatterns } from './bytes-text.js';
+import { type Job, JobView } from './job.js';
 import { type Context, type Panel, sentenceOf } from './panel.js';
 
 type Subject = 'disk' | 'file';
 
 /** Bytes of a file that are shown at a time; of a disk it is one of its sectors. */
 const FILE_SECTOR = 512;
-
-const UNITS: Readonly<Record<string, number>> = { '': 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3, t: 1024 ** 4 };
 
 /** The panel that shows any sector of the disk, or of its file, in hexadecimal. */
 export class BytesPanel implements Panel {
@@ -24,35 +24,56 @@ export class BytesPanel implements Panel {
   #offset = 0;
   #fileSize: number | undefined;
   #shown: { readonly bytes: Uint8Array; readonly offset: number } | undefined;
+  /** The place that was asked for, whose row stands out. */
+  #asked: number | undefined;
   #turn = 0;
+  readonly #wanted = byId('bytes-find', HTMLInputElement);
+  readonly #search: JobView;
+  /** Where the next search begins, if it is for the same. */
+  #next: { readonly text: string; readonly of: Subject; readonly from: number } | undefined;
 
   constructor() {
     byId('bytes-form', HTMLFormElement).addEventListener('submit', (event) => {
       event.preventDefault();
       this.#goTo(this.#place.value);
     });
-    this.#back.addEventListener('click', () => this.#step(-1));
-    this.#on.addEventListener('click', () => this.#step(1));
+    this.#back.addEventListener('click', () => this.#turnTo(this.#offset - this.#sector));
+    this.#on.addEventListener('click', () => this.#turnTo(this.#offset + this.#sector));
     this.#dump.addEventListener('keydown', (event) => {
-      const steps: Readonly<Record<string, number>> = { PageUp: -1, PageDown: 1 };
-      const step = steps[event.key];
-      if (step === undefined) return;
+      const last = Math.floor((this.#size - 1) / this.#sector) * this.#sector;
+      const places: Readonly<Record<string, number>> = {
+        PageUp: this.#offset - this.#sector,
+        PageDown: this.#offset + this.#sector,
+        Home: 0,
+        End: last,
+      };
+      const place = places[event.key];
+      if (place === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
       event.preventDefault();
-      this.#step(step);
+      this.#turnTo(place);
     });
-    for (const choice of this.#choices) choice.addEventListener('change', () => this.#load(0));
+    this.#search = new JobView(byId('bytes-find-work', HTMLDivElement), 'Find', () => this.#find());
+    this.#wanted.addEventListener('keydown', ({ key }) => {
+      if (key === 'Enter') void this.#search.start(() => this.#find());
+    });
+    for (const choice of this.#choices)
+      choice.addEventListener('change', () => {
+        this.#search.reset();
+        this.#load(0);
+      });
     this.#narrow.addEventListener('change', () => this.#render());
   }
 
   show(context: Context): void {
     this.#context = context;
     this.#fileSize = undefined;
-    const isThere = context.info !== undefined;
     for (const choice of this.#choices) {
-      choice.checked = choice.value === (isThere ? 'disk' : 'file');
-      choice.disabled = choice.value === 'disk' && !isThere;
+      choice.checked = choice.value === (context.info ? 'disk' : 'file');
+      choice.disabled = choice.value === 'disk' && context.diskSize === undefined;
     }
     this.#place.value = '';
+    this.#next = undefined;
+    this.#search.reset();
     this.#load(0);
   }
 
@@ -60,10 +81,7 @@ export class BytesPanel implements Panel {
   reveal(of: Subject, offset: number): void {
     for (const choice of this.#choices) choice.checked = choice.value === of;
     this.#goTo(hexText(offset));
-    this.#section.scrollIntoView({
-      block: 'nearest',
-      behavior: matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth',
-    });
+    bringIntoSight(this.#section);
     this.#dump.focus({ preventScroll: true });
   }
 
@@ -79,7 +97,8 @@ export class BytesPanel implements Panel {
   get #size(): number {
     const info = this.#context?.info;
     return (
-      (this.#subject === 'disk' ? info?.virtualSize : (info?.fileSize ?? this.#fileSize)) ?? Number.POSITIVE_INFINITY
+      (this.#subject === 'disk' ? this.#context?.diskSize : (info?.fileSize ?? this.#fileSize)) ??
+      Number.POSITIVE_INFINITY
     );
   }
 
@@ -93,7 +112,7 @@ export class BytesPanel implements Panel {
       );
     else {
       this.#place.value = text;
-      this.#load(offset);
+      this.#load(offset, offset);
     }
   }
 
@@ -102,18 +121,43 @@ export class BytesPanel implements Panel {
     this.#place.setAttribute('aria-invalid', 'true');
   }
 
-  #step(sectors: number): void {
-    const next = this.#offset + sectors * this.#sector;
-    if (next < 0 || next >= this.#size) return;
-    this.#place.value = hexText(next);
-    this.#load(next);
+  #turnTo(place: number): void {
+    if (place < 0 || place >= this.#size || place === this.#offset) return;
+    this.#place.value = hexText(place);
+    this.#load(place);
   }
 
-  #load(wanted: number): void {
+  /** Looks for what was typed: from the sector that is shown, and again from where it was found. */
+  #find(): Job | undefined {
+    const context = this.#context;
+    const text = this.#wanted.value;
+    const patterns = parsePatterns(text);
+    if (!context) return undefined;
+    if (!patterns) throw new RangeError('Give a text to look for, or bytes as 0x and pairs of hexadecimal digits.');
+    const of = this.#subject;
+    const isSame = this.#next?.text === text && this.#next.of === of;
+    const from = isSame ? (this.#next?.from ?? 0) : this.#offset;
+    return async (signal, onProgress) => {
+      const { offset, leftOut } = await context.client.call(
+        'search',
+        { of, patterns, from },
+        { signal: AbortSignal.any([signal, context.signal]), onProgress },
+      );
+      const rest = leftOut > 0 ? ` ${exactSizeText(leftOut)} are damaged and were not searched.` : '';
+      this.#next = { text, of, from: offset === undefined ? 0 : offset + 1 };
+      if (offset === undefined && from === 0) return `It is nowhere in the ${of}.${rest}`;
+      if (offset === undefined) return `Not found from ${hexText(from)} on; again, to look from the start.${rest}`;
+      this.#goTo(hexText(offset));
+      return `Found at ${hexText(offset)}; again, to find the next.${rest}`;
+    };
+  }
+
+  #load(wanted: number, asked?: number): void {
     const context = this.#context;
     if (!context) return;
     const sector = this.#sector;
     this.#offset = Math.floor(wanted / sector) * sector;
+    this.#asked = asked;
     this.#place.removeAttribute('aria-invalid');
     this.#back.disabled = this.#offset === 0;
     this.#on.disabled = this.#offset + sector >= this.#size;
@@ -142,38 +186,19 @@ export class BytesPanel implements Panel {
   }
 
   #render(): void {
-    const shown = this.#shown;
-    this.#text.textContent = shown ? dumpText(shown.bytes, shown.offset, this.#narrow.matches ? 8 : 16) : '';
+    const { bytes, offset } = this.#shown ?? { bytes: new Uint8Array(), offset: 0 };
+    const perLine = this.#narrow.matches ? 8 : 16;
+    const lines = dumpLines(bytes, offset, perLine).map((line) => `${line}\n`);
+    const row = this.#asked === undefined ? -1 : Math.floor((this.#asked - offset) / perLine);
+    const asked = lines[row];
     this.#dump.scrollTop = 0;
+    if (asked === undefined) {
+      this.#text.replaceChildren(...lines);
+      return;
+    }
+    const mark = el('mark', {}, asked);
+    this.#text.replaceChildren(...lines.slice(0, row), mark, ...lines.slice(row + 1));
+    // With some of the rows before it.
+    this.#dump.scrollTop = mark.offsetTop - this.#dump.clientHeight / 3;
   }
-}
-
-/**
- * Reads an offset that was typed, in bytes: a plain number is a sector, `0x1f` a byte offset, `3 GiB` or `3G` a size.
- * Undefined if it is none of these.
- */
-export function parseOffset(text: string, sectorSize: number): number | undefined {
-  const bare = text.trim().replaceAll(/[,_]/g, '');
-  if (/^\d+$/.test(bare)) return Number(bare) * sectorSize;
-  if (/^0x[0-9a-f]+$/i.test(bare)) return Number(bare);
-  const [, number, unit] = /^(\d+(?:\.\d+)?)\s*([kmgt])(?:i?b)?$/i.exec(bare) ?? [];
-  if (number === undefined || unit === undefined) return undefined;
-  return Math.floor(Number(number) * (UNITS[unit.toLowerCase()] ?? 1));
-}
-
-/** Bytes in hexadecimal and as text, in the manner of `hexdump -C`, `perLine` of them in a line. */
-export function dumpText(bytes: Uint8Array, offset: number, perLine: number): string {
-  const lines: string[] = [];
-  const width = Math.max(8, (offset + bytes.length).toString(16).length);
-  for (let at = 0; at < bytes.length; at += perLine) {
-    const line = bytes.subarray(at, at + perLine);
-    const hex = Array.from(
-      line,
-      (byte, i) => `${i % 8 === 0 && i > 0 ? ' ' : ''}${byte.toString(16).padStart(2, '0')}`,
-    ).join(' ');
-    const text = Array.from(line, (byte) => (byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : '.')).join('');
-    const full = 3 * perLine - 1 + Math.floor((perLine - 1) / 8);
-    lines.push(`${(offset + at).toString(16).padStart(width, '0')}  ${hex.padEnd(full)}  ${text}`);
-  }
-  return lines.join('\n');
 }

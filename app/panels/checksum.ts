@@ -80,7 +80,7 @@ export function checksumPanel(): Panel {
       expected.value = '';
       work.reset();
       for (const choice of choices) choice.checked = choice.value === (shown.info ? 'disk' : 'file');
-      for (const choice of choices) choice.disabled = choice.value === 'disk' && !shown.info;
+      for (const choice of choices) choice.disabled = choice.value === 'disk' && shown.diskSize === undefined;
       render();
     },
   };

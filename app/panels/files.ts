@@ -35,7 +35,7 @@ export class FilesPanel implements Panel {
     this.#work.reset();
     this.#preview.close();
     this.#volume.replaceChildren();
-    if (context.info) this.#go([]);
+    if (context.diskSize !== undefined) this.#go([]);
   }
 
   #go(path: readonly string[]): void {
@@ -51,7 +51,7 @@ export class FilesPanel implements Panel {
       (error) => {
         const sentence = sentenceOf(error);
         if (sentence === undefined || this.#context !== context) return;
-        this.#section.hidden = false;
+        this.#section.hidden = context.info === undefined;
         this.#body.replaceChildren();
         this.#state.textContent = `The files cannot be read. ${sentence}`;
       },

@@ -1,7 +1,7 @@
 import type { CheckStatus, Finding, Severity } from '../../src/index.js';
 import { byId, el, reachable } from '../dom.js';
 import type { CheckSummary, FindingGroup } from '../protocol.js';
-import { countText, hexText, plural, sentence, shareText } from '../wording.js';
+import { countText, hexText, plural, sentence, shareText, sizeText } from '../wording.js';
 import { type Context, type Panel, sentenceOf } from './panel.js';
 import { ReportButtons } from './report.js';
 import { virtualList } from './virtual-list.js';
@@ -136,24 +136,33 @@ function places(group: FindingGroup, context: Context): HTMLElement[] {
 }
 
 function placeElement(finding: Finding, group: FindingGroup, context: Context): Node {
-  const { structure, message, offset } = finding;
+  const { structure, message, offset, facts } = finding;
+  const { showOnMap } = context;
   const content = el('div', { class: 'place' }, el('span', { class: 'text' }, el('b', {}, structure), `: ${message}`));
   const ofSubject = group.file === undefined || group.file === context.opened.chain[0]?.name;
   if (offset !== undefined && ofSubject) {
-    const show = () => context.showBytes('file', offset);
     content.append(
       ' ',
-      el(
-        'button',
-        {
-          type: 'button',
-          class: 'small',
-          onclick: show,
-          'aria-label': `Show the bytes of the file at ${hexText(offset)}`,
-        },
-        hexText(offset),
+      placeButton('File', offset, `Show the bytes of the file at ${hexText(offset)}`, () =>
+        context.showBytes('file', offset),
+      ),
+    );
+  }
+  const range = facts?.range;
+  if (range && showOnMap) {
+    content.append(
+      ' ',
+      placeButton(
+        'Disk',
+        range.offset,
+        `Show the ${sizeText(range.length)} of the disk at ${hexText(range.offset)} on the map`,
+        () => showOnMap(range.offset, range.length),
       ),
     );
   }
   return content;
+}
+
+function placeButton(what: string, offset: number, label: string, onclick: () => void): HTMLElement {
+  return el('button', { type: 'button', class: 'small', onclick, 'aria-label': label }, `${what} ${hexText(offset)}`);
 }

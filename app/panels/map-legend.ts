@@ -1,6 +1,8 @@
+import type { Partition } from '../../src/volumes/index.js';
 import { el } from '../dom.js';
 import { KINDS, type Kind, type MapBins } from '../protocol.js';
 import { hexText, shareText, sizeText } from '../wording.js';
+import { partitionWords } from './map-partitions.js';
 
 /** What the kinds are called. */
 const LABELS: Readonly<Record<Kind, string>> = {
@@ -22,11 +24,13 @@ function totalsOf(bins: MapBins): Readonly<Record<Kind, number>> {
   return totals;
 }
 
-/** What a cell holds, in words: its place, its length, and the share of each kind. */
-export function cellText(bins: MapBins, cell: number): string {
+/** What a cell holds, in words: its place, its length, the partition that it is in, and the share of each kind. */
+export function cellText(bins: MapBins, cell: number, partitions: readonly Partition[] = []): string {
   const offset = bins.offset + cell * bins.binLength;
   const length = Math.min(bins.binLength, bins.offset + bins.length - offset);
-  const place = `${hexText(offset)} to ${hexText(offset + length)} (${sizeText(length)} ${offset === 0 ? 'at the start' : `at ${sizeText(offset)}`})`;
+  const whose = partitionWords(partitions, offset, length);
+  const details = `${sizeText(length)} ${offset === 0 ? 'at the start' : `at ${sizeText(offset)}`}${whose === '' ? '' : `, ${whose}`}`;
+  const place = `${hexText(offset)} to ${hexText(offset + length)} (${details})`;
   if (offset + length > bins.reached) return `${place}: not known yet`;
   const bytes = bins.bytes.subarray(cell * KINDS.length, (cell + 1) * KINDS.length);
   const parts = ORDER.flatMap((kind) => {

@@ -7,6 +7,8 @@ export interface Palette {
   readonly cursor: string;
   /** What is not known yet. */
   readonly pending: string;
+  /** The lines below the cells of partitions, in turns. */
+  readonly partitions: readonly [string, string];
 }
 
 /** The order in which kinds are stacked in a cell, from the bottom. */
@@ -46,6 +48,17 @@ export function paintCells({ pen, palette }: Brush, view: MapView, bins: MapBins
       pen.fillRect(box.x, box.y, box.width, box.height);
     }
   }
+}
+
+/** Underlines the cells that are in a partition, in the gap below them, so that each partition differs from the next. */
+export function paintOwners({ pen, palette }: Brush, view: MapView, owners: Int32Array): void {
+  owners.forEach((place, cell) => {
+    if (place < 0) return;
+    const { x, y, width, height } = boxOf(view, cell);
+    const joins = owners[cell + 1] === place && (cell + 1) % view.columns !== 0;
+    pen.fillStyle = palette.partitions[place % 2 === 0 ? 0 : 1];
+    pen.fillRect(x, y + height + 1, joins ? boxOf(view, cell + 1).x - x : width, 2);
+  });
 }
 
 /** Paints a strip in which each column is a bin. */
@@ -96,5 +109,6 @@ export function readPalette(probe: HTMLElement): Palette {
     return getComputedStyle(probe).backgroundColor;
   };
   const kinds = Object.fromEntries(KINDS.map((kind) => [kind, colourOf(kind)])) as Record<Kind, string>;
-  return { kinds, cursor: colourOf('cursor'), pending: colourOf('pending') };
+  const partitions = [colourOf('partition-0'), colourOf('partition-1')] as const;
+  return { kinds, cursor: colourOf('cursor'), pending: colourOf('pending'), partitions };
 }

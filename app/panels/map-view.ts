@@ -48,8 +48,15 @@ export function wholeView(frame: MapFrame): MapView {
 export function zoomedView(frame: MapFrame, binLength: number, centre: number): MapView {
   const whole = wholeBin(frame);
   const width = Math.min(whole, Math.max(frame.sectorSize, binLength));
-  const length = Math.ceil(frame.size / whole) * width;
-  return viewOf(frame, centre - length / 2, width);
+  const { columns, rows } = gridOf(frame);
+  return viewOf(frame, centre - (columns * rows * width) / 2, width);
+}
+
+/** The closest view that shows all of a range. */
+export function viewAround(frame: MapFrame, offset: number, length: number): MapView {
+  const { columns, rows } = gridOf(frame);
+  // One bin less, because bins do not begin where the range does.
+  return zoomedView(frame, binLengthFor(length, columns * rows - 1, frame.sectorSize), offset + length / 2);
 }
 
 /** The view with bins of the same width elsewhere. */
@@ -70,8 +77,10 @@ export function boxOf({ columns, rows, width, height }: MapView, cell: number): 
   const y = Math.round((row * height) / rows);
   const right = Math.round(((column + 1) * width) / columns);
   const bottom = Math.round(((row + 1) * height) / rows);
-  const gap = right - x > 5 ? 2 : 1;
-  return { x, y, width: Math.max(1, right - x - gap), height: Math.max(1, bottom - y - gap) };
+  const across = right - x > 5 ? 2 : 1;
+  // Below there is room for a line.
+  const below = bottom - y > 10 ? 4 : 2;
+  return { x, y, width: Math.max(1, right - x - across), height: Math.max(1, bottom - y - below) };
 }
 
 /** The cell under a point of the canvas; undefined if there is none. */
@@ -83,21 +92,39 @@ export function cellUnder(view: MapView, x: number, y: number): number | undefin
   return isInside ? cell : undefined;
 }
 
-function cellsOf({ width, height }: MapFrame): number {
-  return Math.max(64, Math.floor(width / CELL) * Math.floor(height / CELL));
+/** The grid, in which the whole disk fits as exactly as it can. */
+interface Grid {
+  readonly columns: number;
+  readonly rows: number;
 }
 
-function wholeBin(frame: MapFrame): number {
-  return binLengthFor(frame.size, cellsOf(frame), frame.sectorSize);
+function wholeBin({ size, width, height, sectorSize }: MapFrame): number {
+  const most = Math.max(64, Math.floor(width / CELL) * Math.floor(height / CELL));
+  return binLengthFor(size, most, sectorSize);
+}
+
+/** Cells fill the canvas, are nearly as square as that lets them be, and as few as can be are left over at the end. */
+function gridOf(frame: MapFrame): Grid {
+  const bins = Math.max(1, Math.ceil(frame.size / wholeBin(frame)));
+  const square = Math.min(bins, Math.sqrt((bins * frame.width) / frame.height));
+  const gridWith = (columns: number): Grid => ({ columns, rows: Math.ceil(bins / columns) });
+  const leftOver = ({ columns, rows }: Grid) => columns * rows - bins;
+  let best = gridWith(Math.max(1, Math.round(square)));
+  for (let columns = Math.max(1, Math.ceil(square * 0.75)); columns <= square * 1.33; columns++) {
+    const grid = gridWith(columns);
+    const gain = leftOver(best) - leftOver(grid);
+    const isNearer = Math.abs(columns - square) < Math.abs(best.columns - square);
+    if (gain > 0 || (gain === 0 && isNearer)) best = grid;
+  }
+  return best;
 }
 
 function viewOf(frame: MapFrame, wanted: number, binLength: number): MapView {
   const { size, width, height } = frame;
-  const bins = Math.max(1, Math.ceil(size / wholeBin(frame)));
-  const last = Math.max(0, Math.ceil(size / binLength) - bins) * binLength;
+  const { columns, rows } = gridOf(frame);
+  const cells = columns * rows;
+  const last = Math.max(0, Math.ceil(size / binLength) - cells) * binLength;
   const offset = Math.max(0, Math.min(last, Math.round(wanted / binLength) * binLength));
-  const length = Math.min(size - offset, bins * binLength);
-  // Cells fill the canvas, and are as square as that lets them be.
-  const columns = Math.max(1, Math.round(Math.sqrt((bins * width) / height)));
-  return { offset, length, binLength, bins, columns, rows: Math.ceil(bins / columns), width, height };
+  const length = Math.min(size - offset, cells * binLength);
+  return { offset, length, binLength, bins: Math.ceil(length / binLength), columns, rows, width, height };
 }

@@ -1,8 +1,11 @@
-import { byId, el, reachable } from '../dom.js';
+import type { Partition } from '../../src/volumes/index.js';
+import { bringIntoSight, byId, el, reachable } from '../dom.js';
 import type { Kind, MapBins } from '../protocol.js';
 import { rangeText, sizeText } from '../wording.js';
+import { MapAxis } from './map-axis.js';
 import { cellText, legendItems } from './map-legend.js';
-import { type Palette, paintCells, paintCursor, prepare, readPalette } from './map-paint.js';
+import { type Palette, paintCells, paintCursor, paintOwners, prepare, readPalette } from './map-paint.js';
+import { ownersOf, PartitionBand } from './map-partitions.js';
 import { MapStrip } from './map-strip.js';
 import {
   binLengthFor,
@@ -11,6 +14,7 @@ import {
   type MapFrame,
   type MapView,
   movedView,
+  viewAround,
   wholeView,
   ZOOM,
   zoomedView,
@@ -31,7 +35,12 @@ export class MapPanel implements Panel {
   };
   readonly #probe = el('span', { class: 'swatch unseen', 'aria-hidden': 'true' });
   readonly #strip = new MapStrip((offset) => this.#look((frame, view) => movedView(frame, view, offset)));
+  readonly #axis = new MapAxis();
+  readonly #band = new PartitionBand();
+  readonly #section = byId('panel-map', HTMLElement);
   #palette: Palette;
+  #partitions: readonly Partition[] = [];
+  #owners: Int32Array = new Int32Array();
   #context: Context | undefined;
   #view: MapView | undefined;
   #bins: MapBins | undefined;
@@ -74,9 +83,21 @@ export class MapPanel implements Panel {
     this.#palette = readPalette(this.#probe);
     this.#legend.replaceChildren(...legendItems(undefined, this.#kinds));
     this.#strip.paint(undefined, this.#palette);
+    this.#partitions = [];
+    this.#band.show([], 0);
     this.#look(wholeView);
+    if (context.info) this.#loadPartitions(context, context.info.virtualSize);
     if (this.#frame) this.#loadStrip(context, this.#frame);
     else this.#say('The disk is empty.');
+  }
+
+  /** Brings the map into sight with a range of the disk, and the cursor at its start. */
+  reveal(offset: number, length: number): void {
+    this.#cursor = offset;
+    this.#look((frame) => viewAround(frame, offset, length));
+    this.#cursor = Math.floor(offset / (this.#view?.binLength ?? 1)) * (this.#view?.binLength ?? 1);
+    bringIntoSight(this.#section);
+    this.#canvas.focus({ preventScroll: true });
   }
 
   /** The kinds of bytes that the disk may have; what a parent holds only if there is one, or one is missing. */
@@ -114,6 +135,8 @@ export class MapPanel implements Panel {
     this.#buttons.all.disabled = this.#buttons.out.disabled = view.length >= frame.size;
     this.#buttons.in.disabled = view.binLength <= frame.sectorSize;
     this.#scale.textContent = `${view.length >= frame.size ? 'Whole disk' : rangeText(view.offset, view.offset + view.length)}, a cell is ${sizeText(view.binLength)}`;
+    this.#owners = ownersOf(view, this.#partitions);
+    this.#axis.show(view);
     this.#strip.follow(view, frame.size);
     this.#paint();
     this.#load(view);
@@ -136,6 +159,20 @@ export class MapPanel implements Panel {
     });
   }
 
+  #loadPartitions(context: Context, size: number): void {
+    context.partitions().then(
+      ({ partitions }) => {
+        if (this.#context !== context) return;
+        this.#partitions = partitions;
+        this.#band.show(partitions, size);
+        if (this.#view) this.#owners = ownersOf(this.#view, partitions);
+        this.#paint();
+        this.#describe();
+      },
+      () => undefined, // the panel of the partitions says why
+    );
+  }
+
   #loadStrip(context: Context, { size, sectorSize, width }: MapFrame): void {
     const take = (bins: MapBins) => {
       this.#strip.paint(bins, this.#palette);
@@ -156,6 +193,7 @@ export class MapPanel implements Panel {
     if (!pen || !view || !this.#frame) return;
     const brush = { pen, palette: this.#palette };
     paintCells(brush, view, this.#bins);
+    paintOwners(brush, view, this.#owners);
     if (this.#hover !== undefined) paintCursor(brush, view, this.#hover, false);
     paintCursor(brush, view, cellAt(view, this.#cursor), true);
   }
@@ -186,7 +224,7 @@ export class MapPanel implements Panel {
     if (!view || !this.#bins) return;
     const cell = this.#hover ?? cellAt(view, this.#cursor);
     this.#showBytes.disabled = false;
-    this.#say(cellText(this.#bins, cell));
+    this.#say(cellText(this.#bins, cell, this.#partitions));
   }
 
   #say(text: string): void {

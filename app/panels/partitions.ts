@@ -5,16 +5,20 @@ import { type Context, type Panel, sentenceOf } from './panel.js';
 
 /** The panel with the partition table. */
 export function partitionsPanel(): Panel {
+  const section = byId('panel-partitions', HTMLElement);
   const state = byId('partitions-state', HTMLParagraphElement);
   const body = reachable(byId('partitions-body', HTMLElement));
   return {
     show(context) {
       body.replaceChildren();
-      if (!context.info) return;
+      // A file that is taken for a raw disk may be anything.
+      section.hidden = context.info === undefined;
+      if (context.diskSize === undefined) return;
       state.textContent = 'Reading the partition table…';
-      context.client.call('partitions', null, { signal: context.signal }).then(
+      context.partitions().then(
         (table) => {
           state.textContent = summarise(table);
+          if (table.scheme !== 'none' || table.fileSystem) section.hidden = false;
           const notes = table.notes.map((note) => el('p', { class: 'note' }, note));
           body.replaceChildren(...notes, ...(table.partitions.length > 0 ? [tableOf(table, context)] : []));
         },
@@ -56,6 +60,19 @@ function rowOf(partition: Partition, context: Context): HTMLElement {
   const cell = (label: string, ...content: readonly (Node | string)[]) =>
     el('td', { 'data-label': label }, el('span', {}, ...content));
   const show = () => context.showBytes('disk', offset);
+  const { showOnMap } = context;
+  const onMap =
+    showOnMap &&
+    el(
+      'button',
+      {
+        type: 'button',
+        class: 'small',
+        onclick: () => showOnMap(offset, length),
+        'aria-label': `Show partition ${number} on the map`,
+      },
+      'Map',
+    );
   const start = el(
     'button',
     { type: 'button', class: 'small', onclick: show, 'aria-label': `Show the bytes of the disk at ${hexText(offset)}` },
@@ -73,6 +90,6 @@ function rowOf(partition: Partition, context: Context): HTMLElement {
     cell('Name', name ?? '–'),
     cell('Holds', holds),
     cell('Size', sizeText(length)),
-    cell('Starts at', start),
+    cell('Starts at', start, ...(onMap ? [' ', onMap] : [])),
   );
 }

@@ -46,8 +46,8 @@ export function savePanel(): Panel {
   });
 
   const render = () => {
-    const { info, opened } = context ?? {};
-    const size = savedPart()?.length ?? info?.virtualSize ?? opened?.other?.size;
+    const { info, diskSize } = context ?? {};
+    const size = savedPart()?.length ?? diskSize;
     const whose = savedPart() ? 'partition' : 'disk';
     const refusal =
       size !== undefined && chosen() === 'vhd' ? vhdRefusal(size, info?.logicalSectorSize ?? 512) : undefined;
@@ -55,10 +55,18 @@ export function savePanel(): Panel {
     if (size === undefined) return;
     if (refusal !== undefined) what.textContent = refusal;
     else if (chosen() === 'raw')
-      what.textContent = `The ${whose}'s ${exactSizeText(size)} and nothing else, as dd and emulators take it.`;
+      what.textContent = `The ${whose}'s ${exactSizeText(size)} and nothing else, as dd and emulators take it.${warning(size)}`;
     else if (chosen() === 'vhd')
-      what.textContent = `The ${whose}'s ${sizeText(size)} and a footer, as Azure and older Hyper-V take it.`;
+      what.textContent = `The ${whose}'s ${sizeText(size)} and a footer, as Azure and older Hyper-V take it.${warning(size)}`;
     else what.textContent = `What of the ${whose} is not zero, in one image that needs no parent, as Hyper-V takes it.`;
+  };
+
+  /** Says that a browser writes zeros too, where that is most of what it writes. */
+  const warning = (size: number): string => {
+    const files = context?.opened.chain.map(({ info }) => info.fileSize) ?? [];
+    const stored = files.length > 0 ? files.reduce((sum, one) => sum + one) : (context?.file?.size ?? size);
+    if (size < 2 * stored) return '';
+    return ` A browser writes all of that, zeros too, and needs the space for it; what is stored is at most ${sizeText(stored)}, and a VHDX has no more.`;
   };
 
   /** The partition that was chosen; undefined for the whole disk. */
@@ -68,9 +76,9 @@ export function savePanel(): Panel {
   };
 
   const offerPartitions = async (shown: Context): Promise<void> => {
-    const table = await shown.client.call('partitions', null, { signal: shown.signal });
+    const table = await shown.partitions();
     if (context !== shown) return;
-    partitions = table.partitions.filter(({ offset, length }) => offset + length <= (shown.info?.virtualSize ?? 0));
+    partitions = table.partitions.filter(({ offset, length }) => offset + length <= (shown.diskSize ?? 0));
     const options = partitions.map(({ number, name, fileSystem, length }) => {
       const what = name ?? fileSystem?.label ?? fileSystem?.name;
       return el('option', {}, `Partition ${number}${what ? `, ${what}` : ''}: ${sizeText(length)}`);
@@ -88,7 +96,7 @@ export function savePanel(): Panel {
       part.replaceChildren();
       of.hidden = true;
       work.reset();
-      if (shown.info) offerPartitions(shown).catch(() => undefined); // the panel of the partitions says why
+      if (shown.diskSize !== undefined) offerPartitions(shown).catch(() => undefined); // the panel of the partitions says why
       render();
     },
   };

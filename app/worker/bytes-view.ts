@@ -16,19 +16,18 @@ export async function viewDisk(
   return { offset, bytes, size: disk.size, origin };
 }
 
-/** Bytes of an image file itself. A range past the end is cut off. */
-export async function viewFile(
-  file: RandomAccessSource,
-  name: string,
+/** Bytes of anything else, with what there is to say of where they come from. A range past the end is cut off. */
+export async function viewPlain(
+  source: RandomAccessSource,
+  origin: string,
   offset: number,
   length: number,
   signal: AbortSignal,
 ): Promise<BytesView> {
-  const start = Math.min(offset, file.size);
-  const bytes = new Uint8Array(Math.min(length, file.size - start));
-  await file.readInto(bytes, start, { signal });
-  const origin = `The file ${file.name ?? name} itself, of ${file.size} bytes.`;
-  return { offset: start, bytes, size: file.size, origin };
+  const start = Math.min(offset, source.size);
+  const bytes = new Uint8Array(Math.min(length, source.size - start));
+  await source.readInto(bytes, start, { signal });
+  return { offset: start, bytes, size: source.size, origin };
 }
 
 /** Says where the bytes of a short range of a disk are stored, in a sentence. */

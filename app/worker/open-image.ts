@@ -17,6 +17,7 @@ import type {
   Candidate,
   ChainMember,
   CheckSummary,
+  Found,
   Input,
   JobProgress,
   MapBins,
@@ -25,7 +26,7 @@ import type {
   Opened,
   Saved,
 } from '../protocol.js';
-import { viewDisk, viewFile } from './bytes-view.js';
+import { viewDisk, viewPlain } from './bytes-view.js';
 import { chooseSubject, missingParent, nameOf, survey } from './chain.js';
 import { DiskMap } from './disk-map.js';
 import { DiskFiles } from './files.js';
@@ -33,6 +34,7 @@ import { GroupedFindings } from './grouped-findings.js';
 import { ReadProgress, throttled } from './job-progress.js';
 import { problemOf } from './problem.js';
 import { openOther, saveDisk } from './saving.js';
+import { search } from './search.js';
 
 /** How one call is cancelled, and where it reports its progress. */
 export interface Call<Progress> {
@@ -188,18 +190,32 @@ export class OpenImage {
   }
 
   partitions(signal: AbortSignal): Promise<PartitionTable> {
-    return readPartitionTable(this.#opened(), { signal });
+    return readPartitionTable(this.#source(), { signal });
   }
 
   /** The files in the disk. */
   get files(): DiskFiles {
-    this.#files ??= new DiskFiles(this.#opened());
+    this.#files ??= new DiskFiles(this.#source());
     return this.#files;
   }
 
   async bytes({ of, offset, length }: Methods['bytes']['parameters'], signal: AbortSignal): Promise<BytesView> {
-    if (of === 'disk') return viewDisk(this.#opened(), this.opened.chain, offset, length, signal);
-    return viewFile(await this.#openFile(), nameOf(this.#input), offset, length, signal);
+    if (of === 'disk' && this.#disk) return viewDisk(this.#disk, this.opened.chain, offset, length, signal);
+    const source = of === 'disk' ? this.#source() : await this.#openFile();
+    const itself = of === 'disk' ? 'The disk in' : 'The file';
+    const origin = `${itself} ${source.name ?? nameOf(this.#input)}, of ${source.size} bytes.`;
+    return viewPlain(source, origin, offset, length, signal);
+  }
+
+  async search(
+    { of, patterns, from }: Methods['search']['parameters'],
+    { signal, onProgress }: Call<JobProgress>,
+  ): Promise<Found> {
+    const report = throttled(onProgress);
+    return search(of === 'disk' ? this.#source() : await this.#openFile(), patterns, from, {
+      signal,
+      onProgress: ({ done, total }) => report({ done, total, read: done, toRead: total }),
+    });
   }
 
   async checksum(of: 'disk' | 'file', call: Call<JobProgress>): Promise<number> {
@@ -210,11 +226,12 @@ export class OpenImage {
 
   async #sum(of: 'disk' | 'file', { signal, onProgress }: Call<JobProgress>): Promise<number> {
     const report = throttled(onProgress);
-    if (of === 'file') {
+    const disk = this.#disk;
+    if (of === 'file' || !disk) {
       const simple = ({ done, total }: Progress) => report({ done, total, read: done, toRead: total });
-      return checksumFile(await this.#openFile(), { signal, onProgress: simple });
+      const source = of === 'file' ? await this.#openFile() : this.#source();
+      return checksumFile(source, { signal, onProgress: simple });
     }
-    const disk = this.#opened();
     const reads = this.#reads();
     return disk.checksum({ signal, onProgress: ({ done }) => report(reads.at(done)) });
   }
@@ -223,11 +240,16 @@ export class OpenImage {
     const report = throttled(onProgress);
     if (this.#other || parameters.part) {
       const simple = ({ done, total }: Progress) => report({ done, total, read: done, toRead: total });
-      return saveDisk(this.#other ?? this.#opened(), nameOf(this.#input), parameters, { signal, onProgress: simple });
+      return saveDisk(this.#source(), nameOf(this.#input), parameters, { signal, onProgress: simple });
     }
     const reads = this.#reads();
     const onRead = ({ done }: Progress) => report(reads.at(done));
     return saveDisk(this.#opened(), nameOf(this.#input), parameters, { signal, onProgress: onRead });
+  }
+
+  /** The disk, of whatever format. */
+  #source(): RandomAccessSource {
+    return this.#other ?? this.#opened();
   }
 
   #opened(): VhdxDisk {

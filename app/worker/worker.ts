@@ -58,6 +58,8 @@ function answer<M extends Method>(method: M, parameters: Methods[M]['parameters'
     }
     case 'bytes':
       return current.bytes(parameters as Methods['bytes']['parameters'], within.signal);
+    case 'search':
+      return current.search(parameters as Methods['search']['parameters'], within);
     case 'checksum':
       return current.checksum((parameters as Methods['checksum']['parameters']).of, within);
     case 'save':

@@ -129,6 +129,16 @@ describe('with the keyboard alone', () => {
     await place.press('Enter');
     await expectText(state, /^Sector 16,383 at 0x7ffe00\. Zeros, because nothing is stored here\.$/);
     expect(await page.getByRole('button', { name: 'Next' }).isDisabled()).toBe(true);
+    // The row that was asked for stands out; turning asks for none.
+    await place.fill('0x1234');
+    await place.press('Enter');
+    await expectText(page.locator('#bytes-text mark'), /^00001230 {2}/);
+    await page.locator('#bytes-dump').focus();
+    await page.keyboard.press('End');
+    await expectText(state, /^Sector 16,383 at 0x7ffe00\./);
+    expect(await page.locator('#bytes-text mark').count()).toBe(0);
+    await page.keyboard.press('Home');
+    await expectText(state, /^Sector 0 at 0x0\./);
   });
 
   needs(chromium).test('a finding is unfolded', async () => {

@@ -121,6 +121,10 @@ describe('a damaged disk', () => {
     const finding = page.locator('.finding', { hasText: 'bat-past-end' });
     await finding.locator('summary').click();
     await expectText(finding, /payload block 2 .* reaches past the end of the file/);
+    // It leads to the part of the disk that is lost.
+    await page.getByRole('button', { name: 'Show the 1 MiB of the disk at 0x200000 on the map' }).click();
+    await expectText(page.locator('#map-readout'), /^0x200000 to 0x\w+ \(.*\): damaged$/);
+    await page.getByRole('button', { name: 'Whole disk' }).click();
     for (const button of ['Compute', 'Save…']) await page.getByRole('button', { name: button }).click();
     await expectText(page.locator('#checksum-work'), /BAT entry 2: .* the disk cannot be read at 0x200000/);
     await expectText(page.locator('#save-work'), /BAT entry 2/);

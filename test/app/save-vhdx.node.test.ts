@@ -83,6 +83,10 @@ describe('the page saves where it cannot write files', () => {
     await saveFile(buildImage({ virtualSize: 1024 * 1024 * MiB, blockSize: 32 * MiB }), path);
     const page = await app.open({ before: withoutPicker });
     await openFiles(page, path);
+    await expectText(
+      page.locator('#save-what'),
+      /A browser writes all of that, zeros too, and needs the space for it; what is stored is at most 68 MiB/,
+    );
     await page.getByRole('button', { name: 'Save…' }).click();
     await expectText(page.locator('#save-work'), '1 TiB (1,099,511,627,776 bytes) are too many to download');
     const saved = await openVhdx(await saveAs(page, 'VHDX', 'empty.vhdx'), { strict: true });

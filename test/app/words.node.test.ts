@@ -1,12 +1,15 @@
 import { describe, expect, test } from 'vitest';
-import { dumpText, parseOffset } from '../../app/panels/bytes.js';
+import { dumpLines, parseOffset, parsePatterns } from '../../app/panels/bytes-text.js';
 import { base64OfChecksum, hexOfChecksum, parseChecksum } from '../../app/panels/checksum.js';
-import { boxOf, cellUnder, movedView, wholeView, zoomedView } from '../../app/panels/map-view.js';
+import { axisLabels } from '../../app/panels/map-axis.js';
+import { ownersOf, partitionWords } from '../../app/panels/map-partitions.js';
+import { boxOf, cellUnder, movedView, viewAround, wholeView, zoomedView } from '../../app/panels/map-view.js';
 import { KINDS, type MapBins } from '../../app/protocol.js';
 import { durationText, rangeText, sentence, shareText, sizeText } from '../../app/wording.js';
 import { chooseSubject, nameOf } from '../../app/worker/chain.js';
 import { ReadProgress } from '../../app/worker/job-progress.js';
 import type { DiskInfo } from '../../src/index.js';
+import type { Partition } from '../../src/volumes/index.js';
 
 const GiB = 1024 ** 3;
 const TiB = 1024 ** 4;
@@ -59,13 +62,20 @@ describe('an offset to go to', () => {
   });
 });
 
+test('what is looked for is a text in both encodings, or bytes', () => {
+  expect(parsePatterns('Aé')).toEqual([Uint8Array.of(0x41, 0xc3, 0xa9), Uint8Array.of(0x41, 0, 0xe9, 0)]);
+  expect(parsePatterns('0xDE ad\tbe')).toEqual([Uint8Array.of(0xde, 0xad, 0xbe)]);
+  expect(parsePatterns('0xyz')).toHaveLength(2);
+  for (const nothing of ['', '0x', '0x1', '0x12 3']) expect(parsePatterns(nothing)).toBeUndefined();
+});
+
 test('a dump has offsets, bytes in groups of eight, and text', () => {
   const bytes = Uint8Array.from({ length: 20 }, (_, i) => 0x40 + i);
-  expect(dumpText(bytes, 0x1f0, 16).split('\n')).toEqual([
+  expect(dumpLines(bytes, 0x1f0, 16)).toEqual([
     '000001f0  40 41 42 43 44 45 46 47  48 49 4a 4b 4c 4d 4e 4f  @ABCDEFGHIJKLMNO',
     '00000200  50 51 52 53                                       PQRS',
   ]);
-  expect(dumpText(Uint8Array.of(0, 0x7f, 0xff), 2 ** 40, 8)).toBe('10000000000  00 7f ff                 ...');
+  expect(dumpLines(Uint8Array.of(0, 0x7f, 0xff), 2 ** 40, 8)).toEqual(['10000000000  00 7f ff                 ...']);
 });
 
 test('numbers are said as people say them', () => {
@@ -160,6 +170,49 @@ describe('the way through a disk', () => {
   });
 });
 
+describe('partitions on the map', () => {
+  const part = (number: number, offset: number, length: number): Partition => ({
+    number,
+    offset,
+    length,
+    type: 'Linux',
+    typeId: '83',
+    marks: [],
+  });
+  const parts = [part(1, 512, 1024), part(2, 4096, 8192), part(5, 8192, 2048)];
+  const view = wholeView({ size: 16_384, sectorSize: 512, width: 800, height: 400 });
+
+  test('own the cells that they fill most of, the inner one before the outer', () => {
+    expect(view.binLength).toBe(512);
+    const owners = [...ownersOf(view, parts)];
+    expect(owners).toEqual([
+      ...[-1, 0, 0, -1, -1, -1, -1, -1],
+      ...[1, 1, 1, 1, 1, 1, 1, 1],
+      ...[2, 2, 2, 2, 1, 1, 1, 1],
+      ...[-1, -1, -1, -1, -1, -1, -1, -1],
+    ]);
+    const coarse = { ...view, binLength: 2048, bins: 8 };
+    expect([...ownersOf(coarse, parts)]).toEqual([0, -1, 1, 1, 2, 1, -1, -1]);
+    expect([...ownersOf({ ...view, offset: 8192, length: 1024, bins: 2 }, parts)]).toEqual([2, 2]);
+  });
+
+  test('are said in words', () => {
+    expect(partitionWords(parts, 0, 512)).toBe('');
+    expect(partitionWords(parts, 512, 512)).toBe('partition 1');
+    expect(partitionWords(parts, 0, 8193)).toBe('partitions 1, 2 and 5');
+    const many = Array.from({ length: 9 }, (_, i) => part(i + 1, i * 512, 512));
+    expect(partitionWords(many, 0, 16_384)).toBe('9 partitions');
+  });
+
+  test('stand beside an axis whose labels differ', () => {
+    const labels = axisLabels(view);
+    expect(labels[0]).toEqual({ row: 0, text: '0' });
+    expect(new Set(labels.map(({ text }) => text)).size).toBe(labels.length);
+    const near = { ...view, offset: 60 * GiB, binLength: 512, bins: 32 };
+    expect(axisLabels(near)[0]?.text).toBe('0xf00000000');
+  });
+});
+
 describe('the grid of the map', () => {
   const frame = { size: 127 * GiB, sectorSize: 512, width: 1100, height: 272 };
 
@@ -171,7 +224,33 @@ describe('the grid of the map', () => {
       const { x, y, width, height } = boxOf(view, cell);
       expect(cellUnder(view, x + width / 2, y + height / 2)).toBe(cell);
     }
-    expect(cellUnder(view, frame.width - 1, frame.height - 1)).toBeUndefined();
+    // What is left over at the end is less than a row's tenth.
+    expect(view.columns * view.rows - view.bins).toBeLessThan(view.columns / 10);
+    const odd = wholeView({ ...frame, size: 17 * 512 });
+    expect(odd).toMatchObject({ bins: 17, columns: 9, rows: 2 });
+    expect(cellUnder(odd, frame.width - 1, frame.height - 1)).toBeUndefined();
+  });
+
+  test('is full wherever the disk goes on', () => {
+    for (const factor of [4, 64, 4096]) {
+      const view = zoomedView(frame, wholeView(frame).binLength / factor, 60 * GiB);
+      expect(view.bins).toBe(view.columns * view.rows);
+      expect(view.length).toBe(view.bins * view.binLength);
+    }
+  });
+
+  test('shows a range that was asked for, as close as it can', () => {
+    for (const [offset, length] of [
+      [0, 100 * GiB],
+      [3 * GiB + 512, GiB],
+      [126 * GiB, GiB],
+      [512, 512],
+    ] as const) {
+      const view = viewAround(frame, offset, length);
+      expect(view.offset).toBeLessThanOrEqual(offset);
+      expect(view.offset + view.length).toBeGreaterThanOrEqual(offset + length);
+      expect(view.binLength === 512 || view.length < 5 * length).toBe(true);
+    }
   });
 
   test('keeps what was in the middle in the middle, and stays on the disk', () => {
@@ -184,6 +263,6 @@ describe('the grid of the map', () => {
   });
 
   test('shows a disk of one sector', () => {
-    expect(wholeView({ ...frame, size: 512 })).toMatchObject({ bins: 1, length: 512, columns: 2, rows: 1 });
+    expect(wholeView({ ...frame, size: 512 })).toMatchObject({ bins: 1, length: 512, columns: 1, rows: 1 });
   });
 });
