@@ -26,6 +26,17 @@ function sample(): Plugin {
   };
 }
 
+/** Says in the page which version it is, and where its guide is. */
+function about(): Plugin {
+  const { version, homepage, bugs } = JSON.parse(readFileSync(here('package.json'), 'utf8'));
+  const facts = { '%VERSION%': version, '%HOMEPAGE%': homepage, '%BUGS%': bugs.url };
+  return {
+    name: 'about',
+    transformIndexHtml: (html) =>
+      Object.entries(facts).reduce((text, [mark, fact]) => text.replaceAll(mark, String(fact)), html),
+  };
+}
+
 /** Lets the built page be kept by the browser, so that it opens without a network. */
 function offline(): Plugin {
   return {
@@ -54,7 +65,7 @@ export default defineConfig({
   root: here('app'),
   base: './', // so that the built page may lie in any folder of a server
   publicDir: here('app/public'),
-  plugins: [sample(), offline()],
+  plugins: [sample(), about(), offline()],
   build: {
     outDir: here('build/app'),
     emptyOutDir: true,

@@ -3,6 +3,7 @@ import { playwright } from '@vitest/browser-playwright';
 import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
 import type { BrowserProviderOption } from 'vitest/node';
 import { findProgram } from './scripts/programs.mjs';
+import { servedInspector } from './test/app/support/served-inspector.js';
 import { serviceWorker } from './test/support/service-worker/plugin.js';
 import { SLOW, TIME_LIMIT } from './test/support/time-limits.js';
 
@@ -31,7 +32,7 @@ export const inBrowser = (
   provider: BrowserProviderOption,
 ): TestProjectInlineConfiguration => ({
   extends: true,
-  plugins: [serviceWorker()],
+  plugins: [serviceWorker(), servedInspector()],
   // Found out while specs run, it would make Vite reload the page in the middle of them.
   optimizeDeps: { include: ['@assemblyscript/loader', 'fast-check'] },
   test: {

@@ -1,5 +1,7 @@
 import { byId } from './dom.js';
 import { droppedFiles } from './dropped-files.js';
+import { fetchSample } from './sample.js';
+import { sentence } from './wording.js';
 
 /** What to do with what a person hands over. */
 interface Intake {
@@ -33,6 +35,19 @@ export function watchInputs({ onFiles, onAddress }: Intake): void {
       onFiles(files, isMore);
     });
   }
+
+  byId('sample', HTMLButtonElement).addEventListener('click', () => {
+    const own = begin();
+    fetchSample().then(
+      (file) => {
+        if (own === turn) onFiles([file], false);
+      },
+      (error) => {
+        leftOut.textContent = sentence(error instanceof Error ? error.message : String(error));
+        leftOut.hidden = false;
+      },
+    );
+  });
 
   const address = byId('address-url', HTMLInputElement);
   byId('address', HTMLFormElement).addEventListener('submit', (event) => {

@@ -8,7 +8,7 @@ const APART = 34;
 /** The rows of a view that have a label, and where on the disk they begin. */
 export function axisLabels(view: MapView): readonly { readonly row: number; readonly text: string }[] {
   const { offset, binLength, columns, rows, height } = view;
-  const step = Math.max(1, Math.ceil((APART * rows) / height));
+  const step = 2 ** Math.max(0, Math.ceil(Math.log2((APART * rows) / height)));
   const labelled = Array.from({ length: Math.ceil(rows / step) }, (_, i) => i * step).filter(
     (row) => row * columns < view.bins,
   );

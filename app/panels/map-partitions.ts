@@ -46,7 +46,6 @@ export class PartitionBand {
 
   /** Shows the partitions of a disk of some bytes. */
   show(partitions: readonly Partition[], size: number): void {
-    this.#host.hidden = partitions.length === 0;
     this.#host.replaceChildren(
       ...partitions.map(({ number, name, type, fileSystem, offset, length }, place) => {
         const what = name ?? fileSystem?.label ?? fileSystem?.name ?? type;

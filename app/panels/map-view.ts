@@ -92,7 +92,7 @@ export function cellUnder(view: MapView, x: number, y: number): number | undefin
   return isInside ? cell : undefined;
 }
 
-/** The grid, in which the whole disk fits as exactly as it can. */
+/** The grid of the cells. */
 interface Grid {
   readonly columns: number;
   readonly rows: number;
@@ -103,20 +103,11 @@ function wholeBin({ size, width, height, sectorSize }: MapFrame): number {
   return binLengthFor(size, most, sectorSize);
 }
 
-/** Cells fill the canvas, are nearly as square as that lets them be, and as few as can be are left over at the end. */
+/** Cells fill the canvas and are nearly square; columns are a power of two, so that rows begin at round places of the disk. */
 function gridOf(frame: MapFrame): Grid {
   const bins = Math.max(1, Math.ceil(frame.size / wholeBin(frame)));
-  const square = Math.min(bins, Math.sqrt((bins * frame.width) / frame.height));
-  const gridWith = (columns: number): Grid => ({ columns, rows: Math.ceil(bins / columns) });
-  const leftOver = ({ columns, rows }: Grid) => columns * rows - bins;
-  let best = gridWith(Math.max(1, Math.round(square)));
-  for (let columns = Math.max(1, Math.ceil(square * 0.75)); columns <= square * 1.33; columns++) {
-    const grid = gridWith(columns);
-    const gain = leftOver(best) - leftOver(grid);
-    const isNearer = Math.abs(columns - square) < Math.abs(best.columns - square);
-    if (gain > 0 || (gain === 0 && isNearer)) best = grid;
-  }
-  return best;
+  const columns = 2 ** Math.round(Math.log2(Math.min(bins, Math.sqrt((bins * frame.width) / frame.height))));
+  return { columns, rows: Math.ceil(bins / columns) };
 }
 
 function viewOf(frame: MapFrame, wanted: number, binLength: number): MapView {

@@ -67,11 +67,13 @@ export class MapPanel implements Panel {
     new ResizeObserver(() =>
       this.#look(this.#view && this.#view.offset + this.#view.length < (this.#frame?.size ?? 0) ? refit : wholeView),
     ).observe(this.#canvas);
-    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => {
-      this.#palette = readPalette(this.#probe);
-      this.#paint();
-      this.#strip.repaint(this.#palette);
-    });
+    // Paper is light.
+    for (const media of ['(prefers-color-scheme: dark)', 'print'])
+      matchMedia(media).addEventListener('change', () => {
+        this.#palette = readPalette(this.#probe);
+        this.#paint();
+        this.#strip.repaint(this.#palette);
+      });
   }
 
   show(context: Context): void {

@@ -38,9 +38,10 @@ async function stops(page: Page, count: number): Promise<string[]> {
 describe('with the keyboard alone', () => {
   needs(chromium).test('an image is opened from the start page', async () => {
     const page = await app.open();
-    expect(await stops(page, 4)).toEqual([
+    expect(await stops(page, 5)).toEqual([
       'Skip to the content',
       'Choose files…',
+      'Try a sample',
       'Or the address of one on a server',
       'Open',
     ]);
