@@ -1,8 +1,11 @@
 import { isatty } from 'node:tty';
 import type { Progress } from '../index.js';
+import { progressLine, Speed } from './progress-line.js';
 
 /** Milliseconds before a bar appears: short work shows none. */
 const DELAY = 500;
+/** Characters of a report to what is not a terminal. */
+const LINE = 80;
 /** Milliseconds between two reports to what is not a terminal. */
 const INTERVAL = 2000;
 
@@ -25,8 +28,11 @@ export async function withProgress<T>(
 ): Promise<T> {
   if (quiet || !(progress || isatty(2))) return work(undefined);
   const { default: cliProgress } = await import('cli-progress');
+  const speed = new Speed();
   const bar = new cliProgress.SingleBar({
-    format: `${label} [{bar}] {percentage}% | {eta_formatted} left`,
+    // A terminal's last column is left free: some go on to the next line when it is written to.
+    format: (_, { value: done, total, maxWidth }) =>
+      progressLine({ label, done, total, speed: speed.perSecond }, isatty(2) ? maxWidth - 1 : LINE),
     linewrap: true,
     clearOnComplete: true,
     stream: process.stderr,
@@ -43,6 +49,7 @@ export async function withProgress<T>(
   }, DELAY);
   const onProgress = (now: Progress): void => {
     last = now;
+    speed.add(now.done, performance.now());
     if (!isWaiting) show(now);
   };
   try {

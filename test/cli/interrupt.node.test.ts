@@ -170,23 +170,34 @@ describe('a named pipe', () => {
 
 /** Runs a command on a terminal, interrupts it when it shows how much time is left, and prints its exit code and all it showed. */
 const ON_TERMINAL = `
-import os, pty, signal, sys
+import fcntl, os, pty, signal, struct, sys, termios
 pid, terminal = pty.fork()
-if pid == 0: os.execvp(sys.argv[1], sys.argv[1:])
+if pid == 0:
+  fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack('HHHH', 24, int(sys.argv[1]), 0, 0))
+  os.execvp(sys.argv[2], sys.argv[2:])
 shown = b''
-while b' left' not in shown: shown += os.read(terminal, 4096)
+while b'% ' not in shown: shown += os.read(terminal, 4096)
 os.kill(pid, signal.SIGINT)
 try:
   while more := os.read(terminal, 4096): shown += more
 except OSError: pass # how Linux tells that nobody is there any more
 print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), ascii(shown.decode()))`;
 
-needs(python).test('on a terminal there is a progress bar, which goes when the work ends', async () => {
-  const url = await serveUntil(image, image.layout.blockOffset(20));
-  const words = commandLine('convert', url, join(await tempDir(), 'disk.img'));
-  const { status, stdout, stderr } = await python.run(['-c', ON_TERMINAL, ...words]);
-  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-  expect(stdout).toMatch(/^130 /);
-  expect(stdout).toMatch(/convert \[=+-+\] \d+% \| .* left/);
-  expect(stdout).not.toContain('Error');
-});
+for (const [width, line] of [
+  [100, /convert \[[=-]{40}\] \d+% [\d.]+ \w+\/s, \w+ left/],
+  [40, /convert \[[=-]+\] \d+% [\d.]+ \w+\/s,? \w+/],
+] as const) {
+  needs(python).test(`a terminal of ${width} columns has a progress bar, which goes when the work ends`, async () => {
+    const url = await serveUntil(image, image.layout.blockOffset(20));
+    const words = commandLine('convert', url, join(await tempDir(), 'disk.img'));
+    const { status, stdout, stderr } = await python.run(['-c', ON_TERMINAL, String(width), ...words]);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    expect(stdout).toMatch(/^130 /);
+    const [shown = ''] = line.exec(stdout) ?? [];
+    expect(shown, stdout).not.toBe('');
+    expect(shown.length).toBeLessThan(width);
+    expect(stdout).not.toContain('Error');
+    // Lines and bars, but no colours: there is nothing for NO_COLOR to turn off.
+    expect(stdout).not.toMatch(/\\x1b\[[\d;]*m/);
+  });
+}
