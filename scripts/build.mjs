@@ -119,5 +119,7 @@ await build({
 const apache = await readFile(createRequire(import.meta.url).resolve('assemblyscript/LICENSE'), 'utf8');
 await appendFile(path('dist/bundle-licences.md'), `\n${apache}`);
 
+await import('./manual.mjs');
+
 await chmod(path('dist/cli/main.js'), 0o755);
 await copyFile(path('src/cli/output-schema.json'), path('dist/output-schema.json'));

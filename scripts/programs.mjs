@@ -48,6 +48,11 @@ const programs = {
   icat: { package: 'sleuthkit', names: ['icat'] },
   // Files and no programs: the firmware that an emulated PC starts with.
   seabios: { package: 'seabios', names: ['/usr/share/seabios/bios.bin'], isFile: true },
+  // The shells that there is completion for, and what typesets a manual page.
+  bash: { package: 'bash', names: ['bash'] },
+  zsh: { package: 'zsh', names: ['zsh'] },
+  fish: { package: 'fish', names: ['fish'] },
+  groff: { package: 'groff', names: ['groff'], probe: ['-m', 'an', '-T', 'utf8', '/dev/null'] },
   flock: { package: 'util-linux', names: ['flock'] },
   bunzip2: { package: 'bzip2', names: ['bunzip2'] },
   // Clients of an NBD server, and what makes certificates for one.
@@ -91,6 +96,10 @@ export const testPrograms = [
   'vhdiinfo',
   'pyvhdi',
   'bunzip2',
+  'bash',
+  'zsh',
+  'fish',
+  'groff',
   'flock',
   'mkfs.ext4',
   'e2fsck',

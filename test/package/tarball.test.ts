@@ -49,7 +49,7 @@ describe('the packed package', () => {
       'llms.txt',
       'package.json',
     ]);
-    expect(paths.filter((path) => !/\.(js|d\.ts|md|json|wasm)$|^LICENSE$|^llms\.txt$/.test(path))).toEqual([]);
+    expect(paths.filter((path) => !/\.(js|d\.ts|md|json|wasm|1)$|^LICENSE$|^llms\.txt$/.test(path))).toEqual([]);
   });
 
   test('holds the licence of whatever the command is built with', async () => {
