@@ -31,7 +31,12 @@ const outer = buildImage({
 });
 
 /** A disk without partitions, which is an ext4 file system. */
-const wsl = buildImage({ virtualSize: SIZE, blockSize: MiB, blocks: blocksOf(madeExt('ext4'), MiB) });
+const wsl = buildImage({
+  virtualSize: SIZE,
+  blockSize: MiB,
+  dataWriteGuid: '2b1f8a34-9c5d-4a0e-8f67-1e2d3c4b5a69', // nobody's parent
+  blocks: blocksOf(madeExt('ext4'), MiB),
+});
 
 /** The bytes of the virtual disk in `disk.vhdx`. */
 export const diskBytes = modelOf(disk).expected(0, SIZE);
