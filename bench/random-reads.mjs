@@ -1,5 +1,5 @@
 // @ts-check
-import { closeSync, openSync, read } from 'node:fs';
+import { closeSync, openSync, read, readSync } from 'node:fs';
 import { fixture, flatFile, removeFixtures } from './fixtures.mjs';
 import { LeftOut, library, measured, program, root } from './harness.mjs';
 import { GiB, KiB } from './images.mjs';
@@ -15,7 +15,7 @@ export async function ask(folder) {
   const { openVhdx } = await library();
   const [flat, image] = [flatFile(folder), fixture(folder, 'full-1g')];
   const file = openSync(flat, 'r');
-  const disk = await openVhdx(image);
+  const disk = await openVhdx(image, { sync: true });
   await sameBytes(file, disk);
   /** @type {import('./rows.mjs').Row[]} */
   const rows = [];
@@ -36,18 +36,51 @@ export async function ask(folder) {
     rows.push(floorRow({ ...row, theirs: floor, target: `reads-${depth}` }));
     for (const theirs of [QEMU, LIBVHDI]) if (runs.has(theirs)) rows.push(speedRow({ ...row, theirs }));
   }
+  rows.push(...(await synchronous(disk, file, image, leftOut)));
   await disk.close();
   closeSync(file);
   removeFixtures('flat-1g.raw', 'full-1g.vhdx');
   return {
     title: 'Random reads of 4 KiB',
     notes: [
-      'Time a read, from 1 GiB in the page cache. The floor is the callback form of `fs.read` with nothing around it; ours is `disk.readInto` with its promise.',
+      'Time a read, from 1 GiB in the page cache. The floor is the callback form of `fs.read` with nothing around it; ours is `disk.readInto` with its promise, and `disk.readIntoSync` without one.',
       '`qemu-img bench` walks in steps of 633 MiB and a bit; its figure is without its start.',
     ],
     rows,
     leftOut,
   };
+}
+
+/**
+ * One read after the other, without promises.
+ *
+ * @param {import('../src/index.js').VhdxDisk} disk
+ * @param {number} file
+ * @param {string} image
+ * @param {string[]} leftOut
+ */
+async function synchronous(disk, file, image, leftOut) {
+  const floor = 'fs.readSync of the raw file';
+  const target = new Uint8Array(READ);
+  const each = (/** @type {(offset: number) => unknown} */ readAt) => async () => {
+    const offsets = randomOffsets(COUNTS[16]);
+    const began = performance.now();
+    for (const offset of offsets) readAt(offset);
+    return (performance.now() - began) / 1000 / offsets.length;
+  };
+  const { [QEMU]: qemu } = peers(image, 1, COUNTS[1], leftOut);
+  const runs = await takeTurns(
+    {
+      vhdx: each((offset) => disk.readIntoSync(target, offset)),
+      [floor]: each((offset) => readSync(file, target, 0, READ, offset)),
+      ...(qemu && { [QEMU]: qemu }),
+    },
+    { rounds: 15, seconds: 25 },
+  );
+  const row = { what: 'one after the other, synchronously', runs, ours: 'vhdx' };
+  const rows = [floorRow({ ...row, theirs: floor, target: 'reads-sync' })];
+  if (qemu) rows.push(speedRow({ ...row, theirs: QEMU, target: 'reads-sync-qemu' }));
+  return rows;
 }
 
 const QEMU = 'qemu-img bench';

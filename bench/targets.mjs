@@ -77,6 +77,12 @@ export const TARGETS = {
     limit:
       'Unlike VHDX, qemu-img reads the holes of a VHD by its table, and takes no longer than 1 GiB of raw data takes it or us (the first rows): a third of that is less than writing the data takes anybody.',
   },
+  'reads-sync': { question: 'random reads of 4 KiB, synchronously', text: '≤ 2 × fs.readSync', atMost: 2 },
+  'reads-sync-qemu': {
+    question: 'random reads of 4 KiB, synchronously',
+    text: '≥ 4 × qemu-img bench, one in flight',
+    atLeast: 4,
+  },
   'reads-1': { question: 'random 4 KiB reads, 1 in flight', text: '≤ 1.15 × fs.read on the raw file', atMost: 1.15 },
   'reads-16': {
     question: 'random 4 KiB reads, 16 in flight',

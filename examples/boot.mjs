@@ -18,7 +18,7 @@ const firmware = async (name) => {
 };
 
 const target = values.write ? await editVhdx(image) : undefined;
-const disk = target ?? (await openVhdx(image));
+const disk = target ?? (await openVhdx(image, { sync: true }));
 const emulator = new V86({
   wasm_path: fileURLToPath(new URL('v86.wasm', import.meta.resolve('v86'))),
   bios: await firmware('bios.bin'),

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { inParent } from '../src/disk/chain-member.js';
-import { FOLLOW_PARENTS, NAME_PARENT } from '../src/disk/parent-errors.js';
+import { FOLLOW_PARENTS, NAME_PARENT } from '../src/disk/parents/errors.js';
 import { openVhdx, VhdxError } from '../src/index.js';
 
 describe('an error', () => {

@@ -79,6 +79,13 @@ export class PageCache {
     return done;
   }
 
+  /** Brings a page into the core's memory at once, whether or not a load of it is on its way. */
+  loadSync(disk: number, page: number, fill: (bytes: Uint8Array) => void): void {
+    const copy = new Uint8Array(PAGE_BYTES);
+    fill(copy);
+    this.#keep(disk, page, copy);
+  }
+
   /**
    * Replaces bytes of a page, if it is in the core's memory or on its way there: a load in flight may have read the old
    * ones. The bytes must stay as they are until then.
@@ -106,7 +113,8 @@ export class PageCache {
     this.#filling += 1;
     try {
       await fill(bytes.subarray(slot, slot + PAGE_BYTES));
-      owner = disk;
+      // A page has one slot: a synchronous read may have brought it meanwhile.
+      if (!this.has(disk, page)) owner = disk;
     } finally {
       exports.setPage(slot, owner, page);
       this.#filling -= 1;
@@ -115,9 +123,14 @@ export class PageCache {
 
   /** Not by waiting for a slot: a page of a disk inside a disk may be what a slot that is filling waits for. */
   async #fillCopy(disk: number, page: number, fill: FillPage): Promise<void> {
-    const { exports, bytes } = this.#core;
     const copy = new Uint8Array(PAGE_BYTES);
     await fill(copy);
+    this.#keep(disk, page, copy);
+  }
+
+  #keep(disk: number, page: number, copy: Uint8Array): void {
+    if (this.has(disk, page)) return;
+    const { exports, bytes } = this.#core;
     const slot = exports.claimPage();
     bytes.set(copy, slot);
     exports.setPage(slot, disk, page);

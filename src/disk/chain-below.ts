@@ -19,7 +19,7 @@ import {
 } from './chain-member.js';
 import { openInput } from './open-input.js';
 import type { OpenOptions } from './open-options.js';
-import { ParentFinder } from './parents.js';
+import { ParentFinder } from './parents/search.js';
 
 /** Members that a chain may have. */
 const MAX_MEMBERS = 256;

@@ -3,7 +3,7 @@
 import { checkRange, rangeOf } from '../base/byte-range.js';
 import type { ProgressOptions, RangeOptions } from '../base/options.js';
 import type { Core } from '../core/instance.js';
-import type { VhdxError } from '../errors.js';
+import { VhdxError } from '../errors.js';
 import { type DiskInfo, type DiskType, describe } from '../image/info.js';
 import type { OpenImage } from '../image/open-image.js';
 import type { Extent, RandomAccessSource, ReadOptions } from '../io/random-access.js';
@@ -112,6 +112,26 @@ export class VhdxDisk implements RandomAccessSource {
   /** Fills all of `target` with bytes of the virtual disk; rejects as {@link read} does, and then `target` is undefined. */
   readInto(target: Uint8Array, offset: number, options?: ReadOptions): Promise<void> {
     return this.member.readInto(target, offset, options);
+  }
+
+  /**
+   * Returns bytes of the virtual disk without a promise, for parsers and emulators that cannot wait. The disk must have
+   * been opened with `sync: true`; nothing else runs until the bytes are there.
+   *
+   * @throws what {@link read} rejects with; VhdxError `unsupported-input` if the disk was not opened for it
+   */
+  readSync(offset: number, length: number): Uint8Array<ArrayBuffer> {
+    checkRange(this.size, offset, length);
+    const bytes = new Uint8Array(length);
+    this.readIntoSync(bytes, offset);
+    return bytes;
+  }
+
+  /** Fills all of `target` as {@link readSync} does; if it throws, `target` is undefined. */
+  readIntoSync(target: Uint8Array, offset: number): void {
+    const { readSync } = this.member;
+    if (!readSync) throw new VhdxError('unsupported-input', 'the disk was not opened with the option sync');
+    readSync(target, offset);
   }
 
   /** Returns bytes of the virtual disk as a stream of chunks of at most 1 MiB. RangeError if the range leaves the disk. */

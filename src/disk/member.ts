@@ -37,6 +37,8 @@ export class Member {
   readonly maxExtents: number;
   /** What errors call its file. */
   readonly place: Pick<RandomAccessSource, 'name' | 'path'>;
+  /** Reads at once; undefined if the disk was not opened for that. */
+  readSync: ((target: Uint8Array, offset: number) => void) | undefined;
   /** The end of the file before its log was replayed. */
   readonly #storedEnd: number;
   #closed = false;
@@ -63,13 +65,13 @@ export class Member {
   readInto(target: Uint8Array, offset: number, options?: ReadOptions): Promise<void> {
     try {
       checkBytes(target);
-      this.#check(offset, target.length, options);
+      this.check(offset, target.length, options);
       if (target.length === 0) return DONE;
       const count = this.#translator.begin(offset, target.length);
       const extent = this.#translator.only(count, offset + target.length);
       if (extent === undefined) return this.#readExtents(target, offset, count, options);
       if (extent.kind === Kind.Data) return this.#source.readInto(target, extent.fileOffset, options);
-      if (!this.#readsAsZeros(extent)) return this.#readExtent(target, extent, options);
+      if (!this.readsAsZeros(extent)) return this.#readExtent(target, extent, options);
       target.fill(0);
       return DONE;
     } catch (error) {
@@ -89,7 +91,7 @@ export class Member {
     depth: number,
     options?: ReadOptions,
   ): Promise<number> {
-    this.#check(offset, length, options);
+    this.check(offset, length, options);
     const end = offset + length;
     let at = offset;
     while (at < end && (out.length < limit || at === offset)) {
@@ -112,18 +114,21 @@ export class Member {
     await this.parent?.close();
   }
 
-  #check(offset: number, length: number, options?: ReadOptions): void {
+  /** Throws if a range cannot be read: the disk is closed, or has no such bytes. */
+  check(offset: number, length: number, options?: ReadOptions): void {
     options?.signal?.throwIfAborted();
     if (this.#closed) throw new VhdxError('closed', 'the disk was closed');
     checkRange(this.size, offset, length);
   }
 
-  #fallsThrough(extent: RawExtent): boolean {
+  /** Whether an extent is what the parent has there. */
+  fallsThrough(extent: RawExtent): boolean {
     return extent.kind === Kind.NotPresent && this.#hasParent;
   }
 
-  #readsAsZeros(extent: RawExtent): boolean {
-    return extent.kind <= Kind.Unmapped && !this.#fallsThrough(extent);
+  /** Whether an extent reads as zeros. */
+  readsAsZeros(extent: RawExtent): boolean {
+    return extent.kind <= Kind.Unmapped && !this.fallsThrough(extent);
   }
 
   async #readExtents(target: Uint8Array, offset: number, count: number, options?: ReadOptions): Promise<void> {
@@ -137,11 +142,11 @@ export class Member {
         at = await this.#translator.translate(at, end - at, batch, BATCH, options, begun);
         begun = undefined;
         extents += batch.length;
-        if (extents > this.maxExtents) throw tooManyExtents(this.maxExtents, at);
+        this.limit(extents, at);
         for (const extent of batch) {
           if (reads.failed) break;
           const part = target.subarray(extent.offset - offset, extent.offset - offset + extent.length);
-          if (this.#readsAsZeros(extent)) part.fill(0);
+          if (this.readsAsZeros(extent)) part.fill(0);
           else await reads.add(this.#readExtent(part, extent, options));
         }
       }
@@ -153,12 +158,12 @@ export class Member {
 
   async #readExtent(part: Uint8Array, extent: RawExtent, options?: ReadOptions): Promise<void> {
     if (extent.kind === Kind.Data) return this.#source.readInto(part, extent.fileOffset, options);
-    if (!this.#fallsThrough(extent)) {
+    if (!this.fallsThrough(extent)) {
       const { damageError } = await import('../image/bat-findings.js'); // few images have any
       throw damageError(this.image.layout, extent);
     }
-    if (!this.parent) throw this.#parentMissing(extent);
-    const there = this.#lengthInParent(extent);
+    if (!this.parent) throw this.parentMissing(extent);
+    const there = this.lengthInParent(extent);
     part.fill(0, there);
     if (there > 0) await this.#readParent(this.parent, part.subarray(0, there), extent.offset, options);
   }
@@ -168,12 +173,22 @@ export class Member {
     try {
       await parent.readInto(part, offset, options);
     } catch (error) {
-      throw error instanceof VhdxError ? inParent(error, parent.place) : error;
+      throw parent.named(error);
     }
   }
 
+  /** An error of this member as its child tells it: with the name of the file. */
+  named(error: unknown): unknown {
+    return error instanceof VhdxError ? inParent(error, this.place) : error;
+  }
+
+  /** Throws if a call goes through more extents than the caller allows, at an offset on the disk. */
+  limit(extents: number, offset: number): void {
+    if (extents > this.maxExtents) throw tooManyExtents(this.maxExtents, offset);
+  }
+
   /** How much of an extent the parent has; past its end there are zeros. */
-  #lengthInParent({ offset, length }: RawExtent): number {
+  lengthInParent({ offset, length }: RawExtent): number {
     return Math.max(0, Math.min(length, (this.parent?.size ?? 0) - offset));
   }
 
@@ -193,14 +208,14 @@ export class Member {
       pushExtent(out, { offset, length, kind: 'data', depth, fileOffset });
     } else if (kind === Kind.Zero) {
       pushExtent(out, { offset, length, kind: 'zero', depth });
-    } else if (this.#readsAsZeros(extent)) {
+    } else if (this.readsAsZeros(extent)) {
       pushExtent(out, { offset, length, kind: 'unmapped', depth });
-    } else if (!this.#fallsThrough(extent)) {
+    } else if (!this.fallsThrough(extent)) {
       pushExtent(out, { offset, length, kind: 'damaged', depth, code: DAMAGE[kind] ?? 'bat-reserved-state' });
     } else if (!this.parent) {
       pushExtent(out, { offset, length, kind: 'damaged', depth, code: 'parent-missing' });
     } else {
-      const there = this.#lengthInParent(extent);
+      const there = this.lengthInParent(extent);
       const reached = there > 0 ? await this.parent.resolve(offset, there, out, limit, depth + 1, options) : offset;
       if (reached < offset + there) return reached;
       if (reached < end) pushExtent(out, { offset: reached, length: end - reached, kind: 'unmapped', depth });
@@ -219,7 +234,8 @@ export class Member {
     }
   }
 
-  #parentMissing({ offset, length }: RawExtent): VhdxError {
+  /** The error of a read that needs a parent that is not available. */
+  parentMissing({ offset, length }: RawExtent): VhdxError {
     const message = `the disk's bytes at ${hex(offset)} are in its parent, and the parent is not available`;
     const place = { structure: 'Parent Locator', facts: { range: { offset, length } } };
     return new VhdxError('parent-missing', message, { ...place, finding: finding('parent-missing', message, place) });

@@ -79,6 +79,12 @@ export interface OpenOptions {
    * default, but for that of the format, 4 GiB, all of which must be read and summed. Windows and QEMU make logs of 1 MiB.
    */
   readonly maxLogLength?: number | undefined;
+  /**
+   * Makes `readSync` and `readIntoSync` possible, for what cannot wait: rejects with `unsupported-input` if a file of the
+   * chain cannot be read without a promise. Paths can in Node, Bun and Deno, bytes anywhere, a `File` or `Blob` in a
+   * worker, a source of your own if it has `readIntoSync`, a URL never.
+   */
+  readonly sync?: boolean | undefined;
   /** How to talk to the server of a remote image. */
   readonly http?: HttpOptions | undefined;
 }

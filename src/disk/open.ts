@@ -11,6 +11,7 @@ import { openSource, type VhdxInput } from '../io/open.js';
 import { walkChain } from './chain.js';
 import { type ChainMember, closeMembers, memberDetails, type ReadableMember } from './chain-member.js';
 import { VhdxDisk } from './disk.js';
+import type { Member } from './member.js';
 import { forParents, openInput } from './open-input.js';
 import { type OpenOptions, withLimits } from './open-options.js';
 
@@ -53,6 +54,7 @@ export async function isVhdx(input: VhdxInput, options: SourceOptions = {}): Pro
 export async function openMembers(core: Core, members: ChainMember[], options: OpenOptions): Promise<VhdxDisk> {
   const readable = await readableOf(members, options);
   const images: OpenImage[] = [];
+  const sync = options.sync ? await syncReads(readable) : undefined;
   try {
     for (const { examination } of readable) images.push(new OpenImage(core, examination));
     for (const [depth, image] of images.entries()) await checkAtOpen(image, readable[depth] as ReadableMember, options);
@@ -60,11 +62,21 @@ export async function openMembers(core: Core, members: ChainMember[], options: O
     for (const image of images) await image.close();
     throw error;
   }
-  return readable.reduceRight<VhdxDisk | undefined>((parent, { source, depth, findings, parentError }) => {
+  const disk = readable.reduceRight<VhdxDisk | undefined>((parent, { source, depth, findings, parentError }) => {
     const image = images[depth] as OpenImage;
     const { maxExtents, untrusted: hidesPath } = options;
     return new VhdxDisk({ image, source, maxExtents, hidesPath, parent, parentError, chainFindings: findings });
   }, undefined) as VhdxDisk;
+  for (let one: VhdxDisk | undefined = disk; one; one = one.parent) sync?.(one.member);
+  return disk;
+}
+
+/** What makes synchronous reads of members possible. Rejects if one of them has a file that cannot be read so. */
+async function syncReads(members: readonly ReadableMember[]): Promise<(member: Member) => void> {
+  const { allowSyncReads, refuseAsync } = await import('./sync-reads.js'); // few programs cannot wait
+  const { damageError } = await import('../image/bat-findings.js'); // what throws later cannot load it then
+  for (const { source } of members) refuseAsync(source);
+  return (member) => allowSyncReads(member, damageError);
 }
 
 /** The members that can be read, from the top down. */

@@ -1,7 +1,7 @@
 import { builtinModule } from '../base/builtin-module.js';
 import type { Core } from '../core/instance.js';
-import { listImages } from '../disk/parent-candidates.js';
-import { openPlace } from '../disk/parent-paths.js';
+import { listImages } from '../disk/parents/candidates.js';
+import { openPlace } from '../disk/parents/paths.js';
 import { VhdxError } from '../errors.js';
 import { givenGuid } from '../format/guid.js';
 import { isComplete } from '../image/examination.js';

@@ -8,6 +8,14 @@ import type { RandomAccessSource, ReadOptions } from '../io/random-access.js';
 /** Pages of the BAT that are read ahead of a reader that goes through it. */
 const PAGES_AHEAD = 8;
 
+/** A page that a translation lacks. */
+export interface MissingPage {
+  /** Of the BAT, or of the sector bitmaps, counted from the start of the disk. */
+  readonly page: number;
+  /** Of a page of the sector bitmaps: where it is in the file. */
+  readonly bitmapAt?: number;
+}
+
 /**
  * The pages of one open image's BAT and sector bitmaps in the core's memory: loaded once for all that use the image,
  * the check at open as well as the reads after it, and dropped when it is closed.
@@ -49,10 +57,19 @@ export class BatPages {
     return untilAborted(load, options?.signal);
   }
 
-  /** Loads a page of the sector bitmaps, which is at `offset` in the file; `page` counts from the start of the disk. */
-  loadBitmap(page: number, offset: number, options?: ReadOptions): Promise<void> {
-    const fill = (slot: Uint8Array): Promise<void> => this.#source.readInto(slot, offset);
+  /** Loads a page that a translation lacks. */
+  load({ page, bitmapAt }: MissingPage, options?: ReadOptions): Promise<void> {
+    if (bitmapAt === undefined) return this.loadBat(page, options);
+    const fill = (slot: Uint8Array): Promise<void> => this.#source.readInto(slot, bitmapAt);
     return untilAborted(this.#cache.load(this.calls.disk, bitmapPage(page), fill), options?.signal);
+  }
+
+  /** The same at once, of a source that can be read so. */
+  loadSync({ page, bitmapAt }: MissingPage): void {
+    const { offset, length } = bitmapAt === undefined ? this.#placeOf(page) : { offset: bitmapAt, length: PAGE_BYTES };
+    this.#cache.loadSync(this.calls.disk, bitmapAt === undefined ? page : bitmapPage(page), (bytes) =>
+      this.#source.readIntoSync?.(bytes.subarray(0, length), offset),
+    );
   }
 
   /** Says that bytes of the BAT changed, from `offset` of the BAT on. They lie in one page and stay as they are. */
@@ -72,10 +89,15 @@ export class BatPages {
 
   #readBat(page: number): Promise<void> {
     return this.#cache.load(this.calls.disk, page, async (slot) => {
-      const start = page * PAGE_BYTES;
-      const length = Math.min(slot.length, this.#batLength - start);
-      await this.#source.readInto(slot.subarray(0, length), this.#batOffset + start);
+      const { offset, length } = this.#placeOf(page);
+      await this.#source.readInto(slot.subarray(0, length), offset);
       slot.fill(0, length);
     });
+  }
+
+  /** Where a page of the BAT is in the file. */
+  #placeOf(page: number): { offset: number; length: number } {
+    const start = page * PAGE_BYTES;
+    return { offset: this.#batOffset + start, length: Math.min(PAGE_BYTES, this.#batLength - start) };
   }
 }

@@ -5,7 +5,7 @@ import { Kind, PAGE_BYTES, pageOfBitmap, type RawExtent } from '../core/bat-call
 import { bitmapEntryIndex, type Geometry, PayloadState, SECTOR_BITMAP_BLOCK_SIZE } from '../format/bat.js';
 import type { RandomAccessSource, ReadOptions } from '../io/random-access.js';
 import type { RuleCode } from '../rules.js';
-import type { BatPages } from './bat-pages.js';
+import type { BatPages, MissingPage } from './bat-pages.js';
 
 /** What a translator must know of an image. */
 export interface TranslatorImage {
@@ -100,19 +100,49 @@ export class Translator {
     options?: ReadOptions,
     begun?: number,
   ): Promise<number> {
+    const walk = this.#walk(offset, length, out, limit, options?.signal, begun);
+    let yieldToEventLoop: ReturnType<typeof eventLoopYielder> | undefined;
+    for (;;) {
+      const { done, value } = walk.next();
+      if (done) return value;
+      await this.#pages.load(value, options);
+      // A hole of terabytes is one extent: a caller that asks for it must be able to abort.
+      yieldToEventLoop ??= eventLoopYielder();
+      await yieldToEventLoop();
+    }
+  }
+
+  /** {@link translate} at once, of a source that can be read so. */
+  translateSync(offset: number, length: number, out: RawExtent[], limit: number, begun?: number): number {
+    const walk = this.#walk(offset, length, out, limit, undefined, begun);
+    for (;;) {
+      const { done, value } = walk.next();
+      if (done) return value;
+      this.#pages.loadSync(value);
+    }
+  }
+
+  /** Translates a range as {@link translate} says; yields the pages that it lacks, and goes on when they are loaded. */
+  *#walk(
+    offset: number,
+    length: number,
+    out: RawExtent[],
+    limit: number,
+    signal: AbortSignal | undefined,
+    begun: number | undefined,
+  ): Generator<MissingPage, number> {
     const end = offset + length;
     let at = offset;
     let first = begun;
-    let yieldToEventLoop: ReturnType<typeof eventLoopYielder> | undefined;
     while (at < end && (out.length < limit || at === offset)) {
-      options?.signal?.throwIfAborted();
+      signal?.throwIfAborted();
       const batch = this.#pages.calls.extents(first ?? this.begin(at, end - at));
       const { reached, missing } = this.#pages.calls.outcome();
       first = undefined;
       at = reached;
       for (const extent of batch) {
         let done = extent.offset + extent.length;
-        if (extent.kind === Kind.Partial) done = await this.#split(extent, out, limit, options);
+        if (extent.kind === Kind.Partial) done = yield* this.#split(extent, out, limit, signal);
         else if (extent.kind === Kind.Data) this.#pushChecked(extent, out);
         else pushRawExtent(out, extent);
         if (out.length >= limit) {
@@ -120,12 +150,7 @@ export class Translator {
           break;
         }
       }
-      if (missing >= 0 && at === reached && at < end) {
-        await this.#pages.loadBat(missing, options);
-        // A hole of terabytes is one extent: a caller that asks for it must be able to abort.
-        yieldToEventLoop ??= eventLoopYielder();
-        await yieldToEventLoop();
-      }
+      if (missing >= 0 && at === reached && at < end) yield { page: missing };
     }
     return at;
   }
@@ -144,11 +169,16 @@ export class Translator {
    * Appends what a partially present extent, which is in one block, consists of, not much more than `limit`: a bitmap
    * can make very many extents of one block. Returns the offset that it reached.
    */
-  async #split(extent: RawExtent, out: RawExtent[], limit: number, options?: ReadOptions): Promise<number> {
+  *#split(
+    extent: RawExtent,
+    out: RawExtent[],
+    limit: number,
+    signal: AbortSignal | undefined,
+  ): Generator<MissingPage, number> {
     const end = extent.offset + extent.length;
     let at = extent.offset;
     while (at < end && (out.length < limit || at === extent.offset)) {
-      options?.signal?.throwIfAborted();
+      signal?.throwIfAborted();
       const file = extent.fileOffset + (at - extent.offset);
       const { calls } = this.#pages;
       const parts = calls.extents(calls.splitPartial(at, end - at, file, this.#image.source.size));
@@ -159,7 +189,7 @@ export class Translator {
       }
       at = reached;
       if (missing < 0) continue;
-      const problem = await this.#loadBitmapPage(pageOfBitmap(missing), options);
+      const problem = yield* this.#loadBitmapPage(pageOfBitmap(missing));
       if (problem === undefined) continue;
       pushRawExtent(out, { offset: at, length: end - at, kind: problem, fileOffset: 0 });
       return end;
@@ -168,12 +198,12 @@ export class Translator {
   }
 
   /** Loads a page of a sector bitmap block, or returns why it cannot. `page` counts from the start of the disk. */
-  async #loadBitmapPage(page: number, options?: ReadOptions): Promise<number | undefined> {
+  *#loadBitmapPage(page: number): Generator<MissingPage, number | undefined> {
     const { geometry, source } = this.#image;
     const index = bitmapEntryIndex(geometry, Math.floor(page / PAGES_PER_BITMAP));
     let entry = this.#pages.calls.bitmapEntry(index);
     while ('missing' in entry) {
-      await this.#pages.loadBat(entry.missing, options);
+      yield { page: entry.missing };
       entry = this.#pages.calls.bitmapEntry(index);
     }
     const { state, fileOffset } = entry;
@@ -183,7 +213,7 @@ export class Translator {
     if (fileOffset < MiB || offset + PAGE_BYTES > source.size) return Kind.BitmapState;
     if (findOverlap(this.#image.reserved, fileOffset, SECTOR_BITMAP_BLOCK_SIZE)) return Kind.BitmapState;
     if (findOverlap(this.#sharedPlaces, fileOffset, SECTOR_BITMAP_BLOCK_SIZE)) return Kind.SharedBitmap;
-    await this.#pages.loadBitmap(page, offset, options);
+    yield { page, bitmapAt: offset };
     return undefined;
   }
 

@@ -12,6 +12,11 @@ const PIECE = 4 * MiB;
 /** How many slices for a long sequence of reads there are at a time: the one that is read, and those behind it. */
 const WINDOWS = 3;
 
+/** What is needed of a `FileReaderSync`. */
+interface BlobReader {
+  readAsArrayBuffer(blob: Blob): ArrayBuffer;
+}
+
 /**
  * A source over a `Blob` or `File`: a piece is sliced off, read, and copied into the target. Reads that are known to be
  * one long sequence share slices of 4 MiB, because a slice costs the browser about as much as a megabyte of its bytes.
@@ -22,11 +27,18 @@ class BlobSource implements HintedSource {
   readonly #blob: Blob;
   /** Slices that a sequence of reads shares, by their numbers. */
   readonly #windows = new Map<number, Promise<Uint8Array>>();
+  /** Present where blobs can be read so, which is in workers. */
+  readonly readIntoSync?: NonNullable<RandomAccessSource['readIntoSync']>;
   #closed = false;
 
   constructor(blob: Blob) {
     this.#blob = blob;
     this.size = blob.size;
+    const { FileReaderSync } = globalThis as { readonly FileReaderSync?: new () => BlobReader };
+    if (FileReaderSync) {
+      const reader = new FileReaderSync();
+      this.readIntoSync = (target, offset) => this.#readSync(reader, target, offset);
+    }
     if ('name' in blob && typeof blob.name === 'string' && blob.name !== '') this.name = blob.name;
   }
 
@@ -43,6 +55,21 @@ class BlobSource implements HintedSource {
       const piece = await untilAborted(isSequence ? this.#share(at, length) : this.#take(at, length), signal);
       target.set(piece, done);
       done += length;
+    }
+  }
+
+  #readSync(reader: BlobReader, target: Uint8Array, offset: number): void {
+    if (this.#closed) throw new VhdxError('closed', 'the file was closed');
+    checkRead(this.size, target, offset);
+    for (let done = 0; done < target.byteLength; done += PIECE) {
+      const length = Math.min(PIECE, target.byteLength - done);
+      let bytes: ArrayBuffer;
+      try {
+        bytes = reader.readAsArrayBuffer(this.#blob.slice(offset + done, offset + done + length));
+      } catch (cause) {
+        throw this.#failure(offset + done, cause);
+      }
+      target.set(this.#whole(bytes, offset + done, length), done);
     }
   }
 
@@ -69,13 +96,17 @@ class BlobSource implements HintedSource {
   }
 
   async #take(offset: number, length: number): Promise<Uint8Array> {
-    let bytes: Uint8Array;
+    let bytes: ArrayBuffer;
     try {
-      bytes = new Uint8Array(await this.#blob.slice(offset, offset + length).arrayBuffer());
+      bytes = await this.#blob.slice(offset, offset + length).arrayBuffer();
     } catch (cause) {
       throw this.#failure(offset, cause);
     }
-    if (bytes.byteLength === length) return bytes;
+    return this.#whole(bytes, offset, length);
+  }
+
+  #whole(bytes: ArrayBuffer, offset: number, length: number): Uint8Array {
+    if (bytes.byteLength === length) return new Uint8Array(bytes);
     throw new VhdxError('short-read', `${this.#who} ended ${length - bytes.byteLength} bytes early`, { offset });
   }
 

@@ -15,6 +15,10 @@ class BufferSource implements RandomAccessSource {
 
   async readInto(target: Uint8Array, offset: number, options?: ReadOptions): Promise<void> {
     options?.signal?.throwIfAborted();
+    this.readIntoSync(target, offset);
+  }
+
+  readIntoSync(target: Uint8Array, offset: number): void {
     if (this.#closed) throw new VhdxError('closed', 'the buffer was closed');
     checkRead(this.size, target, offset);
     // A buffer that was transferred to a worker has no bytes any more; one that was resized may have others.

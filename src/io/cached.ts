@@ -49,6 +49,8 @@ interface Load {
 export class CachedSource implements RandomAccessSource {
   readonly size: number;
   readonly name?: string;
+  /** Present if the source has it. */
+  readonly readIntoSync?: NonNullable<RandomAccessSource['readIntoSync']>;
   readonly #source: HintedSource;
   readonly #options: CacheOptions;
   readonly #sequences = new SequenceTracker(BLOCK);
@@ -68,6 +70,7 @@ export class CachedSource implements RandomAccessSource {
     this.#options = options;
     this.size = source.size;
     if (source.name !== undefined) this.name = source.name;
+    if (source.readIntoSync !== undefined) this.readIntoSync = (target, offset) => this.#readSync(target, offset);
   }
 
   async readInto(target: Uint8Array, offset: number, options?: ReadOptions): Promise<void> {
@@ -104,6 +107,27 @@ export class CachedSource implements RandomAccessSource {
     // After a long read the source has the hint, and its own ways.
     if (target.byteLength < direct) this.#readAhead(end, ahead);
     await done;
+  }
+
+  /** Takes what is there, and brings what is not block by block; what is on its way to other reads is not waited for. */
+  #readSync(target: Uint8Array, offset: number): void {
+    if (this.#closed) throw this.#closedError();
+    checkRead(this.size, target, offset);
+    const end = offset + target.byteLength;
+    for (let at = offset; at < end; ) {
+      const load = this.#blocks.get(Math.floor(at / BLOCK));
+      let [start, bytes] = [load?.start ?? 0, load?.ready];
+      if (load && bytes) this.#touch(load);
+      else {
+        start = Math.floor(at / BLOCK) * BLOCK;
+        bytes = new Uint8Array(Math.min(BLOCK, this.size - start));
+        this.#source.readIntoSync?.(bytes, start);
+        if (!load) this.put(start, bytes);
+      }
+      const to = Math.min(end, start + bytes.byteLength);
+      target.set(bytes.subarray(at - start, to - start), at - offset);
+      at = to;
+    }
   }
 
   /** Puts bytes into the cache that were read without it. They begin at a multiple of 64 KiB. */

@@ -117,6 +117,22 @@ export class DescriptorFile implements RandomAccessFile {
     });
   }
 
+  readIntoSync(target: Uint8Array, offset: number): void {
+    if (this.#closed) throw this.#closedError();
+    const length = checkRead(this.#size, target, offset);
+    const fd = this.#descriptor();
+    for (let done = 0; done < length; ) {
+      let count: number;
+      try {
+        count = this.#fs.readSync(fd, target, done, Math.min(length - done, PIECE), offset + done);
+      } catch (error) {
+        throw readFailed(this.#who, error, offset + done);
+      }
+      if (count === 0) throw this.#truncated(offset + done);
+      done += count;
+    }
+  }
+
   write(bytes: Uint8Array, offset: number): Promise<void> {
     // Without another promise around it: most writes are short, and there are many.
     return this.#mayWrite(bytes, offset) ? this.#write(bytes, offset) : this.#writeLater(bytes, offset);

@@ -19,6 +19,8 @@ class DiscreetSource implements RandomAccessSource {
   readonly size: number;
   readonly name?: string;
   readonly path?: string;
+  /** Present if the source has it. */
+  readonly readIntoSync?: NonNullable<RandomAccessSource['readIntoSync']>;
   readonly #source: RandomAccessSource;
 
   constructor(source: RandomAccessSource) {
@@ -26,6 +28,14 @@ class DiscreetSource implements RandomAccessSource {
     this.size = source.size;
     if (source.name !== undefined) this.name = source.name;
     if (source.path !== undefined) this.path = source.path;
+    if (source.readIntoSync !== undefined)
+      this.readIntoSync = (target, offset) => {
+        try {
+          source.readIntoSync?.(target, offset);
+        } catch (error) {
+          throw discreet(error, this.name);
+        }
+      };
   }
 
   async readInto(target: Uint8Array, offset: number, options?: ReadOptions): Promise<void> {

@@ -13,6 +13,8 @@ class GuardedSource implements RandomAccessSource {
   readonly path?: string;
   /** That of the source, if it has one. */
   readonly extents?: NonNullable<RandomAccessSource['extents']>;
+  /** That of the source, if it has one. */
+  readonly readIntoSync?: NonNullable<RandomAccessSource['readIntoSync']>;
   readonly #source: RandomAccessSource;
   #closed = false;
 
@@ -29,19 +31,27 @@ class GuardedSource implements RandomAccessSource {
     if (typeof name === 'string') this.name = name;
     if (typeof path === 'string') this.path = path;
     if (typeof source.extents === 'function') this.extents = source.extents.bind(source);
+    if (typeof source.readIntoSync === 'function')
+      this.readIntoSync = (target, offset) => {
+        this.#check(target, offset);
+        source.readIntoSync?.(target, offset);
+      };
   }
 
   async readInto(target: Uint8Array, offset: number, options?: ReadOptions): Promise<void> {
     options?.signal?.throwIfAborted();
-    if (this.#closed) throw new VhdxError('closed', 'the source was closed');
-    checkRead(this.size, target, offset);
-    if (this.#source.size !== this.size) {
-      const now = String(this.#source.size);
-      throw new VhdxError('source-changed', `the source had ${this.size} bytes when it was opened and has ${now} now`);
-    }
+    this.#check(target, offset);
     // An abort waits until the source has settled: until then it may write into the target.
     await this.#source.readInto(target, offset, options);
     options?.signal?.throwIfAborted();
+  }
+
+  #check(target: Uint8Array, offset: number): void {
+    if (this.#closed) throw new VhdxError('closed', 'the source was closed');
+    checkRead(this.size, target, offset);
+    if (this.#source.size === this.size) return;
+    const now = String(this.#source.size);
+    throw new VhdxError('source-changed', `the source had ${this.size} bytes when it was opened and has ${now} now`);
   }
 
   async close(): Promise<void> {

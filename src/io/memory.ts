@@ -19,6 +19,10 @@ class MemoryFile implements RandomAccessFile {
 
   async readInto(target: Uint8Array, offset: number, options?: ReadOptions): Promise<void> {
     options?.signal?.throwIfAborted();
+    this.readIntoSync(target, offset);
+  }
+
+  readIntoSync(target: Uint8Array, offset: number): void {
     this.#checkOpen();
     checkRead(this.#size, target, offset);
     for (const { page, start, part } of pieces(target, offset)) {

@@ -64,6 +64,10 @@ class SyncHandleFile implements RandomAccessFile {
 
   async readInto(target: Uint8Array, offset: number, options?: ReadOptions): Promise<void> {
     options?.signal?.throwIfAborted();
+    this.readIntoSync(target, offset);
+  }
+
+  readIntoSync(target: Uint8Array, offset: number): void {
     this.#checkOpen();
     const length = checkRead(this.#size, target, offset);
     for (let done = 0; done < length; ) {

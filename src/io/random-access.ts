@@ -52,6 +52,11 @@ export interface RandomAccessSource {
    */
   readInto(target: Uint8Array, offset: number, options?: ReadOptions): Promise<void>;
   /**
+   * If the source can: the same without a promise, for parsers and emulators that cannot wait. What opens it with
+   * `sync: true` needs it.
+   */
+  readIntoSync?(target: Uint8Array, offset: number): void;
+  /**
    * If the source knows its holes: what is in a range of it, in the order of the offsets and without gaps, at no more
    * cost than reading an index. All of it without a range. An opened disk has this.
    */

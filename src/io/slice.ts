@@ -8,6 +8,8 @@ class SliceSource implements RandomAccessSource {
   readonly name?: string;
   /** Present if the source has it. */
   readonly extents?: NonNullable<RandomAccessSource['extents']>;
+  /** Present if the source has it. */
+  readonly readIntoSync?: NonNullable<RandomAccessSource['readIntoSync']>;
   readonly #source: RandomAccessSource;
   readonly #start: number;
   #closed = false;
@@ -19,12 +21,19 @@ class SliceSource implements RandomAccessSource {
     if (source.name !== undefined) this.name = source.name;
     if (source.extents !== undefined)
       this.extents = (range) => this.#extents(rangeOf(size, range ?? {}), range?.signal);
+    if (source.readIntoSync !== undefined)
+      this.readIntoSync = (target, offset) => source.readIntoSync?.(target, this.#placeOf(target, offset));
   }
 
   async readInto(target: Uint8Array, offset: number, options?: ReadOptions): Promise<void> {
+    await this.#source.readInto(target, this.#placeOf(target, offset), options);
+  }
+
+  /** Where a read is in the source, if it may be. */
+  #placeOf(target: Uint8Array, offset: number): number {
     if (this.#closed) throw new VhdxError('closed', 'the slice was closed');
     checkRead(this.size, target, offset);
-    await this.#source.readInto(target, this.#start + offset, options);
+    return this.#start + offset;
   }
 
   async close(): Promise<void> {

@@ -1,8 +1,8 @@
 import { builtinModule } from '../base/builtin-module.js';
 import { openInput } from '../disk/open-input.js';
 import type { OpenOptions } from '../disk/open-options.js';
-import { FOLLOW_PARENTS, IGNORE_MISMATCH, NAME_PARENT } from '../disk/parent-errors.js';
-import { likeNamed, openPlace, type ParentPath, parentPaths, whyRefused } from '../disk/parent-paths.js';
+import { FOLLOW_PARENTS, IGNORE_MISMATCH, NAME_PARENT } from '../disk/parents/errors.js';
+import { likeNamed, openPlace, type ParentPath, parentPaths, whyRefused } from '../disk/parents/paths.js';
 import { VhdxError } from '../errors.js';
 import { ZERO_GUID } from '../format/guid.js';
 import { parseVhdFooter, VHD_FOOTER_SIZE } from '../format/vhd-footer.js';

@@ -1,6 +1,6 @@
 // Which member of a chain an error is about, and what is left of a chain with a member at fault.
 import { describe, expect, test } from 'vitest';
-import { checkVhdx, openVhdx, VhdxError } from '../../src/index.js';
+import { checkVhdx, VhdxError } from '../../src/index.js';
 import { pattern } from '../support/block-content.js';
 import { type BuiltImage, buildImage } from '../support/build-image.js';
 import { setLogGuid } from '../support/build-log.js';
@@ -8,6 +8,7 @@ import { chainOf, guidAt } from '../support/chain-files.js';
 import { MiB } from '../support/encode-primitives.js';
 import { expectContent, expectRefused } from '../support/expect-opening.js';
 import { locatorEntries, STATE } from '../support/image-spec.js';
+import { openVhdx } from '../support/two-doors.js';
 
 const present = (seed: number) => ({ state: STATE.fullyPresent, data: pattern(seed) });
 const { files, model } = chainOf(

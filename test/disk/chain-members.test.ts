@@ -1,6 +1,6 @@
 // Rules 108, 109, 111 and 112: which images can be members of one chain, and how long a chain may be.
 import { describe, expect, test } from 'vitest';
-import { checkVhdx, openVhdx, type VhdxDisk } from '../../src/index.js';
+import { checkVhdx, type VhdxDisk } from '../../src/index.js';
 import { pattern } from '../support/block-content.js';
 import { type BuiltImage, buildImage } from '../support/build-image.js';
 import { setLogGuid, writeLog } from '../support/build-log.js';
@@ -9,6 +9,7 @@ import { dirtied, structureSectors } from '../support/dirty-images.js';
 import { MiB, ZERO_GUID } from '../support/encode-primitives.js';
 import { expectContent, expectRefused, expectSound } from '../support/expect-opening.js';
 import { type BlockSpec, type ImageSpec, locatorEntries, STATE } from '../support/image-spec.js';
+import { openVhdx } from '../support/two-doors.js';
 
 const present = (seed: number): BlockSpec => ({ state: STATE.fullyPresent, data: pattern(seed) });
 const sourcesOf = (files: readonly BuiltImage[]) => files.map((file) => file.source());

@@ -1,7 +1,7 @@
 // Chains against plain models: random ones, and one of five members that no other tool reads.
 import * as fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { type Extent, openVhdx } from '../../src/index.js';
+import type { Extent } from '../../src/index.js';
 import { arbitraryChain, arbitraryRange, type ImageWithModel } from '../support/arbitrary-images.js';
 import type { BuiltImage } from '../support/build-image.js';
 import { dirtied, structureSectors } from '../support/dirty-images.js';
@@ -14,6 +14,7 @@ import { expectSameBytes } from '../support/same-bytes.js';
 import type { ByteRange } from '../support/sparse-file.js';
 
 import { SLOW } from '../support/time-limits.js';
+import { openVhdx } from '../support/two-doors.js';
 
 /** Asserts that extents are what is read: in order, without gaps, data where it lies, and zeros elsewhere. */
 function expectExtents(

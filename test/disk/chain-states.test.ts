@@ -1,6 +1,6 @@
 // Rules 69 to 71 and 110: what a differencing disk has itself, what its parent has, and what is zeros.
 import { describe, expect, test } from 'vitest';
-import { type Extent, openVhdx, type VhdxDisk } from '../../src/index.js';
+import type { Extent, VhdxDisk } from '../../src/index.js';
 import { pattern, sectorBits } from '../support/block-content.js';
 import { type BuiltImage, buildImage } from '../support/build-image.js';
 import { modelOf } from '../support/disk-model.js';
@@ -8,6 +8,7 @@ import { GiB, KiB, MiB } from '../support/encode-primitives.js';
 import { expectContent, expectDamaged, expectSound } from '../support/expect-opening.js';
 import { type BlockSpec, type ImageSpec, locatorEntries, STATE } from '../support/image-spec.js';
 import { expectSameBytes } from '../support/same-bytes.js';
+import { openVhdx } from '../support/two-doors.js';
 
 const present = (seed: number): BlockSpec => ({ state: STATE.fullyPresent, data: pattern(seed) });
 const allBlocks = Object.fromEntries([0, 1, 2, 3, 4, 5, 6, 7].map((block) => [block, present(100 + block)]));

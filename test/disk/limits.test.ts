@@ -1,10 +1,11 @@
 // What a server may ask of a disk: a bound on the work of one call, and how much the file really stores.
 import { describe, expect, test } from 'vitest';
-import { compareDisks, exportDisk, openVhdx, type VhdxDisk } from '../../src/index.js';
+import { compareDisks, exportDisk, type VhdxDisk } from '../../src/index.js';
 import { pattern } from '../support/block-content.js';
 import { buildImage } from '../support/build-image.js';
 import { MiB, TiB } from '../support/encode-primitives.js';
 import { STATE } from '../support/image-spec.js';
+import { openVhdx } from '../support/two-doors.js';
 
 /** A block of 2,048 sectors of which every second one is in the file: 2,048 extents. */
 const everySecond = new Uint8Array(256).fill(0b01010101);

@@ -59,6 +59,15 @@ const TABLE: Readonly<Record<string, readonly (readonly [what: string, odd: read
     ['target', NO_BYTES, (disk, odd) => disk.readInto(odd, 0)],
     ['offset', [...PAST_END, undefined, 8 * MiB], (disk, odd) => disk.readInto(new Uint8Array(1), odd)],
   ],
+  readSync: [
+    ['offset', PAST_END, async (disk, odd) => disk.readSync(odd, 1)],
+    ['length', PAST_END, async (disk, odd) => disk.readSync(0, odd)],
+    ['range', [8 * MiB, 8 * MiB - 1], async (disk, odd) => disk.readSync(odd, 2)],
+  ],
+  readIntoSync: [
+    ['target', NO_BYTES, async (disk, odd) => disk.readIntoSync(odd, 0)],
+    ['offset', [...PAST_END, undefined, 8 * MiB], async (disk, odd) => disk.readIntoSync(new Uint8Array(1), odd)],
+  ],
   stream: [
     ['offset', PAST_END, (disk, odd) => drain(disk.stream({ offset: odd }) as Odd)],
     ['length', PAST_END, (disk, odd) => drain(disk.stream({ length: odd }) as Odd)],
@@ -194,7 +203,7 @@ test('the table has every public function, and every method of a disk that takes
 describe.each(Object.entries(TABLE))('%s', (_name, rows) => {
   let disk: vhdx.VhdxDisk;
   beforeAll(async () => {
-    disk = await vhdx.openVhdx(image.source());
+    disk = await vhdx.openVhdx(image.toUint8Array(), { sync: true });
   });
 
   test.each(rows)('refuses an odd %s', async (_what, odd, call) => {

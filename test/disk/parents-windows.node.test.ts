@@ -1,7 +1,7 @@
 // Paths of parents as they are understood on Windows; looked at without a Windows.
 import { posix, win32 } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { parentPaths } from '../../src/disk/parent-paths.js';
+import { parentPaths } from '../../src/disk/parents/paths.js';
 
 const child = 'C:\\VMs\\web\\child.avhdx';
 const placesOf = (locator: Record<string, string>) =>

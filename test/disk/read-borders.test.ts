@@ -1,6 +1,5 @@
 // Reads at the borders of blocks, chunks and pages, at the far end of the largest disk, and outside of the disk.
 import { describe, expect, test } from 'vitest';
-import { openVhdx } from '../../src/index.js';
 import { pattern } from '../support/block-content.js';
 import { buildImage } from '../support/build-image.js';
 import { modelOf } from '../support/disk-model.js';
@@ -9,6 +8,7 @@ import { type BlockSpec, STATE } from '../support/image-spec.js';
 import { expectSameBytes } from '../support/same-bytes.js';
 
 import { SLOW } from '../support/time-limits.js';
+import { openVhdx } from '../support/two-doors.js';
 
 const present = (seed: number): BlockSpec => ({ state: STATE.fullyPresent, data: pattern(seed) });
 const presentBlocks = (...blocks: number[]) => Object.fromEntries(blocks.map((block) => [block, present(block)]));

@@ -1,6 +1,5 @@
 // Rules 58 to 68: the entries of the BAT.
 import { describe, expect, test } from 'vitest';
-import { openVhdx } from '../../src/index.js';
 import { pattern, sectorBits } from '../support/block-content.js';
 import { type BuiltImage, buildImage } from '../support/build-image.js';
 import { type DiskModel, modelOf } from '../support/disk-model.js';
@@ -8,6 +7,7 @@ import { GiB, KiB, MiB } from '../support/encode-primitives.js';
 import { expectContent, expectDamaged, expectRefused, expectSound, expectWarned } from '../support/expect-opening.js';
 import { type BlockSpec, type ImageSpec, STATE } from '../support/image-spec.js';
 import { expectSameBytes } from '../support/same-bytes.js';
+import { openVhdx } from '../support/two-doors.js';
 
 const present = (seed: number): BlockSpec => ({ state: STATE.fullyPresent, data: pattern(seed) });
 const zeroAt = (model: DiskModel, ...blocks: number[]): DiskModel => ({

@@ -1,6 +1,6 @@
 // A damaged disk is readable where it is sound: by reads, streams, extents and checksums alike.
 import { describe, expect, test } from 'vitest';
-import { type Extent, openVhdx, type VhdxDisk, type VhdxError } from '../../src/index.js';
+import type { Extent, VhdxDisk, VhdxError } from '../../src/index.js';
 import { pattern } from '../support/block-content.js';
 import { buildImage } from '../support/build-image.js';
 import { crc32cReference } from '../support/crc32c-reference.js';
@@ -9,6 +9,7 @@ import { concatBytes, MiB } from '../support/encode-primitives.js';
 import { expectContent, expectRefused } from '../support/expect-opening.js';
 import { type BlockSpec, STATE } from '../support/image-spec.js';
 import { expectSameBytes } from '../support/same-bytes.js';
+import { openVhdx } from '../support/two-doors.js';
 
 const present = (seed: number): BlockSpec => ({ state: STATE.fullyPresent, data: pattern(seed) });
 const whole = buildImage({

@@ -1,11 +1,11 @@
 // A log may make the file longer: what it adds reads as zeros, and is a hole, not data.
 import { expect, test } from 'vitest';
-import { openVhdx } from '../../src/index.js';
 import { pattern } from '../support/block-content.js';
 import { type BuiltImage, buildImage } from '../support/build-image.js';
 import { writeLog } from '../support/build-log.js';
 import { KiB, MiB, u64Bytes } from '../support/encode-primitives.js';
 import { STATE } from '../support/image-spec.js';
+import { openVhdx } from '../support/two-doors.js';
 
 const SECTOR = 4 * KiB;
 const FAR = 2 ** 45;

@@ -5,7 +5,6 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { loadCore } from '../../src/core/load.js';
 import { examine } from '../../src/image/examine.js';
-import { openVhdx } from '../../src/index.js';
 import { arbitraryRange } from '../support/arbitrary-images.js';
 import { type BuiltImage, buildImage } from '../support/build-image.js';
 import { type LogDescriptor, writeLog } from '../support/build-log.js';
@@ -17,6 +16,7 @@ import { mark, markable, marksOf, unmark, withLog } from '../support/log-marks.j
 import { propertyRuns } from '../support/property-runs.js';
 import { expectSameBytes } from '../support/same-bytes.js';
 import { SLOW } from '../support/time-limits.js';
+import { openVhdx } from '../support/two-doors.js';
 
 const SECTOR = 4 * KiB;
 const PLACES = 16;

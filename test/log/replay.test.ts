@@ -1,6 +1,6 @@
 // Rules 83, 84 and 94 to 98: what replay in memory may change, and that everything is read through it.
 import { describe, expect, test } from 'vitest';
-import { checkVhdx, openVhdx } from '../../src/index.js';
+import { checkVhdx } from '../../src/index.js';
 import { pattern, sectorBits } from '../support/block-content.js';
 import { type BuiltImage, buildImage } from '../support/build-image.js';
 import { LOG_GUID, type LogEntrySpec, setLogGuid, writeLog } from '../support/build-log.js';
@@ -11,6 +11,7 @@ import { expectContent, expectRefused, expectSound, expectWarned } from '../supp
 import { BASE_DATA_WRITE_GUID, STATE } from '../support/image-spec.js';
 import { mark, markable, marksOf, withLog } from '../support/log-marks.js';
 import { expectSameBytes } from '../support/same-bytes.js';
+import { openVhdx } from '../support/two-doors.js';
 
 const SECTOR = 4 * KiB;
 const image = markable();

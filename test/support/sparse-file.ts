@@ -24,6 +24,8 @@ export interface RecordingSource extends RandomAccessSource {
   /** Bytes asked for by all reads so far. */
   readonly bytesRead: number;
   readonly closed: boolean;
+  /** The same file for synchronous reads, of which nothing is remembered; undefined if it is one that fails. */
+  twin(): RandomAccessSource | undefined;
 }
 
 /** Makes bytes when they are wanted: the `length` bytes from `offset` on of something. */
@@ -201,6 +203,15 @@ export class SparseFile {
       },
       async close(): Promise<void> {
         closed = true;
+      },
+      twin() {
+        if (behaviour.fail !== undefined) return undefined;
+        const readIntoSync = (target: Uint8Array, offset: number): void => {
+          if (offset + target.length > size) throw new RangeError(`read at ${offset} of ${size}`);
+          file.readInto(target, offset);
+        };
+        const readInto = async (target: Uint8Array, offset: number) => readIntoSync(target, offset);
+        return { size, readInto, readIntoSync, ...(behaviour.name !== undefined && { name: behaviour.name }) };
       },
     };
   }

@@ -3,7 +3,7 @@ import { loadCore } from '../../core/load.js';
 import type { VhdxDisk } from '../../disk/disk.js';
 import { openVhdx } from '../../disk/open.js';
 import type { OpenOptions } from '../../disk/open-options.js';
-import { IGNORE_MISMATCH } from '../../disk/parent-errors.js';
+import { IGNORE_MISMATCH } from '../../disk/parents/errors.js';
 import { VhdxError } from '../../errors.js';
 import type { CompleteExamination } from '../../image/examination.js';
 import { examine } from '../../image/examine.js';

@@ -1,8 +1,8 @@
-import { type Advice, VhdxError } from '../errors.js';
-import type { Candidate } from '../image/identify.js';
-import { type Finding, finding, type RuleCode } from '../rules.js';
-import { type ChainMember, LOCATOR, memberDetails } from './chain-member.js';
-import type { OpenOptions } from './open-options.js';
+import { type Advice, VhdxError } from '../../errors.js';
+import type { Candidate } from '../../image/identify.js';
+import { type Finding, finding, type RuleCode } from '../../rules.js';
+import { type ChainMember, LOCATOR, memberDetails } from '../chain-member.js';
+import type { OpenOptions } from '../open-options.js';
 
 /** To say where the parent is. */
 export const NAME_PARENT: Advice = { hint: 'parent', text: 'name its file or its folder with the option parent' };

@@ -1,12 +1,12 @@
-import { builtinModule } from '../base/builtin-module.js';
-import { isUrlText } from '../base/url.js';
-import { VhdxError } from '../errors.js';
-import type { Candidate } from '../image/identify.js';
-import { openDiscreetly } from '../io/discreet.js';
-import type { VhdxInput } from '../io/open.js';
-import type { RandomAccessSource } from '../io/random-access.js';
-import type { OpenOptions } from './open-options.js';
-import { openPlace, whyRefused } from './parent-paths.js';
+import { builtinModule } from '../../base/builtin-module.js';
+import { isUrlText } from '../../base/url.js';
+import { VhdxError } from '../../errors.js';
+import type { Candidate } from '../../image/identify.js';
+import { openDiscreetly } from '../../io/discreet.js';
+import type { VhdxInput } from '../../io/open.js';
+import type { RandomAccessSource } from '../../io/random-access.js';
+import type { OpenOptions } from '../open-options.js';
+import { openPlace, whyRefused } from './paths.js';
 
 /** Images of one folder that are looked into; a folder of more is no folder of disks. */
 const MAX_IMAGES = 1000;

@@ -1,7 +1,7 @@
-import { builtinModule } from '../base/builtin-module.js';
-import { isInside } from '../base/paths.js';
-import type { FileSystem } from '../io/descriptor-file.js';
-import type { RandomAccessSource } from '../io/random-access.js';
+import { builtinModule } from '../../base/builtin-module.js';
+import { isInside } from '../../base/paths.js';
+import type { FileSystem } from '../../io/descriptor-file.js';
+import type { RandomAccessSource } from '../../io/random-access.js';
 
 /** Where a path in a parent locator leads, or why it is not followed. */
 export interface ParentPath {
@@ -91,7 +91,7 @@ export function whyRefused({ path, refused }: ParentPath, within: string | undef
 
 /** Opens a file that must be inside a folder, if one is given. */
 export async function openPlace(path: string, within: string | undefined): Promise<RandomAccessSource> {
-  const { fileSource, openInside } = await import('../io/file.js'); // a page never opens a path
+  const { fileSource, openInside } = await import('../../io/file.js'); // a page never opens a path
   return within === undefined ? fileSource(path) : openInside(path, within);
 }
 

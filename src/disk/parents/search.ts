@@ -1,23 +1,15 @@
-import { builtinModule } from '../base/builtin-module.js';
-import { VhdxError } from '../errors.js';
-import { givenGuid } from '../format/guid.js';
-import type { Candidate } from '../image/identify.js';
-import type { VhdxInput } from '../io/open.js';
-import type { RandomAccessSource } from '../io/random-access.js';
-import { finding } from '../rules.js';
-import { type ChainMember, LOCATOR } from './chain-member.js';
-import type { OpenOptions, ParentRequest } from './open-options.js';
-import { type CandidateOpener, HandedOver, listImages } from './parent-candidates.js';
-import {
-  describeCandidate,
-  linkagesOf,
-  locatorOf,
-  mismatch,
-  missing,
-  overridden,
-  unverified,
-} from './parent-errors.js';
-import { baseName, likeNamed, openPlace, type ParentPath, parentPaths, whyRefused } from './parent-paths.js';
+import { builtinModule } from '../../base/builtin-module.js';
+import { VhdxError } from '../../errors.js';
+import { givenGuid } from '../../format/guid.js';
+import type { Candidate } from '../../image/identify.js';
+import type { VhdxInput } from '../../io/open.js';
+import type { RandomAccessSource } from '../../io/random-access.js';
+import { finding } from '../../rules.js';
+import { type ChainMember, LOCATOR } from '../chain-member.js';
+import type { OpenOptions, ParentRequest } from '../open-options.js';
+import { type CandidateOpener, HandedOver, listImages } from './candidates.js';
+import { describeCandidate, linkagesOf, locatorOf, mismatch, missing, overridden, unverified } from './errors.js';
+import { baseName, likeNamed, openPlace, type ParentPath, parentPaths, whyRefused } from './paths.js';
 
 /** A search for the parent of one member: what was tried, and what was found that does not fit. */
 interface Search {
