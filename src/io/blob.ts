@@ -6,11 +6,13 @@ import { CachedSource } from './cached.js';
 import type { RandomAccessSource } from './random-access.js';
 import type { HintedReadOptions, HintedSource } from './sequential-reads.js';
 
-/** Most that is taken from a blob at a time, in bytes: it is in memory twice for a moment. */
+/** Most that is taken from a blob for one read, in bytes: it is in memory twice for a moment. */
 const PIECE = 4 * MiB;
 
-/** How many slices for a long sequence of reads there are at a time: the one that is read, and those behind it. */
-const WINDOWS = 3;
+/** Length of the slices that a long sequence of reads shares, in bytes. */
+const WINDOW = 8 * MiB;
+/** How many of them are asked for at a time; one that was read is kept besides. */
+const WINDOWS = 2;
 
 /** What is needed of a `FileReaderSync`. */
 interface BlobReader {
@@ -19,7 +21,8 @@ interface BlobReader {
 
 /**
  * A source over a `Blob` or `File`: a piece is sliced off, read, and copied into the target. Reads that are known to be
- * one long sequence share slices of 4 MiB, because a slice costs the browser about as much as a megabyte of its bytes.
+ * one long sequence share longer slices, of which the next is on its way while one is used: a slice costs the browser about
+ * as much as a megabyte of its bytes, and it reads several at a time.
  */
 class BlobSource implements HintedSource {
   readonly size: number;
@@ -50,7 +53,7 @@ class BlobSource implements HintedSource {
     for (let done = 0; done < target.byteLength; ) {
       if (this.#closed) throw new VhdxError('closed', 'the file was closed');
       const at = offset + done;
-      const end = isSequence ? (Math.floor(at / PIECE) + 1) * PIECE : at + PIECE;
+      const end = isSequence ? (Math.floor(at / WINDOW) + 1) * WINDOW : at + PIECE;
       const length = Math.min(end - at, target.byteLength - done);
       const piece = await untilAborted(isSequence ? this.#share(at, length) : this.#take(at, length), signal);
       target.set(piece, done);
@@ -80,19 +83,25 @@ class BlobSource implements HintedSource {
 
   /** A part of a slice that is read once for all reads of a sequence that lie in it. */
   async #share(offset: number, length: number): Promise<Uint8Array> {
-    const number = Math.floor(offset / PIECE);
-    const start = number * PIECE;
-    let window = this.#windows.get(number);
-    if (window === undefined) {
-      window = this.#take(start, Math.min(PIECE, this.size - start));
-      this.#windows.set(number, window);
-      const forget = () => this.#windows.delete(number);
-      window.catch(forget);
-      for (const other of this.#windows.keys()) if (this.#windows.size > WINDOWS) this.#windows.delete(other);
-    }
+    const number = Math.floor(offset / WINDOW);
+    const start = number * WINDOW;
+    const window = this.#window(number);
+    // The browser reads the next ones meanwhile.
+    for (let next = number + 1; next < number + WINDOWS && next * WINDOW < this.size; next++) void this.#window(next);
     const bytes = await window;
     if (offset + length === this.size) this.#windows.clear(); // the end of the sequence
     return bytes.subarray(offset - start, offset - start + length);
+  }
+
+  #window(number: number): Promise<Uint8Array> {
+    const known = this.#windows.get(number);
+    if (known !== undefined) return known;
+    const start = number * WINDOW;
+    const window = this.#take(start, Math.min(WINDOW, this.size - start));
+    this.#windows.set(number, window);
+    window.catch(() => this.#windows.delete(number));
+    for (const other of this.#windows.keys()) if (this.#windows.size > WINDOWS + 1) this.#windows.delete(other);
+    return window;
   }
 
   async #take(offset: number, length: number): Promise<Uint8Array> {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { blobSource } from '../../src/io/blob.js';
+import { expectSameBytes } from '../support/same-bytes.js';
 import { rejection, sourceBytes, turn, wrongAt } from '../support/scripted-source.js';
 
 const KiB = 1024;
@@ -69,6 +70,40 @@ describe('a source over a blob', () => {
       if (offset % MiB === 0) expect(wrongAt(target, offset)).toBe(-1);
     }
     expect(troubled.slices).toBeLessThan(30); // for 2560 reads
+  });
+
+  test('takes long slices for a long sequence, the next while one is used, and each once', async () => {
+    const large = new Blob([blob, blob, blob, blob]); // 40 MiB and a bit
+    const taken: { readonly start: number; readonly length: number }[] = [];
+    let underWay = 0;
+    let most = 0;
+    class Watched extends Blob {
+      override slice(start = 0, end = 0): Blob {
+        taken.push({ start, length: end - start });
+        const part = super.slice(start, end);
+        const arrayBuffer = part.arrayBuffer.bind(part);
+        part.arrayBuffer = async () => {
+          underWay += 1;
+          most = Math.max(most, underWay);
+          return arrayBuffer().finally(() => {
+            underWay -= 1;
+          });
+        };
+        return part;
+      }
+    }
+    const source = blobSource(new Watched([large]));
+    const whole = new Uint8Array(await large.arrayBuffer());
+    const target = new Uint8Array(MiB);
+    for (let offset = 0; offset + MiB <= source.size; offset += MiB) {
+      await source.readInto(target, offset);
+      expectSameBytes(target, whole.subarray(offset, offset + MiB));
+    }
+    const long = taken.filter(({ length }) => length === 8 * MiB);
+    expect(long.length).toBeGreaterThanOrEqual(3);
+    expect(new Set(long.map(({ start }) => start)).size).toBe(long.length);
+    expect(most).toBe(2);
+    await source.close?.();
   });
 
   test.each(['NotReadableError', 'NotFoundError'])(
