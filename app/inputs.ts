@@ -43,6 +43,7 @@ export function watchInputs({ onFiles, onAddress }: Intake): void {
         if (own === turn) onFiles([file], false);
       },
       (error) => {
+        if (own !== turn) return;
         leftOut.textContent = sentence(error instanceof Error ? error.message : String(error));
         leftOut.hidden = false;
       },

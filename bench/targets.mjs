@@ -191,6 +191,8 @@ export const TARGETS = {
     question: 'vhdxStream of 1 GiB of data in a page, Chromium',
     text: '≥ 0.7 × reading the file by slices',
     atLeast: 0.7,
+    limit:
+      'Of a raw disk the beginning of each block is looked at first, because the length must be known before the first byte: 512 slices more. What remains is a copy of each byte into a chunk of the reader’s own.',
   },
   'page-stream-zeros': {
     question: 'vhdxStream of 1 GiB, half of it zeros, in a page, Chromium',

@@ -11,9 +11,14 @@ export class ReportButtons {
 
   constructor() {
     this.#copy.addEventListener('click', () => {
-      // Safari permits copying only in the click itself, and so takes what is still to come.
-      const text = this.#text().then((report) => new Blob([report], { type: 'text/plain' }));
-      const copied = navigator.clipboard.write([new ClipboardItem({ 'text/plain': text })]);
+      const text = this.#text();
+      const { clipboard } = navigator;
+      // Safari permits copying only in the click itself, and so takes what is still to come; not all others do.
+      const isPatient = 'ClipboardItem' in globalThis;
+      const blob = () => text.then((report) => new Blob([report], { type: 'text/plain' }));
+      const copied = isPatient
+        ? clipboard.write([new ClipboardItem({ 'text/plain': blob() })])
+        : text.then((report) => clipboard.writeText(report));
       this.#tell(copied, 'Copied.');
     });
     this.#save.addEventListener('click', () => {
