@@ -87,6 +87,7 @@ export class MapPanel implements Panel {
     this.#strip.paint(undefined, this.#palette);
     this.#partitions = [];
     this.#band.show([], 0);
+    this.#axis.show(undefined);
     this.#look(wholeView);
     if (context.info) this.#loadPartitions(context, context.info.virtualSize);
     if (this.#frame) this.#loadStrip(context, this.#frame);
