@@ -25,7 +25,7 @@ export function checkPart(file: string, shard: Shard, flags: ImageFlags & { read
         return {
           image: identitiesOf(report),
           range: { offset, length: border(shard.index + 1) - offset },
-          report: checkJson(report),
+          report: reportJson(report),
         };
       },
     },
@@ -35,7 +35,7 @@ export function checkPart(file: string, shard: Shard, flags: ImageFlags & { read
 /** Keys under which there are codes and keys of a locator, which are nobody's names of ours. */
 const AS_THEY_ARE = ['unlisted', 'parentLocator', 'parent-locator'];
 
-function checkJson(report: CheckReport): unknown {
+function reportJson(report: CheckReport): unknown {
   return renameKeys(report, (key) => Object.keys(kebabKeys({ [key]: 0 }) as object)[0] ?? key);
 }
 
