@@ -41,7 +41,8 @@ function rowsOf(name, title, runs) {
     ['kernel', 'kernel', 'our slicing-by-8', 'chromium-slicing'],
     ['kernel, no SIMD', 'kernel, no SIMD', 'our slicing-by-8, no SIMD'],
     ['kernel', 'kernel', 'hash-wasm'],
-    ['as called', 'vhdx', 'hash-wasm', 'chromium-hash-wasm'],
+    ['as called', 'vhdx', 'hash-wasm'],
+    ['as called, bytes that lendBytes lent', 'vhdx, lent bytes', 'hash-wasm', 'chromium-hash-wasm'],
     ['as called', 'vhdx', '@aws-crypto/crc32c'],
     ['as called', 'vhdx', 'JavaScript slicing-by-8'],
   ];

@@ -23,12 +23,13 @@ export async function ask() {
       row('kernel, no SIMD', 'kernel, no SIMD', 'our slicing-by-8, no SIMD'),
       row('kernel, no WebAssembly', 'kernel, no WebAssembly', 'JavaScript slicing-by-8'),
       ...peers.map((peer) => row('as called', 'vhdx', peer)),
+      row('as called, bytes that lendBytes lent', 'vhdx, lent bytes', 'hash-wasm'),
     );
   }
   return {
     title: 'CRC-32C of bytes in memory',
     notes: [
-      '“Kernel” sums bytes that lie in the core’s memory already, as payload does. “As called” sums bytes of the caller, which have to be copied there; the peers’ turns are their public calls too.',
+      '“Kernel” sums bytes that lie in the core’s memory already, as payload does. “As called” sums bytes of the caller, which have to be copied there; the peers’ turns are their public calls too. Bytes that `lendBytes` lent are where a file is read into, and are not copied.',
       'sse4_crc32 and @node-rs/crc32 are native code and use the processor’s crc32 instruction.',
     ],
     rows,

@@ -1,6 +1,6 @@
 export type { Progress, ProgressOptions, RangeOptions, Shard, WarningOptions } from './base/options.js';
 export { VERSION } from './base/version.js';
-export { type Bytes, Crc32c, crc32c, crc32cCombine } from './core/crc32c.js';
+export { type Bytes, Crc32c, crc32c, crc32cCombine, type LentBytes, lendBytes } from './core/crc32c.js';
 export type { CoreModule } from './core/instance.js';
 export { initCore } from './core/load.js';
 export type { CheckOptions, CheckReport, CheckStatus } from './disk/check.js';

@@ -9,8 +9,7 @@ import { sumBytes } from './crc32c.js';
 import type { Core } from './instance.js';
 
 /** The CRC-32C of the first `length` bytes, continued from `crc`. */
-export function sumBuffer(core: Core, { address, bytes }: LeasedBuffer, length: number, crc: number): number {
-  if (address !== undefined) return core.exports.crc32c(crc, address, length);
+export function sumBuffer(core: Core, { bytes }: LeasedBuffer, length: number, crc: number): number {
   return sumBytes(core, bytes.subarray(0, length), crc);
 }
 

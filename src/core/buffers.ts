@@ -29,9 +29,12 @@ export class BufferPool {
     }
   }
 
-  /** Lends `count` of the core's buffers, all of them or none; the caller gives them back with {@link release}. */
+  /**
+   * Lends `count` of the core's buffers, all of them or none; the caller gives them back with {@link release}. Those that
+   * came back last go out first: the processor still has them at hand.
+   */
   take(count = 1): LeasedBuffer[] | undefined {
-    return this.#free.length >= count ? this.#free.splice(0, count) : undefined;
+    return this.#free.length >= count ? this.#free.splice(-count) : undefined;
   }
 
   /** Makes `count` buffers in memory of their own. They need not be released. */

@@ -1,3 +1,4 @@
+import type { LeasedBuffer } from './buffers.js';
 import { COPY_AREA, COPY_BYTES } from './core-memory.generated.js';
 import type { Core } from './instance.js';
 import { loadCore } from './load.js';
@@ -48,6 +49,33 @@ export class Crc32c {
   }
 }
 
+/** Bytes that were lent. */
+export interface LentBytes {
+  /** 1 MiB, with what its last user left in it. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Gives the bytes back: they may be another's from then on. Calling it again does nothing. */
+  release(): void;
+}
+
+/**
+ * Lends bytes of the core's own memory, to read files into: {@link crc32c} and {@link Crc32c} sum what lies there
+ * without the copy that other bytes need. They cannot be transferred, as `postMessage` and the readers of byte streams
+ * would. There are 8 times 1 MiB, which disks use too; while all are lent, these are bytes like any other.
+ */
+export async function lendBytes(): Promise<LentBytes> {
+  const { buffers } = await loadCore();
+  const [buffer] = buffers.take() ?? buffers.makePrivate();
+  const { bytes } = buffer as LeasedBuffer;
+  let given: readonly LeasedBuffer[] = [buffer as LeasedBuffer];
+  return {
+    bytes,
+    release() {
+      buffers.release(given);
+      given = [];
+    },
+  };
+}
+
 /**
  * Returns the CRC-32C of A followed by B, from the checksums of both and the length of B, without looking at their bytes.
  * Lets the parts of something large be summed in any order.
@@ -78,8 +106,9 @@ export function crcOf(core: Core): Checksum {
   return (bytes, initial = 0) => sumBytes(core, bytes, initial);
 }
 
-/** Sums bytes outside the core's memory, by way of its copy area. */
+/** Sums bytes: where they lie if that is the core's memory, else by way of its copy area. */
 export function sumBytes(core: Core, bytes: Uint8Array, initial: number): number {
+  if (bytes.buffer === core.bytes.buffer) return core.exports.crc32c(initial, bytes.byteOffset, bytes.length);
   let crc = initial;
   for (let at = 0; at < bytes.length; at += COPY_BYTES) {
     const piece = bytes.subarray(at, at + COPY_BYTES);

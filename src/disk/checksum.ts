@@ -25,7 +25,7 @@ function readIntoCore(
       ? piecesOf(disk, offset, length, options)
       : piecesOfSource(disk, options, { offset, length });
   return readAhead(pieces, {
-    supply: coreBuffers(core.buffers),
+    supply: coreBuffers(core.buffers, 1, disk instanceof Member ? undefined : disk.readsInFlight),
     isHole,
     read: (piece, [buffer]) => readPiece(disk, piece, buffer, signal),
     signal,

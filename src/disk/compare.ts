@@ -54,7 +54,7 @@ export async function compareDisks(
     for (const result of await Promise.allSettled(reads)) if (result.status === 'rejected') throw result.reason;
   };
   for await (const { piece, buffer } of readAhead(segments, {
-    supply: coreBuffers(core.buffers, 2),
+    supply: coreBuffers(core.buffers, 2, Math.max(readsOf(a), readsOf(b))),
     isHole,
     read,
     signal,
@@ -66,6 +66,9 @@ export async function compareDisks(
   }
   return undefined;
 }
+
+/** How many reads of a source at a time are of use. */
+const readsOf = ({ readsInFlight = Number.POSITIVE_INFINITY }: RandomAccessSource): number => readsInFlight;
 
 /** How many bytes from the start of a segment on are the same on both sides. */
 function sameBytes(core: Core, { length, holes }: Segment, buffers: readonly LeasedBuffer[]): number {

@@ -15,11 +15,20 @@ const BUFFERS_PER_OPERATION = 7;
 /** Buffers that one operation has at least, in memory of its own if the core has none left. With fewer, reads would wait. */
 const LEAST_PER_OPERATION = 4;
 
-/** Supplies one operation with buffers of the core, for bytes that the core must see; each time `count` of them. */
-export function coreBuffers(pool: BufferPool, count = 1): BufferSupply<readonly LeasedBuffer[]> {
+/**
+ * Supplies one operation with buffers of the core, for bytes that the core must see; each time `count` of them, and
+ * `most` times before any comes back. With a source of which one read at a time is of use that is 1: the core looks at
+ * the bytes while the processor still has them at hand.
+ */
+export function coreBuffers(
+  pool: BufferPool,
+  count = 1,
+  most = Number.POSITIVE_INFINITY,
+): BufferSupply<readonly LeasedBuffer[]> {
   const spare: (readonly LeasedBuffer[])[] = [];
   return {
     take(held) {
+      if (held > 0 && held >= most) return undefined;
       const wanted = (held + 1) * count;
       if (wanted > BUFFERS_PER_OPERATION) return undefined;
       const lent = pool.take(count);

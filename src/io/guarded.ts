@@ -11,6 +11,7 @@ class GuardedSource implements RandomAccessSource {
   readonly size: number;
   readonly name?: string;
   readonly path?: string;
+  readonly readsInFlight: number | undefined;
   /** That of the source, if it has one. */
   readonly extents?: NonNullable<RandomAccessSource['extents']>;
   /** That of the source, if it has one. */
@@ -28,6 +29,7 @@ class GuardedSource implements RandomAccessSource {
     }
     this.#source = source;
     this.size = size;
+    this.readsInFlight = source.readsInFlight;
     if (typeof name === 'string') this.name = name;
     if (typeof path === 'string') this.path = path;
     if (typeof source.extents === 'function') this.extents = source.extents.bind(source);

@@ -57,6 +57,11 @@ export interface RandomAccessSource {
    */
   readIntoSync?(target: Uint8Array, offset: number): void;
   /**
+   * How many reads at a time are of use to who walks through the source: 1 if each has ended when `readInto` returns.
+   * As many as there are buffers if it is not given.
+   */
+  readonly readsInFlight?: number | undefined;
+  /**
    * If the source knows its holes: what is in a range of it, in the order of the offsets and without gaps, at no more
    * cost than reading an index. All of it without a range. An opened disk has this.
    */

@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { COPY_AREA } from '../../src/core/core-memory.generated.js';
-import { Crc32c, crc32c, crc32cCombine } from '../../src/core/crc32c.js';
+import { Crc32c, crc32c, crc32cCombine, lendBytes } from '../../src/core/crc32c.js';
 import { type Core, instantiateCore } from '../../src/core/instance.js';
+import { loadCore } from '../../src/core/load.js';
 import { CORE_KINDS, noise, putIntoBuffers } from '../support/core-memory.js';
 import { crc32cReference } from '../support/crc32c-reference.js';
 import { CASTAGNOLI, polynomial, powerOfX, product, remainder, reversed } from '../support/gf2.js';
@@ -190,6 +191,54 @@ describe('crc32c', () => {
   it.each([-1, 1.5, 2 ** 32, Number.NaN])('refuses to carry on from %d', async (initial) => {
     await expect(crc32c(new Uint8Array(1), initial)).rejects.toThrow(RangeError);
     await expect(Crc32c.create(initial)).rejects.toThrow(RangeError);
+  });
+});
+
+describe('lendBytes', () => {
+  const text = new TextEncoder().encode('..123456789.');
+
+  it('lends bytes that are summed where they lie', async () => {
+    const { bytes, release } = await lendBytes();
+    const { bytes: memory } = await loadCore();
+    expect(bytes.buffer === memory.buffer).toBe(true);
+    expect(bytes.length).toBe(1024 * KiB);
+    bytes.set(text, 5);
+    const before = memory.slice(COPY_AREA, COPY_AREA + 64);
+    memory.fill(0xaa, COPY_AREA, COPY_AREA + 64);
+    expect(await crc32c(bytes.subarray(7, 16))).toBe(0xe3069283);
+    expect((await Crc32c.create()).update(bytes.subarray(7, 10)).update(bytes.subarray(10, 16)).digest()).toBe(
+      0xe3069283,
+    );
+    expect(memory.subarray(COPY_AREA, COPY_AREA + 64)).toEqual(new Uint8Array(64).fill(0xaa));
+    memory.set(before, COPY_AREA);
+    release();
+  });
+
+  it('lends bytes of their own when all are lent, and those that came back again', async () => {
+    const { bytes: memory } = await loadCore();
+    const lent = [];
+    for (let i = 0; i < 9; i++) lent.push(await lendBytes());
+    expect(new Set(lent.map(({ bytes }) => `${bytes.buffer === memory.buffer} ${bytes.byteOffset}`)).size).toBe(9);
+    const own = lent.at(-1)?.bytes ?? new Uint8Array(0);
+    expect(own.buffer === memory.buffer).toBe(false);
+    own.set(text);
+    expect(await crc32c(own.subarray(2, 11))).toBe(0xe3069283);
+    for (const { release } of lent) release();
+    const again = await lendBytes();
+    expect(again.bytes.buffer === memory.buffer).toBe(true);
+    again.release();
+  });
+
+  it('takes bytes back once', async () => {
+    const { bytes, release } = await lendBytes();
+    release();
+    const other = await lendBytes();
+    expect(other.bytes === bytes).toBe(true);
+    release();
+    const third = await lendBytes();
+    expect(third.bytes === bytes).toBe(false);
+    other.release();
+    third.release();
   });
 });
 
