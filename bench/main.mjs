@@ -15,6 +15,7 @@ const QUESTIONS = [
   'crc32c',
   'crc32c-engines',
   'checksum-disk',
+  'threads',
   'http',
   'random-reads',
   'convert',

@@ -31,6 +31,16 @@ export const TARGETS = {
     text: '≤ 1.2 × the same 1 GiB as a flat image',
     atMost: 1.2,
   },
+  threads: {
+    question: 'checksum of 4 GiB by as many threads as there are processors',
+    text: '≥ 0.9 × what as many plain readers of the file gain over one',
+    atLeast: 0.9,
+  },
+  'threads-compare': {
+    question: 'compare two disks of 4 GiB by as many threads',
+    text: '≥ 0.9 × what as many plain readers gain',
+    atLeast: 0.9,
+  },
   'convert-64g': {
     question: 'convert to raw, 64 GiB virtual with 1 GiB of data in 64 places',
     text: '≥ 3 × qemu-img',

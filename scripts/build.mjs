@@ -72,7 +72,8 @@ await build({
     minify: false,
     license: { fileName: 'third-party-licences.md' },
     rolldownOptions: {
-      input: main,
+      // What a thread runs is started by its file's name.
+      input: { main, 'crew-worker': path('src/cli/crew/worker.ts') },
       output: {
         entryFileNames: '[name].js',
         chunkFileNames: '[name].js',

@@ -12,6 +12,7 @@ import {
 import { type CheckedFormat, checkJson } from '../report/check-json.js';
 import { jsonHead } from '../report/dialect.js';
 import { CHECK_EXIT_CODES, reportText } from './check-report.js';
+import { addThreadsOption, checkThreads, type ThreadFlags } from './crew/threads.js';
 import { complain, Failure, failureOf, interruptible } from './failure.js';
 import { addShardOptions, type ShardFlags, shardOf } from './fleet/shard-option.js';
 import { addImageOptions, type ImageFlags, openOptions, outputOption, warnOfDoubts } from './image-options.js';
@@ -22,7 +23,7 @@ import { ALGORITHMS, type Algorithm } from './sums.js';
 import { displayName } from './terminal.js';
 import { warningOf } from './writable-image.js';
 
-interface Flags extends ImageFlags, ShardFlags {
+interface Flags extends ImageFlags, ShardFlags, ThreadFlags {
   readonly output: 'human' | 'json';
   readonly repair?: 'leaks' | 'all';
   readonly report?: string;
@@ -60,7 +61,9 @@ export function define(command: Command): void {
         'sha256, sha1 or md5: a checksum that the report has too; may be repeated',
       ).argParser(algorithm),
     );
-  addImageOptions(addShardOptions(command), { strict: false }).addHelpText('after', EXAMPLES).action(check);
+  addImageOptions(addThreadsOption(addShardOptions(command)), { strict: false })
+    .addHelpText('after', EXAMPLES)
+    .action(check);
 }
 
 async function check(files: readonly string[], flags: Flags): Promise<void> {
@@ -176,13 +179,26 @@ async function checkFile(
   try {
     const isVhd = (await detectFormat(file))?.format === 'vpc';
     if (isVhd) return { result: await checkVhd(file, flags), format: 'vpc' };
-    const work = (onProgress: CheckOptions['onProgress']) => checkVhdx(file, { ...openOptions(flags), onProgress });
+    const work = async (onProgress: CheckOptions['onProgress']) =>
+      (await checkInThreads(file, flags, onProgress)) ?? checkVhdx(file, { ...openOptions(flags), onProgress });
     return { result: await withProgress('check', flags, work), format: 'vhdx' };
   } catch (error) {
     const failure = failureOf(file, error);
     if (failure) return failure;
     throw error;
   }
+}
+
+/** The check by several threads, if they are of use; undefined if they are not, or could not. */
+async function checkInThreads(
+  file: string,
+  flags: Flags,
+  onProgress: CheckOptions['onProgress'],
+): Promise<CheckReport | undefined> {
+  const threads = checkThreads(flags, file);
+  if (threads === 1) return undefined;
+  const { checkByCrew } = await import('./crew/jobs.js');
+  return checkByCrew(threads, file, openOptions(flags), onProgress);
 }
 
 /** Checks a VHD; one that does not open is a failure. */

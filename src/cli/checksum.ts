@@ -10,6 +10,7 @@ import {
   parsePartLines,
   partLine,
 } from './checksum-lines.js';
+import { addThreadsOption, crewOf, type ThreadFlags } from './crew/threads.js';
 import { about, complain, Failure } from './failure.js';
 import { addShardOptions, type ShardFlags, shardOf } from './fleet/shard-option.js';
 import { addImageOptions, type ImageFlags, withAnyDisk } from './image-options.js';
@@ -18,7 +19,7 @@ import { writeOut } from './standard-output.js';
 import { ALGORITHMS, type Algorithm, type Summed, sumOf, withFileItself } from './sums.js';
 import { displayName, printable } from './terminal.js';
 
-interface Flags extends ImageFlags, ShardFlags {
+interface Flags extends ImageFlags, ShardFlags, ThreadFlags {
   readonly offset?: number;
   readonly length?: number;
   readonly combine?: true;
@@ -31,7 +32,7 @@ const EXAMPLES = `
 The CRC-32C of the disk's bytes, which is that of the raw image: object stores show it of what was uploaded, in base64.
 A name with a backslash or a line break is escaped, and its line begins with a backslash, as sha256sum does it.
 With --file, of the file itself, whatever it is. With --algorithm sha256, sha1 or md5, by the platform's own crypto; these
-read holes too, and their parts cannot be combined.
+read holes too, and their parts cannot be combined, so that one thread does it all.
 With --shard, of one of several parts with as much data each, as JSON for vhdx combine. With --offset or --length, of a
 part, in a line that --combine puts together with the others:
 
@@ -59,7 +60,7 @@ export function define(command: Command): void {
     .option('--check <checksum>', 'compare with this one, in hexadecimal or base64')
     .option('--file', 'sum the file itself, as it was uploaded, and not the disk in it')
     .addOption(new Option('--algorithm <name>', 'which checksum').choices(Object.keys(ALGORITHMS)).default('crc32c'));
-  addImageOptions(addShardOptions(command), { formats: ['vhdx', 'raw', 'vpc'], partition: true })
+  addImageOptions(addThreadsOption(addShardOptions(command)), { formats: ['vhdx', 'raw', 'vpc'], partition: true })
     .addHelpText('after', EXAMPLES)
     .action(checksum);
 }
@@ -122,8 +123,9 @@ async function checksumOf(file: string, flags: Flags): Promise<void> {
       throw new Failure(`offset ${offset} is past the end of the ${what}, which has ${size} bytes`, { file });
     }
     const length = Math.min(wanted, size - offset);
+    const crew = crewOf(flags, { file, flags, opened });
     const sum = await withProgress('checksum', flags, (onProgress) =>
-      sumOf(opened, algorithm, { offset, length, onProgress }),
+      sumOf(opened, algorithm, { offset, length, onProgress, crew }),
     );
     return { sum, offset, length, size };
   };

@@ -1,7 +1,8 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { compareDisks, VhdxError } from '../index.js';
+import { compareDisks, type ProgressOptions, VhdxError } from '../index.js';
 import { fullSize } from './byte-size.js';
+import { addThreadsOption, crewOf, type ThreadFlags } from './crew/threads.js';
 import { about, failureOf } from './failure.js';
 import {
   addImageOptions,
@@ -15,7 +16,7 @@ import { withProgress } from './progress.js';
 import { writeOut } from './standard-output.js';
 import { displayName, printable } from './terminal.js';
 
-interface Flags extends ImageFlags {
+interface Flags extends ImageFlags, ThreadFlags {
   readonly secondFormat?: InputFormat;
   readonly sameSize?: true;
 }
@@ -44,7 +45,7 @@ export function define(command: Command): void {
     .argument('<b>', 'image')
     .addOption(formatOption('-F, --second-format <format>', 'format of the second image', FORMATS))
     .option('-s, --same-size', 'disks of different size are different');
-  addImageOptions(command, { formats: FORMATS }).addHelpText('after', EXAMPLES).action(compare);
+  addImageOptions(addThreadsOption(command), { formats: FORMATS }).addHelpText('after', EXAMPLES).action(compare);
 }
 
 async function compare(fileA: string, fileB: string, flags: Flags): Promise<void> {
@@ -73,17 +74,32 @@ async function compareSides(a: Side, b: Side, flags: Flags): Promise<void> {
   const sameSizes = larger.source.size === smaller.source.size;
   const sizes = `${nameOf(larger)} has ${fullSize(larger.source.size)}, ${nameOf(smaller)} ${fullSize(smaller.source.size)}`;
   if (flags.sameSize && !sameSizes) return finish(1, `Image size mismatch: ${sizes}.`, flags);
-  const offset = await withProgress('compare', flags, (onProgress) =>
-    compareDisks(a.source, b.source, { onProgress }),
-  ).catch((error: unknown) => {
-    throw failureOfSides([a, b], error);
-  });
+  const offset = await withProgress('compare', flags, (onProgress) => firstDifference(a, b, flags, onProgress)).catch(
+    (error: unknown) => {
+      throw failureOfSides([a, b], error);
+    },
+  );
   if (offset === undefined) {
     return finish(0, `Images are identical.${sameSizes ? '' : ` ${sizes}; the rest is zero.`}`, flags);
   }
   const guessed = [a, b].filter((side) => side.guessed);
   const notes = guessed.map((side) => ` ${nameOf(side)} has no known format and was read as raw.`);
   return finish(1, `Content mismatch at offset ${offset}!${notes.join('')}`, flags);
+}
+
+async function firstDifference(
+  a: Side,
+  b: Side,
+  flags: Flags,
+  onProgress: ProgressOptions['onProgress'],
+): Promise<number | undefined> {
+  const crew = crewOf(flags, { file: a.file, flags, opened: a }, { file: b.file, flags, opened: b });
+  if (crew) {
+    const { compareByCrew } = await import('./crew/jobs.js');
+    const found = await compareByCrew(crew, { onProgress });
+    if (found) return found.offset;
+  }
+  return compareDisks(a.source, b.source, { onProgress });
 }
 
 /** Sets the exit code first, so that a reader who closes the pipe does not change it. */

@@ -9,8 +9,8 @@ import { about, BrokenPipe, complain, Failure, isSystemError } from './failure.j
 /** Work that fills a sink. */
 export type Fill = (sink: RandomAccessSink) => Promise<void>;
 
-/** Work that fills a new file, which it may write to at any offset. */
-export type FillFile = (file: RandomAccessFile) => Promise<void>;
+/** Work that fills a new file, which it may write to at any offset, and which has another name until it is complete. */
+export type FillFile = (file: RandomAccessFile, partial: string) => Promise<void>;
 
 /** What follows the name of a file that is being written: something random, and the process of the writer. */
 const PARTIAL = /^\.[0-9a-f]{8}-\d+\.partial$/;
@@ -45,7 +45,7 @@ async function writeLocked(path: string, { replaced, durable }: WholeFile, fill:
   try {
     const file = await openFile(partial, { write: true });
     try {
-      await fill(underName(file, path));
+      await fill(underName(file, path), partial);
     } finally {
       await file.close?.();
     }

@@ -17,6 +17,7 @@ import {
 } from '../index.js';
 import { hex, humanSize } from './byte-size.js';
 import { type Fill, writeFileWhole, writeInSequence, writeToDevice } from './convert-target.js';
+import { addThreadsOption, crewOf, type ThreadFlags } from './crew/threads.js';
 import { about, complain, Failure, interruptible } from './failure.js';
 import { addShardOptions, type ShardFlags, shardOf } from './fleet/shard-option.js';
 import {
@@ -33,7 +34,7 @@ import { withProgress } from './progress.js';
 import { writeOut } from './standard-output.js';
 import { displayName } from './terminal.js';
 
-interface Flags extends ImageFlags, ShardFlags {
+interface Flags extends ImageFlags, ShardFlags, ThreadFlags {
   /** `vpc` is what qemu-img calls a VHD. */
   readonly outputFormat?: 'raw' | 'vpc' | 'vhdx';
   readonly options?: CreateOptions;
@@ -60,6 +61,7 @@ A VHDX has the type, block and sector size and identity of IN if that is a VHDX;
 dynamic, in blocks of 2 MiB. Only what is not zero is stored; with -B PARENT only the sectors that differ from it.
 The options of -o are those of create: subformat=dynamic or fixed, block_size, log_size, logical_sector_size,
 physical_sector_size, id.
+Several threads write a raw file or a VHD; one writes a VHDX, a pipe, and what --salvage finds.
 With --shard, one of several parts is written into a raw file that all parts share; vhdx combine sees that all are there.
 Exit codes: 0, 1 if it could not be done, 75 if a part can be tried again, 2 if --salvage could not read or verify everything, 141 if the reader of a pipe left.
 
@@ -86,7 +88,7 @@ export function define(command: Command): void {
     .option('--pad', 'add zeros up to the next sector to a disk that ends inside one')
     .option('--salvage', 'open what is damaged as a whole, unverified; write zeros for what cannot be read; list both')
     .option('--force', 'replace a file by a VHDX');
-  addImageOptions(addShardOptions(command), { formats: ['vhdx', 'raw', 'vpc'], partition: true })
+  addImageOptions(addThreadsOption(addShardOptions(command)), { formats: ['vhdx', 'raw', 'vpc'], partition: true })
     .addHelpText('after', EXAMPLES)
     .action(convert);
 }
@@ -113,11 +115,12 @@ async function convert(file: string, out: string, flags: Flags): Promise<void> {
 
 async function convertDisk(
   file: string,
-  { source, vhdx, vhd }: OpenedDisk,
+  opened: OpenedDisk,
   out: string,
   format: OutputFormat,
   flags: Flags,
 ): Promise<void> {
+  const { source, vhdx, vhd } = opened;
   const disk = vhdx ?? source;
   const members: { readonly path?: string }[] = vhdx ? chainOf(vhdx) : vhd ? chainOf(vhd) : [];
   refuseOwnFiles([file, ...members.map(({ path }) => path)], out);
@@ -131,10 +134,15 @@ async function convertDisk(
   if (format === 'vhdx') {
     await writeImage(vhdx ?? source, out, flags, { ...options, ...(!vhdx && { format: 'raw' }) });
   } else {
-    await writeTo(out, (sink, signal) =>
-      withProgress('convert', flags, (onProgress) =>
-        exportDisk(disk, sink, { ...options, format, signal, onProgress }),
-      ),
+    const crew = flags.salvage ? undefined : crewOf(flags, { file, flags, opened });
+    await writeTo(out, (sink, signal, partial) =>
+      withProgress('convert', flags, async (onProgress) => {
+        if (crew && partial !== undefined) {
+          const { convertByCrew } = await import('./crew/jobs.js');
+          if (await convertByCrew(crew, disk, { out: partial, sink, format, signal, onProgress })) return;
+        }
+        await exportDisk(disk, sink, { ...options, format, signal, onProgress });
+      }),
     );
   }
   if (lost > 0) complain(`${displayName(file)}: ${humanSize(lost)} could not be read and became zeros`);
@@ -226,7 +234,8 @@ function damageText({ offset, length, code }: DamagedRange): string {
   return `lost ${hex(offset)} to ${hex(offset + length)} (${length} bytes): ${code}`;
 }
 
-type Write = (sink: Parameters<Fill>[0], signal?: AbortSignal) => Promise<void>;
+/** @param partial where it is written, if that is a file */
+type Write = (sink: Parameters<Fill>[0], signal?: AbortSignal, partial?: string) => Promise<void>;
 
 /** Lets something be written to what the user named. */
 async function writeTo(out: string, write: Write): Promise<void> {
@@ -239,7 +248,7 @@ async function writeTo(out: string, write: Write): Promise<void> {
   if (stats?.isDirectory()) throw new Failure('is a folder', { file: out });
   if (!stats || stats.isFile()) {
     return interruptible((signal) =>
-      writeFileWhole(out, { replaced: stats, durable: false }, (sink) => write(sink, signal)),
+      writeFileWhole(out, { replaced: stats, durable: false }, (sink, partial) => write(sink, signal, partial)),
     );
   }
   return writeToDevice(out, stats, write);

@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import type { CheckReport } from '../index.js';
 import { jsonText } from '../report/dialect.js';
 import { type Hashes, imageReport, type NoHashes } from '../report/image-report.js';
+import { crewOf, type ThreadFlags } from './crew/threads.js';
 import { about, Failure } from './failure.js';
 import { type ImageFlags, withAnyDisk } from './image-options.js';
 import { errorJson } from './json.js';
@@ -37,16 +38,17 @@ export async function reportOn(
   file: string,
   check: CheckReport,
   format: 'vhdx' | 'vpc',
-  flags: ImageFlags & { readonly algorithm?: readonly Algorithm[] },
+  flags: ImageFlags & ThreadFlags & { readonly algorithm?: readonly Algorithm[] },
 ): Promise<object> {
   const date = new Date();
   const algorithms = [...new Set<Algorithm>(['crc32c', ...(flags.algorithm ?? [])])];
   const sums = async (summed: Summed): Promise<Hashes> => {
+    const crew = crewOf(flags, { file, flags, opened: summed });
     const hashes: Record<string, string> = {};
     for (const algorithm of algorithms) {
       const range = { offset: 0, length: summed.source.size };
       hashes[algorithm] = await withProgress(algorithm, flags, (onProgress) =>
-        sumOf(summed, algorithm, { ...range, onProgress }),
+        sumOf(summed, algorithm, { ...range, onProgress, crew }),
       );
     }
     return hashes;

@@ -9,6 +9,7 @@ export interface ShardFlags {
   readonly of?: number;
   readonly to?: string;
   readonly partition?: number;
+  readonly threads?: number;
 }
 
 /** Adds the options of work that is done in parts. */
@@ -68,9 +69,14 @@ function number(env: Environment, name: string): number | undefined {
  *
  * @throws Failure if it is not one of the parts, or `auto` finds no engine
  */
-export function shardOf({ shard, of, partition }: ShardFlags, env: Environment = process.env): Shard | undefined {
+export function shardOf(
+  { shard, of, partition, threads }: ShardFlags,
+  env: Environment = process.env,
+): Shard | undefined {
   if (shard !== undefined && partition !== undefined)
     throw new Failure('--shard is for whole disks, without --partition');
+  if (shard !== undefined && threads !== undefined)
+    throw new Failure('--threads is for undivided work: --shard does a part, by one thread');
   if (shard !== 'auto') {
     if (of !== undefined) throw new Failure('--of goes with --shard auto');
     return shard;
