@@ -1,11 +1,9 @@
-import { type Stats, statSync } from 'node:fs';
-import { extname } from 'node:path';
+import { statSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import type { Command } from 'commander';
 import {
   type CreateOptions,
   type DamagedRange,
-  type ExportFormat,
   exportDisk,
   exportSize,
   type OpenOptions,
@@ -30,21 +28,18 @@ import {
   openOptions,
 } from './image-options.js';
 import { parseImageOptions } from './new-image-options.js';
+import { type OutputFlags, type OutputFormat, outputFormat, statsOf } from './output-format.js';
 import { withProgress } from './progress.js';
 import { writeOut } from './standard-output.js';
 import { displayName } from './terminal.js';
 
-interface Flags extends ImageFlags, ShardFlags, ThreadFlags {
-  /** `vpc` is what qemu-img calls a VHD. */
-  readonly outputFormat?: 'raw' | 'vpc' | 'vhdx';
+interface Flags extends ImageFlags, OutputFlags, ShardFlags, ThreadFlags {
   readonly options?: CreateOptions;
   readonly backing?: string;
   readonly pad?: true;
   readonly salvage?: true;
   readonly force?: true;
 }
-
-type OutputFormat = ExportFormat | 'vhdx';
 
 /** Exit code if something was written, and not everything, or nothing that is certain. */
 const SALVAGED = 2;
@@ -203,33 +198,6 @@ function isUnverified(disk: VhdxDisk): boolean {
   return chainOf(disk).some(({ findings }) => findings.some(({ code }) => code.startsWith('salvage-')));
 }
 
-/** Endings of formats that cannot be written here. */
-const NOT_WRITTEN = /^\.(avhd|vhds|qcow2?|vmdk|vdi|qed|hdd|wim|e01|gz|xz|zst|bz2|zip|7z)$/i;
-
-/** What to write: by the option, or by the ending of the name. */
-function outputFormat(out: string, { outputFormat: wanted, quiet }: Flags): OutputFormat {
-  if (wanted !== undefined) return wanted === 'vpc' ? 'vhd' : wanted;
-  const ending = out === '-' || isSpecial(out) ? '' : extname(out);
-  if (/^\.(vhd|vpc)$/i.test(ending)) {
-    if (!quiet) complain(`${out}: writing a fixed VHD, as the ending says; -O raw writes raw`);
-    return 'vhd';
-  }
-  if (/^\.a?vhdx$/i.test(ending)) {
-    if (!quiet) complain(`${out}: writing a VHDX, as the ending says; -O raw writes raw`);
-    return 'vhdx';
-  }
-  if (NOT_WRITTEN.test(ending)) {
-    const message = `${ending} is the ending of a format that cannot be written; -O says what to write`;
-    throw new Failure(message, { file: out });
-  }
-  return 'raw';
-}
-
-/** Whether something that is not a file has that name: what it is called says nothing about a format. */
-function isSpecial(out: string): boolean {
-  return statsOf(out)?.isFile() === false;
-}
-
 function damageText({ offset, length, code }: DamagedRange): string {
   return `lost ${hex(offset)} to ${hex(offset + length)} (${length} bytes): ${code}`;
 }
@@ -286,11 +254,6 @@ async function streamImage(
       }
     }),
   );
-}
-
-/** What there is under a name; undefined if there is nothing. */
-function statsOf(path: string): Stats | undefined {
-  return statSync(path, { throwIfNoEntry: false });
 }
 
 /** Refuses to write over what is being read. */
