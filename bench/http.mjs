@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { fixture } from './fixtures.mjs';
 import { library } from './harness.mjs';
 import { MiB } from './images.mjs';
-import { rate, speedRow } from './rows.mjs';
+import { floorRow, rate, speedRow } from './rows.mjs';
 import { takeTurns } from './turns.mjs';
 
 const LENGTH = 256 * MiB;
@@ -52,12 +52,13 @@ export async function ask(folder) {
     return {
       title: 'Read 256 MiB from a server',
       notes: [
-        'From a server on the same machine, in a process of its own. The plain fetch gets the same bytes with one request and looks at none of them; ours open the image anew each time, outside of what is timed.',
+        'From a server on the same machine, in a process of its own; where there is a latency, through a proxy that passes everything on late, because this kernel has no `tc netem`. The plain fetch gets the same bytes with one request and looks at none of them; ours open the image anew each time, outside of what is timed.',
       ],
       rows: [
         { ...row('disk.stream'), target: 'http-stream' },
-        row('disk.checksum'),
+        { ...row('disk.checksum'), target: 'http-checksum' },
         row('disk.readInto, 1 MiB after 1 MiB'),
+        ...(await farAway(Number(port), start)),
       ],
       leftOut: [],
     };
@@ -74,6 +75,89 @@ export async function ask(folder) {
       await disk.close();
     }
   }
+}
+
+/** How long the way there and back is, in milliseconds. */
+const LATENCIES = /** @type {const} */ ([20, 80, 200]);
+/** Bytes that are read over it. */
+const FAR = 64 * MiB;
+/** Ranges of a server that are asked for at a time. */
+const RANGES = 4;
+
+/**
+ * The same from a server that is far away.
+ *
+ * @param {number} port of the server
+ * @param {number} start where the bytes of the disk begin in the file
+ */
+async function farAway(port, start) {
+  const { openVhdx } = await library();
+  /** @type {import('./rows.mjs').Row[]} */
+  const rows = [];
+  for (const latency of LATENCIES) {
+    const proxy = spawn(
+      process.execPath,
+      [fileURLToPath(new URL('delaying-proxy.mjs', import.meta.url)), `${port}`, `${latency}`],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    );
+    try {
+      const [proxyPort] = await once(proxy.stdout, 'data');
+      const url = `http://127.0.0.1:${Number(proxyPort)}/disk.vhdx`;
+      const disk = await openVhdx(url);
+      await disk.read(0, 4096); // its BAT page is there, and a connection
+      let at = 0;
+      const next = () => {
+        at = (at + 17 * MiB) % (1024 * MiB - 4096);
+        return at;
+      };
+      const ranges = `${RANGES} plain ranges at a time`;
+      const one = 'one plain range';
+      const runs = await takeTurns(
+        {
+          [ranges]: () =>
+            timed(async () => {
+              const part = FAR / RANGES;
+              const from = Array.from({ length: RANGES }, (_, i) => start + i * part);
+              await Promise.all(from.map((first) => fetchAll(url, first, first + part - 1)));
+            }),
+          'disk.stream': () =>
+            timed(async () => {
+              let length = 0;
+              for await (const chunk of disk.stream({ length: FAR })) length += chunk.length;
+              if (length !== FAR) throw new Error(`the stream had ${length} bytes`);
+            }),
+          [one]: () => {
+            const first = start + next();
+            return timed(() => fetchAll(url, first, first + 4095));
+          },
+          'disk.read': () => timed(async () => void (await disk.read(next(), 4096))),
+        },
+        { rounds: 7, seconds: 12 },
+      );
+      await disk.close();
+      const far = `${latency} ms away`;
+      rows.push(
+        speedRow({
+          what: `disk.stream, ${far}`,
+          ours: 'disk.stream',
+          theirs: ranges,
+          runs,
+          figure: rate(FAR),
+          target: `http-stream-${latency}`,
+        }),
+        floorRow({
+          what: `4 KiB anywhere, ${far}`,
+          ours: 'disk.read',
+          theirs: one,
+          runs,
+          target: `http-read-${latency}`,
+        }),
+      );
+    } finally {
+      proxy.kill();
+    }
+  }
+  return rows;
 }
 
 /** Where the bytes of the disk begin in its file; they follow one another there. @param {import('../src/index.js').VhdxDisk} disk */

@@ -2,14 +2,16 @@ import { rangeOf } from '../base/byte-range.js';
 import type { ProgressOptions, RangeOptions } from '../base/options.js';
 import { sumBuffer } from '../core/buffer-bytes.js';
 import type { LeasedBuffer } from '../core/buffers.js';
+import { sumBytes } from '../core/crc32c.js';
 import type { Core } from '../core/instance.js';
 import { loadCore } from '../core/load.js';
 import type { SourceOptions } from '../io/named-input.js';
 import { openSource, type VhdxInput } from '../io/open.js';
 import type { RandomAccessSource } from '../io/random-access.js';
 import { Member } from './member.js';
-import { isHole, type Piece, piecesOf, piecesOfSource } from './pieces.js';
+import { isHole, type Piece, piecesOf, piecesOfSource, type Span } from './pieces.js';
 import { coreBuffers, type ReadPiece, readAhead } from './read-ahead.js';
+import { arrivingRuns } from './stream.js';
 
 /** The pieces of a range, those with data read into the core's memory, so that the core can sum or scan them. */
 function readIntoCore(
@@ -55,14 +57,28 @@ export async function checksumOf(
   length: number,
   { signal, onProgress }: RangeOptions & ProgressOptions,
 ): Promise<number> {
-  const { exports } = core;
-  let crc = 0;
   let done = 0;
-  for await (const { piece, buffer } of readIntoCore(core, disk, offset, length, signal)) {
-    const data = buffer?.[0];
-    crc = data ? sumBuffer(core, data, piece.length, crc) : exports.crc32cZeros(crc, piece.length);
-    done += piece.length;
+  const tell = (bytes: number): void => {
+    done += bytes;
     onProgress?.({ done, total: length });
+  };
+  const addPieces = async (span: Span, before: number): Promise<number> => {
+    let crc = before;
+    for await (const { piece, buffer } of readIntoCore(core, disk, span.offset, span.length, signal)) {
+      const data = buffer?.[0];
+      crc = data ? sumBuffer(core, data, piece.length, crc) : core.exports.crc32cZeros(crc, piece.length);
+      tell(piece.length);
+    }
+    return crc;
+  };
+  if (!(disk instanceof Member && disk.arrives)) return addPieces({ offset, length }, 0);
+  let crc = 0;
+  for await (const run of arrivingRuns(disk, { offset, length }, signal)) {
+    if (!run.chunks) crc = await addPieces(run, crc);
+    for await (const chunk of run.chunks ?? []) {
+      crc = sumBytes(core, chunk, crc);
+      tell(chunk.length);
+    }
   }
   return crc;
 }

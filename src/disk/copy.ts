@@ -4,7 +4,7 @@ import { nonzeroBytes, zeroBytes } from '../core/buffer-bytes.js';
 import type { LeasedBuffer } from '../core/buffers.js';
 import type { Core } from '../core/instance.js';
 import type { RandomAccessSink, RandomAccessSource } from '../io/random-access.js';
-import { isHole, type Piece, piecesOfSource } from './pieces.js';
+import { isHole, type Piece, piecesOfSource, type Span } from './pieces.js';
 import { coreBuffers, readAhead, readThenWrite } from './read-ahead.js';
 import { type DamagedRange, Salvager } from './salvage.js';
 
@@ -57,7 +57,7 @@ export function lent(buffer: LeasedBuffer | undefined): LeasedBuffer {
 export function writeSparsely(
   core: Core,
   sink: SparseSink,
-  { offset, length }: Pick<Piece, 'offset' | 'length'>,
+  { offset, length }: Span,
   buffer: LeasedBuffer,
 ): Promise<void> {
   const writes = new InFlight(Number.POSITIVE_INFINITY);

@@ -11,8 +11,8 @@ import type { Finding } from '../rules.js';
 import type { CheckOptions, CheckReport } from './check.js';
 import { checksumOf } from './checksum.js';
 import { Member } from './member.js';
-import { extentsOf, piecesOf } from './pieces.js';
-import { CHUNK, streamOf } from './stream.js';
+import { extentsOf } from './pieces.js';
+import { streamOf } from './stream.js';
 import type { Usage, UsageOptions } from './usage.js';
 
 /** What a disk is made of. */
@@ -138,7 +138,7 @@ export class VhdxDisk implements RandomAccessSource {
   stream(options: RangeOptions = {}): ReadableStream<Uint8Array> {
     const { offset, length } = rangeOf(this.size, options);
     const { signal } = options;
-    return streamOf(this.member, piecesOf(this.member, offset, length, { size: CHUNK, signal }), signal);
+    return streamOf(this.member, { offset, length }, signal);
   }
 
   /**

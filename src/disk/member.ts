@@ -6,6 +6,7 @@ import { VhdxError } from '../errors.js';
 import type { OpenImage } from '../image/open-image.js';
 import { DAMAGE, type Translator } from '../image/translator.js';
 import type { Extent, RandomAccessSource, ReadOptions } from '../io/random-access.js';
+import type { ArrivingSource } from '../io/sequential-reads.js';
 import type { ReplayPlan } from '../log/plan.js';
 import { finding } from '../rules.js';
 import { inParent } from './chain-member.js';
@@ -59,6 +60,12 @@ export class Member {
     this.#source = image.source;
     this.#translator = image.translator;
     this.#storedEnd = image.layout.storedSize;
+  }
+
+  /** Whether a file of the chain has bytes that arrive in chunks of its own. */
+  get arrives(): boolean {
+    const { chunks }: ArrivingSource = this.#source;
+    return chunks !== undefined || (this.parent?.arrives ?? false);
   }
 
   /** Fills `target` with the disk's bytes from `offset` on. A read inside one extent is one read of the source. */

@@ -6,10 +6,14 @@ import type { Extent, RandomAccessSource, ReadOptions } from '../io/random-acces
 import type { RuleCode } from '../rules.js';
 import { type Member, tooManyExtents } from './member.js';
 
-/** A range of the virtual disk that must be read, or one of nothing but zeros that need not be. */
-export interface Piece {
+/** A range of the virtual disk, in bytes. */
+export interface Span {
   readonly offset: number;
   readonly length: number;
+}
+
+/** A range that must be read, or one of nothing but zeros that need not be. */
+export interface Piece extends Span {
   readonly hole: boolean;
   /** Of a damaged range that is left out like a hole: the broken rule. */
   readonly damage?: RuleCode;
@@ -63,7 +67,7 @@ export function piecesOf(disk: Member, offset: number, length: number, options: 
 export function piecesOfSource(
   source: RandomAccessSource,
   options: PieceOptions,
-  { offset, length }: Pick<Piece, 'offset' | 'length'> = { offset: 0, length: source.size },
+  { offset, length }: Span = { offset: 0, length: source.size },
 ): AsyncGenerator<Piece> {
   const whole: Extent[] = length === 0 ? [] : [{ offset, length, kind: 'data', depth: 0 }];
   const extents = source.extents ? extentsOfSource(source, { offset, length, signal: options.signal }) : whole;

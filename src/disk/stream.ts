@@ -1,5 +1,8 @@
+import { linkedController } from '../base/abort.js';
 import type { RandomAccessSource } from '../io/random-access.js';
-import { isHole, type Piece } from './pieces.js';
+import type { Run } from './arriving.js';
+import type { Member } from './member.js';
+import { extentsOf, isHole, type Piece, piecesOf, type Span } from './pieces.js';
 import { newBuffers, readAhead } from './read-ahead.js';
 import type { Salvager } from './salvage.js';
 
@@ -8,16 +11,43 @@ export const CHUNK = 1024 * 1024;
 /** Chunks that are being read while one is handed out. */
 const CHUNKS_IN_FLIGHT = 4;
 
-/**
- * The bytes of pieces that follow one another, of at most {@link CHUNK} bytes each but for holes, in chunks that belong
- * to the reader. Nothing is read before the first pull.
- */
-export function streamOf(
-  source: Pick<RandomAccessSource, 'readInto'>,
-  pieces: AsyncGenerator<Piece>,
+/** The bytes of a range of a disk, in chunks that belong to the reader. Nothing is read before the first pull. */
+export function streamOf(disk: Member, range: Span, signal: AbortSignal | undefined): ReadableStream<Uint8Array> {
+  return streamOfChunks(disk.arrives ? arrivingChunks(disk, range, signal) : chunksOfRange(disk, range, signal));
+}
+
+function chunksOfRange(
+  disk: Member,
+  { offset, length }: Span,
   signal: AbortSignal | undefined,
-): ReadableStream<Uint8Array> {
-  return streamOfChunks(chunksOf(source, pieces, signal));
+): AsyncGenerator<Uint8Array, undefined> {
+  return chunksOf(disk, piecesOf(disk, offset, length, { size: CHUNK, signal }), signal);
+}
+
+/** The same, where files have bytes that arrive: their chunks are handed on as they are. */
+async function* arrivingChunks(
+  disk: Member,
+  range: Span,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array, undefined> {
+  for await (const run of arrivingRuns(disk, range, signal)) yield* run.chunks ?? chunksOfRange(disk, run, signal);
+  return undefined;
+}
+
+/** The runs of a range of a disk that has bytes which arrive. */
+export async function* arrivingRuns(
+  disk: Member,
+  range: Span,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Run, void> {
+  const { controller, unlink } = linkedController(signal);
+  try {
+    const { runsOf } = await import('./arriving.js'); // few disks are remote
+    yield* runsOf(disk, extentsOf(disk, { ...range, signal }), range, controller.signal);
+  } finally {
+    controller.abort();
+    unlink();
+  }
 }
 
 /**

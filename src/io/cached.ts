@@ -4,7 +4,7 @@ import { type Job, runJobs } from '../base/concurrency.js';
 import { KiB, MiB } from '../base/units.js';
 import { VhdxError } from '../errors.js';
 import type { RandomAccessSource, ReadOptions } from './random-access.js';
-import { type HintedSource, SequenceTracker } from './sequential-reads.js';
+import { type ArrivingSource, type HintedSource, SequenceTracker } from './sequential-reads.js';
 
 /** Unit of the cache, in bytes. A read from a server or a `Blob` costs the same up to about this length. */
 const BLOCK = 64 * KiB;
@@ -46,9 +46,11 @@ interface Load {
  * others. A failed load is forgotten at once. Sequential reads trigger read-ahead, never of more than has been read
  * already, and long reads bypass the cache.
  */
-export class CachedSource implements RandomAccessSource {
+export class CachedSource implements ArrivingSource {
   readonly size: number;
   readonly name?: string;
+  /** Present if the source has it: these bytes come once, and are not kept. */
+  readonly chunks?: NonNullable<ArrivingSource['chunks']>;
   /** Present if the source has it. */
   readonly readIntoSync?: NonNullable<RandomAccessSource['readIntoSync']>;
   readonly #source: HintedSource;
@@ -70,6 +72,7 @@ export class CachedSource implements RandomAccessSource {
     this.#options = options;
     this.size = source.size;
     if (source.name !== undefined) this.name = source.name;
+    if (source.chunks !== undefined) this.chunks = source.chunks.bind(source);
     if (source.readIntoSync !== undefined) this.readIntoSync = (target, offset) => this.#readSync(target, offset);
   }
 

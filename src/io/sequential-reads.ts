@@ -9,8 +9,14 @@ export interface HintedReadOptions extends ReadOptions {
   readonly ahead?: number;
 }
 
+/** A source whose bytes come in chunks of its own, of which the reader may have each. */
+export interface ArrivingSource extends RandomAccessSource {
+  /** The bytes of a range, in order, in chunks of at most 1 MiB that belong to the reader. Fails as `readInto` does. */
+  chunks?(offset: number, length: number, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array, void>;
+}
+
 /** A source that makes use of the hint. */
-export interface HintedSource extends RandomAccessSource {
+export interface HintedSource extends ArrivingSource {
   readInto(target: Uint8Array, offset: number, options?: HintedReadOptions): Promise<void>;
 }
 

@@ -1,4 +1,5 @@
 import { linkedController, untilAborted } from '../../base/abort.js';
+import { MiB } from '../../base/units.js';
 import { VhdxError } from '../../errors.js';
 import { type Patience, ProgressWatch, TransientError } from './retry.js';
 
@@ -61,6 +62,39 @@ export class HttpBody {
       this.cancel();
       throw error;
     } finally {
+      watch.stop();
+      unlink();
+    }
+  }
+
+  /**
+   * The bytes from the current position to the end, as they come, in chunks that belong to the caller. What the caller
+   * does with one costs the server no patience. A body that is left before its end is cancelled.
+   *
+   * @throws as {@link fill}
+   */
+  async *chunks(signal: AbortSignal | undefined): AsyncGenerator<Uint8Array, void> {
+    const { controller: stop, unlink } = linkedController(signal);
+    const watch = new ProgressWatch(this.#patience, (what) => stop.abort(tooSlow(this.#file, what, this.position)));
+    let chunk: Uint8Array | undefined = this.#rest;
+    this.#rest = NOTHING;
+    try {
+      for (;;) {
+        if (chunk.byteLength > this.end - this.position) throw this.#tooLong();
+        for (let at = 0; at < chunk.byteLength; at += MiB) {
+          const part: Uint8Array = chunk.byteLength > MiB ? chunk.slice(at, at + MiB) : chunk;
+          this.position += part.byteLength;
+          watch.pause();
+          yield part;
+          watch.resume();
+        }
+        chunk = await untilAborted(this.#next(), stop.signal);
+        if (chunk === undefined) break;
+        watch.progress(chunk.byteLength);
+      }
+      if (this.position < this.end) throw this.#tooShort();
+    } finally {
+      if (chunk !== undefined || this.position < this.end) this.cancel();
       watch.stop();
       unlink();
     }

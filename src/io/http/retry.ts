@@ -92,6 +92,7 @@ export class ProgressWatch {
   #windowStart = this.#last;
   #windowBytes = 0;
   #timer: ReturnType<typeof setTimeout>;
+  #pausedAt: number | undefined;
 
   /** @param onStall gets what the server did, as the end of a sentence */
   constructor({ timeout, minimumSpeed }: Patience, onStall: (what: string) => void) {
@@ -105,6 +106,22 @@ export class ProgressWatch {
   progress(bytes: number): void {
     this.#last = performance.now();
     this.#windowBytes += bytes;
+  }
+
+  /** What passes from now on until {@link resume} does not count: nobody waits for the server. */
+  pause(): void {
+    clearTimeout(this.#timer);
+    this.#pausedAt ??= performance.now();
+  }
+
+  /** Goes on where {@link pause} left off. */
+  resume(): void {
+    if (this.#pausedAt === undefined) return;
+    const pause = performance.now() - this.#pausedAt;
+    this.#pausedAt = undefined;
+    this.#last += pause;
+    this.#windowStart += pause;
+    this.#wait();
   }
 
   /** Ends the watch. */
@@ -128,7 +145,12 @@ export class ProgressWatch {
       this.#windowStart = now;
       this.#windowBytes = 0;
     }
-    const next = Math.min(this.#last, this.#windowStart) + this.#limit - now;
+    this.#wait();
+  }
+
+  /** Waits until there is something to judge. */
+  #wait(): void {
+    const next = Math.min(this.#last, this.#windowStart) + this.#limit - performance.now();
     this.#timer = setTimeout(() => this.#check(), next);
   }
 }

@@ -21,6 +21,9 @@ const LEAST_PART = 64 * KiB;
 /** ... may do so this many times in a read, retries among them. */
 const SMALL_PARTS = 16;
 
+/** How many requests a read may take. */
+const mostRequestsFor = (length: number): number => SMALL_PARTS + Math.ceil(length / LEAST_PART);
+
 /** How to talk to the server of a remote image. */
 export interface HttpOptions {
   /**
@@ -79,7 +82,7 @@ class HttpSource implements HintedSource {
   async readInto(target: Uint8Array, offset: number, options?: HintedReadOptions): Promise<void> {
     const signal = options?.signal;
     signal?.throwIfAborted();
-    if (this.#closed) throw new VhdxError('closed', `${this.name} was closed`);
+    if (this.#closed) throw this.#closedError();
     const length = checkRead(this.size, target, offset);
     if (length === 0) return;
 
@@ -89,7 +92,7 @@ class HttpSource implements HintedSource {
     let body: HttpBody | undefined;
     let done = 0;
     let requests = 0;
-    const mostRequests = SMALL_PARTS + Math.ceil(length / LEAST_PART);
+    const mostRequests = mostRequestsFor(length);
     const readOn = async (): Promise<void> => {
       while (done < length) {
         if (body === undefined && requests++ === mostRequests) throw this.#tooManyRequests(mostRequests, offset, done);
@@ -116,9 +119,54 @@ class HttpSource implements HintedSource {
     else handOver(body);
   }
 
+  async *chunks(offset: number, length: number, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array, void> {
+    const end = offset + length;
+    const mostRequests = mostRequestsFor(length);
+    let at = offset;
+    let requests = 0;
+    let chunks: AsyncGenerator<Uint8Array, void> | undefined;
+    // Failures count until so much has come as a read would want.
+    let [attempts, failures, failedAt] = [0, 0, offset];
+    const next = async (): Promise<Uint8Array> => {
+      attempts++;
+      for (;;) {
+        if (this.#closed) throw this.#closedError();
+        if (chunks === undefined && requests++ === mostRequests)
+          throw this.#tooManyRequests(mostRequests, offset, at - offset);
+        chunks ??= (await this.#remote.request(at, end, signal)).chunks(signal);
+        const current = chunks;
+        chunks = undefined; // of no use if this fails, or has ended
+        const { done, value } = await current.next();
+        if (done) continue;
+        chunks = current;
+        return value;
+      }
+    };
+    try {
+      while (at < end) {
+        attempts = 0;
+        const chunk = await persist(next, { ...this.#policy, retries: this.#policy.retries - failures }, signal);
+        failures += attempts - 1;
+        if (attempts > 1) failedAt = at;
+        at += chunk.byteLength;
+        if (at - failedAt >= MiB) failures = 0;
+        yield chunk;
+      }
+      // The end of the body must be the end of its stream too.
+      await chunks?.next();
+      chunks = undefined;
+    } finally {
+      await chunks?.return();
+    }
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     this.#continuations.close();
+  }
+
+  #closedError(): VhdxError {
+    return new VhdxError('closed', `${this.name} was closed`);
   }
 
   #tooManyRequests(count: number, offset: number, done: number): VhdxError {
