@@ -1,7 +1,6 @@
 // @ts-check
-import { join } from 'node:path';
-import { ENGINES } from './engines.mjs';
-import { LeftOut, root } from './harness.mjs';
+import { ENGINES, oneFile } from './engines.mjs';
+import { LeftOut } from './harness.mjs';
 import { MiB } from './images.mjs';
 import { installPeers } from './peers.mjs';
 import { rate, speedRow } from './rows.mjs';
@@ -10,7 +9,7 @@ import { Runs } from './turns.mjs';
 /** How fast are bytes in memory summed, in every engine? @param {string} folder @returns {Promise<import('./rows.mjs').Answer>} */
 export async function ask(folder) {
   installPeers();
-  const script = await bundle(folder);
+  const script = await oneFile(folder, 'contest');
   /** @type {import('./rows.mjs').Row[]} */
   const rows = [];
   /** @type {string[]} */
@@ -50,26 +49,4 @@ function rowsOf(name, title, runs) {
     const row = { what: `${title}, ${label}`, runs, ours, theirs, figure: rate(MiB) };
     return speedRow({ ...row, target: name === 'Chromium' ? target : undefined });
   });
-}
-
-/** Makes one file of the contest and its peers, which runs anywhere. @param {string} folder */
-async function bundle(folder) {
-  const { build } = await import('vite');
-  await build({
-    root,
-    configFile: false,
-    logLevel: 'error',
-    build: {
-      outDir: join(folder, 'contest'),
-      emptyOutDir: true,
-      target: 'es2022',
-      minify: false,
-      modulePreload: false,
-      rolldownOptions: {
-        input: join(root, 'bench/contest-entry.mjs'),
-        output: { format: 'es', codeSplitting: false, entryFileNames: 'contest.mjs' },
-      },
-    },
-  });
-  return join(folder, 'contest/contest.mjs');
 }

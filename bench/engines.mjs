@@ -2,18 +2,18 @@
 /** The engines besides the Node that runs this: which are here, and how a script is run in them. */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createReadStream, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { installRuntime, RUNTIMES } from '../scripts/runtimes.mjs';
-import { LeftOut, program } from './harness.mjs';
+import { LeftOut, program, root } from './harness.mjs';
 
 const SECOND = 1000;
 
 /**
  * @typedef {object} Engine
  * @property {string} title with its version
- * @property {(script: string, folder: string) => Promise<string>} run runs a bundled script and returns what it reports
+ * @property {(script: string, folder: string, files?: Readonly<Record<string, string>>) => Promise<string>} run runs a bundled script and returns what it reports; a page can fetch the files, paths by their names, from `/files/`
  */
 
 /** How each engine is found and started; throws LeftOut if it is not installed. @type {Record<string, () => Engine>} */
@@ -86,7 +86,8 @@ function runtime(title, command, args) {
 function browser(title, command, argsOf, version = ['--version']) {
   return {
     title: `${title} ${versionOf(command, version)}`,
-    run: (script, folder) => runInPage(script, folder, (url, own) => spawnBrowser(command, argsOf(url, own), own)),
+    run: (script, folder, files = {}) =>
+      runInPage(script, folder, files, (url, own) => spawnBrowser(command, argsOf(url, own), own)),
   };
 }
 
@@ -102,10 +103,11 @@ function spawnBrowser(command, args, folder) {
  *
  * @param {string} script
  * @param {string} folder
+ * @param {Readonly<Record<string, string>>} files
  * @param {(url: string, own: string) => import('node:child_process').ChildProcess} start
  * @returns {Promise<string>}
  */
-async function runInPage(script, folder, start) {
+async function runInPage(script, folder, files, start) {
   /** @type {(text: string) => void} */
   let tell = () => {};
   const told = new Promise((resolve) => (tell = resolve));
@@ -120,6 +122,8 @@ async function runInPage(script, folder, start) {
         response.end();
         tell(body);
       });
+    } else if (request.url?.startsWith('/files/')) {
+      createReadStream(String(files[request.url.slice('/files/'.length)])).pipe(response);
     } else if (request.url === '/script.js') {
       response.setHeader('Content-Type', 'text/javascript').end(readFileSync(script));
     } else {
@@ -134,7 +138,7 @@ async function runInPage(script, folder, start) {
   mkdirSync(folder, { recursive: true });
   const own = mkdtempSync(join(folder, 'browser-'));
   const child = start(`http://127.0.0.1:${port}/`, own);
-  const patience = setTimeout(tell, 90 * SECOND, JSON.stringify({ error: 'it did not report within 90 s' }));
+  const patience = setTimeout(tell, 150 * SECOND, JSON.stringify({ error: 'it did not report within 150 s' }));
   try {
     return await told;
   } finally {
@@ -154,4 +158,26 @@ async function end(child) {
   const impatience = setTimeout(() => process.kill(-Number(child.pid), 'SIGKILL'), 5 * SECOND);
   await gone;
   clearTimeout(impatience);
+}
+
+/** Makes one file of `bench/NAME-entry.mjs` and all that it imports, which runs anywhere. @param {string} folder @param {string} name */
+export async function oneFile(folder, name) {
+  const { build } = await import('vite');
+  await build({
+    root,
+    configFile: false,
+    logLevel: 'error',
+    build: {
+      outDir: join(folder, name),
+      emptyOutDir: true,
+      target: 'es2022',
+      minify: false,
+      modulePreload: false,
+      rolldownOptions: {
+        input: join(root, `bench/${name}-entry.mjs`),
+        output: { format: 'es', codeSplitting: false, entryFileNames: `${name}.mjs` },
+      },
+    },
+  });
+  return join(folder, `${name}/${name}.mjs`);
 }

@@ -10,6 +10,7 @@ const BLOCK = 16 * MiB;
 
 /** @type {Record<string, import('./images.mjs').ImagePlan>} */
 const IMAGES = {
+  'full-256m': { size: 256 * MiB, blockSize: BLOCK, every: 1, filled: true },
   'full-1g': { size: GiB, blockSize: BLOCK, every: 1, filled: true },
   'full-4g': { size: 4 * GiB, blockSize: BLOCK, every: 1, filled: true },
   // 1 GiB of data in 64 places.

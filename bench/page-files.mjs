@@ -4,11 +4,15 @@ import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { chromium } from 'playwright';
 import { bundlePage } from '../scripts/bundle-page.mjs';
+import { ENGINES, oneFile } from './engines.mjs';
 import { fixture, flatFile, needRoom } from './fixtures.mjs';
-import { program, root } from './harness.mjs';
-import { GiB, MiB } from './images.mjs';
-import { floorRow, rate, speedRow } from './rows.mjs';
+import { LeftOut, program, root } from './harness.mjs';
+import { GiB, MiB, makeFlat } from './images.mjs';
+import { floorRow, plainRow, rate, speedRow, time } from './rows.mjs';
 import { Runs } from './turns.mjs';
+
+/** Bytes that the page sums. */
+const SUMMED = 256 * MiB;
 
 /** What does a page take for a file that a person chose? @param {string} folder @returns {Promise<import('./rows.mjs').Answer>} */
 export async function ask(folder) {
@@ -16,6 +20,64 @@ export async function ask(folder) {
   needRoom(folder, GiB / 2);
   const half = join(folder, 'half-1g.raw');
   makeHalf(half);
+  try {
+    const chromium = await inChromium([flat, image, half]);
+    const rows = [...rowsOf(chromium), ...streamRows(chromium.runs)];
+    /** @type {string[]} */
+    const leftOut = [];
+    try {
+      rows.push(...rowsOf(await inFirefox(folder)));
+    } catch (error) {
+      if (!(error instanceof LeftOut)) throw error;
+      leftOut.push(`Firefox: ${error.message}`);
+    }
+    return {
+      title: 'A file in a page',
+      notes: [
+        'A file of 1 GiB that was chosen by an `input`; in Firefox, where no program can choose, one of 256 MiB in the origin private file system. Its first 256 MiB are summed, or those of the disk in it; the streams make a VHDX of all of it. The floor reads the same by slices of 4 MiB, four at a time, and does nothing with them; ours reads slices of 8 MiB, two at a time, which is why it may be faster. In workers each has a part of the file, and its floor too; the parts of the checksum are combined. The VHDX has 1 GiB of data; the stream of a raw disk with zeros reads it twice where there is data.',
+      ],
+      rows,
+      leftOut,
+    };
+  } finally {
+    rmSync(half);
+  }
+}
+
+/** @typedef {{ title: string, runs: Runs, workers: number, hasTargets: boolean }} Measured */
+
+/** @param {Measured} measured */
+function rowsOf({ title, runs, workers, hasTargets }) {
+  const target = hasTargets ? 'page-file' : 'page-file-firefox';
+  const row = (/** @type {string} */ what, /** @type {string} */ ours, /** @type {string} */ theirs) =>
+    floorRow({ what: `${title}, ${what}`, runs, ours, theirs, figure: rate(SUMMED), target });
+  const first = runs.median('first progress');
+  return [
+    row('CRC-32C of the file', 'file', 'floor'),
+    row('CRC-32C of the disk in a VHDX', 'disk', 'floor'),
+    row('CRC-32C of the file, in a worker', 'file, one worker', 'floor, one worker'),
+    row(`CRC-32C of the file, in ${workers} workers`, 'file, workers', 'floor, workers'),
+    plainRow({ what: `${title}, until the first progress is reported`, ours: time(first), value: first }),
+  ];
+}
+
+/** @param {Runs} runs */
+function streamRows(runs) {
+  const row = (
+    /** @type {string} */ what,
+    /** @type {string} */ ours,
+    /** @type {string} */ theirs,
+    /** @type {import('./targets.mjs').TargetName} */ target,
+  ) => speedRow({ what: `vhdxStream of ${what}`, runs, ours, theirs, figure: rate(GiB), target });
+  return [
+    row('a raw disk, all of it data', 'stream of raw', 'floor, all', 'page-stream'),
+    row('a VHDX', 'stream of VHDX', 'floor, all', 'page-stream'),
+    row('a raw disk, half of it zeros', 'stream of raw, half zeros', 'floor, half zeros', 'page-stream-zeros'),
+  ];
+}
+
+/** @param {string[]} files @returns {Promise<Measured>} */
+async function inChromium(files) {
   const { chunks } = await bundlePage(`import ${JSON.stringify(`${root}bench/page-files-entry.mjs`)};`);
   const site = await serve(new Map(chunks.map(({ fileName, code }) => [`/${fileName}`, code])));
   const entry = chunks.find(({ isEntry }) => isEntry)?.fileName;
@@ -26,59 +88,30 @@ export async function ask(folder) {
   try {
     const page = await browser.newPage();
     await page.goto(site.url);
-    await page.locator('input').setInputFiles([flat, half, image]);
+    await page.locator('input').setInputFiles(files);
     await page.addScriptTag({ type: 'module', url: `/${entry}` });
     await page.waitForFunction(() => 'measured' in globalThis);
-    const runs = new Runs(await page.evaluate(async () => (await /** @type {any} */ (globalThis).measured).figures));
-    const figure = rate(GiB);
-    const [floor, halfFloor] = ['floor', 'floor, half zeros'];
-    return {
-      title: `A file in a page, in Chromium ${browser.version()}`,
-      notes: [
-        `1 GiB that was chosen by an \`input\`. The floor reads it by slices of 4 MiB, four at a time, and does nothing with them; ours reads slices of 8 MiB, two at a time, which is why it may be faster. The VHDX has 1 GiB of data; the stream of a raw disk with zeros reads it twice where there is data.`,
-      ],
-      rows: [
-        floorRow({ what: 'CRC-32C of the file', runs, ours: 'file', theirs: floor, figure, target: 'page-file' }),
-        floorRow({
-          what: 'CRC-32C of the disk in a VHDX',
-          runs,
-          ours: 'disk',
-          theirs: floor,
-          figure,
-          target: 'page-file',
-        }),
-        speedRow({
-          what: 'vhdxStream of a raw disk, all of it data',
-          runs,
-          ours: 'stream of raw',
-          theirs: floor,
-          figure,
-          target: 'page-stream',
-        }),
-        speedRow({
-          what: 'vhdxStream of a VHDX',
-          runs,
-          ours: 'stream of VHDX',
-          theirs: floor,
-          figure,
-          target: 'page-stream',
-        }),
-        speedRow({
-          what: 'vhdxStream of a raw disk, half of it zeros',
-          runs,
-          ours: 'stream of raw, half zeros',
-          theirs: halfFloor,
-          figure,
-          target: 'page-stream-zeros',
-        }),
-      ],
-      leftOut: [],
-    };
+    const { figures, workers } = await page.evaluate(() => /** @type {any} */ (globalThis).measured);
+    return { title: `Chromium ${browser.version()}`, runs: new Runs(figures), workers, hasTargets: true };
   } finally {
     await browser.close();
     site.close();
-    rmSync(half);
   }
+}
+
+/** @param {string} folder @returns {Promise<Measured>} */
+async function inFirefox(folder) {
+  const engine = ENGINES.Firefox?.();
+  if (!engine) throw new Error('there is no Firefox among the engines');
+  const script = await oneFile(folder, 'page-files');
+  // No longer than what is summed: the page must copy them first.
+  const flat = join(folder, 'flat-256m.raw');
+  makeFlat(flat, SUMMED / (16 * MiB), 16 * MiB);
+  const files = { flat, image: fixture(folder, 'full-256m') };
+  const { figures, workers, error } = JSON.parse(await engine.run(script, folder, files));
+  rmSync(flat);
+  if (error) throw new LeftOut(error);
+  return { title: engine.title, runs: new Runs(figures), workers, hasTargets: false };
 }
 
 /** Data in every second MiB. @param {string} path */
