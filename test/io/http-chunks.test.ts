@@ -88,6 +88,14 @@ describe('chunks of a file on a server', () => {
     ]);
   });
 
+  test('are all there although the connection breaks after the last', async () => {
+    const server = new FakeServer(SIZE);
+    const source = await opened(server);
+    server.plan.push({ after: { bytes: 64 * KiB, event: 'break' } });
+    expect(await takeAll(source, 0, 64 * KiB)).toBe(64 * KiB);
+    expect(server.ranges).toEqual([[0, 64 * KiB]]);
+  });
+
   test('go on when the server has fallen silent', async () => {
     const server = new FakeServer(SIZE);
     const source = await opened(server, { timeout: 50 });

@@ -152,9 +152,13 @@ class HttpSource implements HintedSource {
         if (at - failedAt >= MiB) failures = 0;
         yield chunk;
       }
-      // The end of the body must be the end of its stream too.
-      await chunks?.next();
-      chunks = undefined;
+      // More than was announced would be other bytes; a connection that breaks now has brought all.
+      const toEnd = async (): Promise<void> => {
+        const last = chunks;
+        chunks = undefined;
+        await last?.next();
+      };
+      await persist(toEnd, this.#policy, signal);
     } finally {
       await chunks?.return();
     }
