@@ -84,6 +84,7 @@ export default defineConfig({
     // What takes longer says so where it is declared, with a name of test/support/time-limits.ts.
     testTimeout: TIME_LIMIT,
     hookTimeout: TIME_LIMIT,
+    expect: { poll: { timeout: TIME_LIMIT / 4 } },
     provide: { propertyRuns: runs, withPrograms: true },
     coverage: {
       provider: 'v8',

@@ -224,7 +224,7 @@ describe('--threads', () => {
     return alone;
   }
 
-  test('changes nothing of what is said of a chain, its parts and its raw image', async () => {
+  test('changes nothing of what is said of a chain, its parts and its raw image', SLOW.programs, async () => {
     const folder = await tempDir();
     const [child, base] = parts.files;
     const path = await saved(child, join(folder, '1.vhdx'));
@@ -250,7 +250,7 @@ describe('--threads', () => {
     }
   });
 
-  test.each(['raw', 'vpc'])('writes the same %s', async (format) => {
+  test.each(['raw', 'vpc'])('writes the same %s', SLOW.programs, async (format) => {
     const folder = await tempDir();
     const [child, base] = parts.files;
     const path = await saved(child, join(folder, '1.vhdx'));
@@ -270,7 +270,7 @@ describe('--threads', () => {
     expect(Buffer.compare(crew, alone)).toBe(0);
   });
 
-  test('fails as one thread does', async () => {
+  test('fails as one thread does', SLOW.programs, async () => {
     const folder = await tempDir();
     const damaged = buildImage({
       virtualSize: 40 * MiB,
