@@ -98,7 +98,7 @@ describe('chunks of a file on a server', () => {
 
   test('go on when the server has fallen silent', async () => {
     const server = new FakeServer(SIZE);
-    const source = await opened(server, { timeout: 50 });
+    const source = await opened(server, { timeout: 500 });
     server.plan.push({ after: { bytes: 32 * KiB, event: 'stall' } });
     expect(await takeAll(source, 0, MiB)).toBe(MiB);
     expect(server.ranges).toEqual([
@@ -109,9 +109,9 @@ describe('chunks of a file on a server', () => {
 
   test('wait for a reader that is slow, and do not blame the server', async () => {
     const server = new FakeServer(SIZE);
-    const source = await opened(server, { timeout: 60, minimumSpeed: 1e6 });
+    const source = await opened(server, { timeout: 500, minimumSpeed: 1e5 });
     const each = async (taken: number) => {
-      if (taken % (128 * KiB) === 0) await new Promise((resolve) => setTimeout(resolve, 90));
+      if (taken % (512 * KiB) === 0) await new Promise((resolve) => setTimeout(resolve, 700));
     };
     expect(await takeAll(source, 0, MiB, { each })).toBe(MiB);
     expect(server.ranges).toEqual([[0, MiB]]);
