@@ -24,8 +24,8 @@ export function sharedClaims(size: number, threads: number, window = WINDOW): Sh
 const cellsOf = (threads: number): number => 1 + 2 * threads;
 
 /**
- * Which part of disks is whose, as all threads see it: the first that comes to a window has it. So they stay close to
- * one another, which disks that turn like best, and end together; and holes, to which nobody comes, are nobody's.
+ * Which part of disks is whose, as all threads see it: the first that comes to a window has it. So they read close to
+ * one another, as rotating disks need it, and end together. Nobody takes a window without data.
  */
 export class Claims {
   readonly #windowBytes: number;

@@ -108,7 +108,7 @@ export class ProgressWatch {
     this.#windowBytes += bytes;
   }
 
-  /** What passes from now on until {@link resume} does not count: nobody waits for the server. */
+  /** The time until {@link resume} does not count: nobody waits for the server. */
   pause(): void {
     clearTimeout(this.#timer);
     this.#pausedAt ??= performance.now();
