@@ -47,6 +47,11 @@ export function hexText(value: number): string {
   return `0x${value.toString(16)}`;
 }
 
+/** A CRC-32C as eight hexadecimal digits. */
+export function checksumText(crc: number): string {
+  return crc.toString(16).padStart(8, '0');
+}
+
 /** A share in percent; what is more than nothing never becomes 0 %, and what is less than all never 100 %. */
 export function shareText(part: number, whole: number): string {
   if (part <= 0 || whole <= 0) return '0 %';

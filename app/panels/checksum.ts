@@ -1,5 +1,5 @@
 import { byId } from '../dom.js';
-import { sizeText } from '../wording.js';
+import { checksumText, sizeText } from '../wording.js';
 import { JobView } from './job.js';
 import type { Context, Panel } from './panel.js';
 
@@ -30,7 +30,7 @@ export function checksumPanel(): Panel {
 
   const render = () => {
     const sum = sums.get(chosen());
-    hex.textContent = sum === undefined ? '–' : hexOfChecksum(sum);
+    hex.textContent = sum === undefined ? '–' : checksumText(sum);
     base64.textContent = sum === undefined ? '–' : base64OfChecksum(sum);
     what.textContent =
       chosen() === 'disk'
@@ -61,7 +61,7 @@ export function checksumPanel(): Panel {
       render();
       const seconds = (performance.now() - begun) / 1000;
       const speed = bytes > 0 ? ` at ${sizeText(Math.round(bytes / seconds))}/s` : '';
-      return `Done in ${seconds.toFixed(1)} s${speed}: ${hexOfChecksum(sum)}.`;
+      return `Done in ${seconds.toFixed(1)} s${speed}: ${checksumText(sum)}.`;
     };
   });
 
@@ -98,14 +98,9 @@ function comparison(
       'invalid',
       'This is no CRC-32C: that has 8 hexadecimal digits, or 8 characters of base64 that end in “==”.',
     ];
-  if (sum === undefined) return ['waiting', `Expected: ${hexOfChecksum(wanted)}. Not computed yet.`];
-  if (sum === wanted) return ['match', `✓ They match: ${hexOfChecksum(sum)}.`];
-  return ['mismatch', `✕ They do not match: expected ${hexOfChecksum(wanted)}, computed ${hexOfChecksum(sum)}.`];
-}
-
-/** A CRC-32C as eight hexadecimal digits. */
-export function hexOfChecksum(crc: number): string {
-  return crc.toString(16).padStart(8, '0');
+  if (sum === undefined) return ['waiting', `Expected: ${checksumText(wanted)}. Not computed yet.`];
+  if (sum === wanted) return ['match', `✓ They match: ${checksumText(sum)}.`];
+  return ['mismatch', `✕ They do not match: expected ${checksumText(wanted)}, computed ${checksumText(sum)}.`];
 }
 
 /** A CRC-32C as object stores show it: base64 of its four bytes, the most significant first. */

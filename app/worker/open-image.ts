@@ -26,6 +26,7 @@ import type {
   Opened,
   Saved,
 } from '../protocol.js';
+import { checksumText } from '../wording.js';
 import { viewDisk, viewPlain } from './bytes-view.js';
 import { chooseSubject, missingParent, nameOf, survey } from './chain.js';
 import { DiskMap } from './disk-map.js';
@@ -220,7 +221,7 @@ export class OpenImage {
 
   async checksum(of: 'disk' | 'file', call: Call<JobProgress>): Promise<number> {
     const checksum = await this.#sum(of, call);
-    this.#hashes = { ...this.#hashes, [of]: { crc32c: checksum.toString(16).padStart(8, '0') } };
+    this.#hashes = { ...this.#hashes, [of]: { crc32c: checksumText(checksum) } };
     return checksum;
   }
 

@@ -3,9 +3,6 @@ import type { ArrivingSource } from '../io/sequential-reads.js';
 import type { Member } from './member.js';
 import type { Span } from './pieces.js';
 
-/** Data of at least this length in one piece of a file is taken as it arrives, in bytes. */
-const LONG = 4 * 1024 * 1024;
-
 /** Chunks that are on their way. */
 interface Chunks extends AsyncIterableIterator<Uint8Array, void> {
   return(): Promise<IteratorResult<Uint8Array, void>>;
@@ -22,15 +19,17 @@ export interface Run extends Span {
  * passes between two pieces of a file that do not follow one another.
  *
  * @param extents what is in the range
+ * @param long the length in bytes from which data in one piece of a file is taken as it arrives
  * @param signal to be aborted when no more is wanted, and before
  */
 export async function* runsOf(
   member: Member,
   extents: AsyncIterable<Extent>,
   range: Span,
+  long: number,
   signal: AbortSignal,
 ): AsyncGenerator<Run, void> {
-  const plans = plansOf(member, extents, range);
+  const plans = plansOf(member, extents, range, long);
   const begin = async (): Promise<Run | undefined> => {
     const { done, value } = await plans.next();
     return done ? undefined : { ...value, chunks: value.chunks && begun(value.chunks(signal)) };
@@ -55,10 +54,11 @@ async function* plansOf(
   member: Member,
   extents: AsyncIterable<Extent>,
   { offset, length }: Span,
+  long: number,
 ): AsyncGenerator<Plan, void> {
   let start = offset;
   for await (const extent of extents) {
-    const chunks = extent.length >= LONG ? chunksOfExtent(member, extent) : undefined;
+    const chunks = extent.length >= long ? chunksOfExtent(member, extent) : undefined;
     if (!chunks) continue;
     if (extent.offset > start) yield { offset: start, length: extent.offset - start };
     yield { offset: extent.offset, length: extent.length, chunks };
@@ -73,10 +73,10 @@ function chunksOfExtent(top: Member, { kind, depth, fileOffset, length }: Extent
   const members = [top];
   for (let member = top.parent; member && members.length <= depth; member = member.parent) members.push(member);
   const source: ArrivingSource | undefined = members[depth]?.image.source;
-  if (!source?.chunks) return undefined;
+  if (!source?.arriving) return undefined;
   return async function* (signal) {
     try {
-      yield* source.chunks?.(fileOffset, length, signal) ?? [];
+      yield* source.arriving?.(fileOffset, length, signal) ?? [];
     } catch (error) {
       // As a read would tell it, which goes through the parents one by one.
       throw members.slice(1).reduceRight((told, member) => member.named(told), error);
@@ -99,4 +99,34 @@ function begun(chunks: AsyncGenerator<Uint8Array, void>): Chunks {
       return this;
     },
   };
+}
+
+/** Bytes of the next ranges that are asked for while one is taken, at least. */
+const AHEAD = 4 * 1024 * 1024;
+
+/** The bytes of ranges, one after another. The next are begun while one is taken. */
+export async function* inTurn(
+  ranges: Iterable<Span>,
+  chunksOf: (range: Span) => AsyncGenerator<Uint8Array, void>,
+): AsyncGenerator<Uint8Array, void> {
+  const rest = ranges[Symbol.iterator]();
+  const coming: { readonly length: number; readonly chunks: Chunks }[] = [];
+  let ahead = 0;
+  const begin = (): void => {
+    for (let next = ahead < AHEAD && rest.next(); next && !next.done; next = ahead < AHEAD && rest.next()) {
+      ahead += next.value.length;
+      coming.push({ length: next.value.length, chunks: begun(chunksOf(next.value)) });
+    }
+  };
+  try {
+    begin();
+    for (let range = coming[0]; range; range = coming[0]) {
+      ahead -= range.length;
+      begin();
+      yield* range.chunks;
+      coming.shift();
+    }
+  } finally {
+    await Promise.all(coming.map(({ chunks }) => chunks.return()));
+  }
 }

@@ -8,6 +8,7 @@ import { loadCore } from '../core/load.js';
 import type { SourceOptions } from '../io/named-input.js';
 import { openSource, type VhdxInput } from '../io/open.js';
 import type { RandomAccessSource } from '../io/random-access.js';
+import { type ArrivingSource, LONG } from '../io/sequential-reads.js';
 import { Member } from './member.js';
 import { isHole, type Piece, piecesOf, piecesOfSource, type Span } from './pieces.js';
 import { coreBuffers, type ReadPiece, readAhead } from './read-ahead.js';
@@ -52,7 +53,7 @@ async function readPiece(
  */
 export async function checksumOf(
   core: Core,
-  disk: Member | RandomAccessSource,
+  disk: Member | ArrivingSource,
   offset: number,
   length: number,
   { signal, onProgress }: RangeOptions & ProgressOptions,
@@ -71,14 +72,23 @@ export async function checksumOf(
     }
     return crc;
   };
-  if (!(disk instanceof Member && disk.arrives)) return addPieces({ offset, length }, 0);
-  let crc = 0;
-  for await (const run of arrivingRuns(disk, { offset, length }, signal)) {
-    if (!run.chunks) crc = await addPieces(run, crc);
-    for await (const chunk of run.chunks ?? []) {
+  const addChunks = async (chunks: AsyncIterable<Uint8Array>, before: number): Promise<number> => {
+    let crc = before;
+    for await (const chunk of chunks) {
       crc = sumBytes(core, chunk, crc);
       tell(chunk.length);
     }
+    return crc;
+  };
+  const range = { offset, length };
+  if (!(disk instanceof Member)) {
+    const chunks = length >= LONG ? disk.arriving?.(offset, length, signal) : undefined;
+    return chunks ? addChunks(chunks, 0) : addPieces(range, 0);
+  }
+  if (!disk.arrives) return addPieces(range, 0);
+  let crc = 0;
+  for await (const run of arrivingRuns(disk, range, signal)) {
+    crc = run.chunks ? await addChunks(run.chunks, crc) : await addPieces(run, crc);
   }
   return crc;
 }

@@ -7,12 +7,13 @@ import { VhdxError } from '../errors.js';
 import { type DiskInfo, type DiskType, describe } from '../image/info.js';
 import type { OpenImage } from '../image/open-image.js';
 import type { Extent, RandomAccessSource, ReadOptions } from '../io/random-access.js';
+import type { ArrivingSource } from '../io/sequential-reads.js';
 import type { Finding } from '../rules.js';
 import type { CheckOptions, CheckReport } from './check.js';
 import { checksumOf } from './checksum.js';
 import { Member } from './member.js';
 import { extentsOf } from './pieces.js';
-import { streamOf } from './stream.js';
+import { arrivingChunks, chunksOfSource, streamOfChunks } from './stream.js';
 import type { Usage, UsageOptions } from './usage.js';
 
 /** What a disk is made of. */
@@ -134,11 +135,18 @@ export class VhdxDisk implements RandomAccessSource {
     readSync(target, offset);
   }
 
-  /** Returns bytes of the virtual disk as a stream of chunks of at most 1 MiB. RangeError if the range leaves the disk. */
+  /** Returns bytes of the virtual disk as a stream of chunks of at most 4 MiB. RangeError if the range leaves the disk. */
   stream(options: RangeOptions = {}): ReadableStream<Uint8Array> {
     const { offset, length } = rangeOf(this.size, options);
     const { signal } = options;
-    return streamOf(this.member, { offset, length }, signal);
+    return streamOfChunks(chunksOfSource(this as ArrivingSource, { offset, length }, signal));
+  }
+
+  /** @internal */
+  get arriving(): ArrivingSource['arriving'] {
+    const { member } = this;
+    if (!member.arrives) return undefined;
+    return (offset, length, signal) => arrivingChunks(member, { offset, length }, signal);
   }
 
   /**

@@ -4,9 +4,9 @@ import { VhdxError } from '../errors.js';
 import { fixedVhdFooter, MAX_VHD_SIZE, VHD_FOOTER_SIZE, vhdDiskSize } from '../format/vhd-footer.js';
 import type { RandomAccessSink, RandomAccessSource } from '../io/random-access.js';
 import type { CopyOptions } from './copy.js';
-import { type Piece, piecesOfSource } from './pieces.js';
+import { piecesOfSource } from './pieces.js';
 import type { DamagedRange } from './salvage.js';
-import { CHUNK, chunksOf, streamOfChunks } from './stream.js';
+import { CHUNK, chunksOf, chunksOfSource, streamOfChunks } from './stream.js';
 
 /** What a disk can be turned into: its bytes and nothing else, or the fixed VHD that Azure takes. */
 export type ExportFormat = 'raw' | 'vhd';
@@ -59,14 +59,15 @@ export async function exportDisk(
 }
 
 /**
- * What a disk becomes, as a stream of chunks of at most 1 MiB: for a pipe, an upload or a download. Progress is reported
+ * What a disk becomes, as a stream of chunks of at most 4 MiB: for a pipe, an upload or a download. Progress is reported
  * when a chunk was taken. The stream fails as {@link exportDisk} rejects.
  */
 export function exportStream(disk: ExportedDisk, options: ExportOptions = {}): ReadableStream<Uint8Array> {
   const { format = 'raw', signal, onProgress, onDamage } = options;
   checkFormat(disk, format);
-  const pieces = piecesOfSource(disk, { size: CHUNK, signal, skipDamage: onDamage !== undefined });
-  const chunks = onDamage ? salvaged(disk, pieces, signal, onDamage) : chunksOf(disk, pieces, signal);
+  const chunks = onDamage
+    ? salvaged(disk, signal, onDamage)
+    : chunksOfSource(disk, { offset: 0, length: disk.size }, signal);
   const content = streamOfChunks(onProgress ? counted(chunks, disk.size, onProgress) : chunks);
   if (format === 'raw') return content;
   const size = vhdDiskSize(disk.size);
@@ -75,30 +76,29 @@ export function exportStream(disk: ExportedDisk, options: ExportOptions = {}): R
   return content.pipeThrough(new TransformStream({ flush: (controller) => controller.enqueue(tail) }));
 }
 
-/** The bytes of pieces, with zeros for what cannot be read. */
+/** The bytes of a disk, with zeros for what cannot be read. */
 async function* salvaged(
   disk: ExportedDisk,
-  pieces: AsyncGenerator<Piece>,
   signal: AbortSignal | undefined,
   onDamage: (range: DamagedRange) => void,
-): AsyncGenerator<Uint8Array, undefined> {
+): AsyncGenerator<Uint8Array, void> {
   const { Salvager } = await import('./salvage.js'); // for few images
-  return yield* chunksOf(disk, pieces, signal, new Salvager(disk, onDamage, signal));
+  const pieces = piecesOfSource(disk, { size: CHUNK, signal, skipDamage: true });
+  yield* chunksOf(disk, pieces, signal, new Salvager(disk, onDamage, signal));
 }
 
 /** Passes chunks on, and reports how many bytes were taken. */
 async function* counted(
-  chunks: AsyncGenerator<Uint8Array, undefined>,
+  chunks: AsyncGenerator<Uint8Array, void>,
   total: number,
   onProgress: (progress: Progress) => void,
-): AsyncGenerator<Uint8Array, undefined> {
+): AsyncGenerator<Uint8Array, void> {
   let done = 0;
   for await (const chunk of chunks) {
     yield chunk;
     done += chunk.length;
     onProgress({ done, total });
   }
-  return undefined;
 }
 
 function checkFormat(disk: ExportedDisk, format: ExportFormat): void {

@@ -64,8 +64,8 @@ export class Member {
 
   /** Whether a file of the chain has bytes that arrive in chunks of its own. */
   get arrives(): boolean {
-    const { chunks }: ArrivingSource = this.#source;
-    return chunks !== undefined || (this.parent?.arrives ?? false);
+    const { arriving }: ArrivingSource = this.#source;
+    return arriving !== undefined || (this.parent?.arrives ?? false);
   }
 
   /** Fills `target` with the disk's bytes from `offset` on. A read inside one extent is one read of the source. */

@@ -1,37 +1,36 @@
 import { linkedController } from '../base/abort.js';
 import type { RandomAccessSource } from '../io/random-access.js';
+import { type ArrivingSource, LONG } from '../io/sequential-reads.js';
 import type { Run } from './arriving.js';
 import type { Member } from './member.js';
-import { extentsOf, isHole, type Piece, piecesOf, type Span } from './pieces.js';
+import { extentsOf, isHole, type Piece, piecesOf, piecesOfSource, type Span } from './pieces.js';
 import { newBuffers, readAhead } from './read-ahead.js';
 import type { Salvager } from './salvage.js';
 
-/** Most bytes of a chunk. */
+/** Most bytes of a chunk that is read, and not taken as it arrives. */
 export const CHUNK = 1024 * 1024;
 /** Chunks that are being read while one is handed out. */
 const CHUNKS_IN_FLIGHT = 4;
 
-/** The bytes of a range of a disk, in chunks that belong to the reader. Nothing is read before the first pull. */
-export function streamOf(disk: Member, range: Span, signal: AbortSignal | undefined): ReadableStream<Uint8Array> {
-  return streamOfChunks(disk.arrives ? arrivingChunks(disk, range, signal) : chunksOfRange(disk, range, signal));
-}
-
-function chunksOfRange(
-  disk: Member,
-  { offset, length }: Span,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<Uint8Array, undefined> {
-  return chunksOf(disk, piecesOf(disk, offset, length, { size: CHUNK, signal }), signal);
-}
-
-/** The same, where files have bytes that arrive: their chunks are handed on as they are. */
-async function* arrivingChunks(
+/** The bytes of a range of a disk that has files whose bytes arrive: their chunks are handed on as they are. */
+export async function* arrivingChunks(
   disk: Member,
   range: Span,
   signal: AbortSignal | undefined,
-): AsyncGenerator<Uint8Array, undefined> {
-  for await (const run of arrivingRuns(disk, range, signal)) yield* run.chunks ?? chunksOfRange(disk, run, signal);
-  return undefined;
+): AsyncGenerator<Uint8Array, void> {
+  for await (const run of arrivingRuns(disk, range, signal)) {
+    yield* run.chunks ?? chunksOf(disk, piecesOf(disk, run.offset, run.length, { size: CHUNK, signal }), signal);
+  }
+}
+
+/** The bytes of a range of a source, in chunks that belong to the reader: its own if it has some. */
+export function chunksOfSource(
+  source: ArrivingSource,
+  range: Span,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array, void> {
+  if (source.arriving) return source.arriving(range.offset, range.length, signal);
+  return chunksOf(source, piecesOfSource(source, { size: CHUNK, signal }, range), signal);
 }
 
 /** The runs of a range of a disk that has bytes which arrive. */
@@ -43,7 +42,7 @@ export async function* arrivingRuns(
   const { controller, unlink } = linkedController(signal);
   try {
     const { runsOf } = await import('./arriving.js'); // few disks are remote
-    yield* runsOf(disk, extentsOf(disk, { ...range, signal }), range, controller.signal);
+    yield* runsOf(disk, extentsOf(disk, { ...range, signal }), range, LONG, controller.signal);
   } finally {
     controller.abort();
     unlink();
@@ -56,7 +55,7 @@ export async function* arrivingRuns(
  * @param onCancel called when the reader has cancelled, also before the first chunk
  */
 export function streamOfChunks(
-  chunks: AsyncGenerator<Uint8Array, undefined>,
+  chunks: AsyncGenerator<Uint8Array, void>,
   onCancel?: () => Promise<void>,
 ): ReadableStream<Uint8Array> {
   const stream = new ReadableStream<Uint8Array>(
@@ -67,7 +66,7 @@ export function streamOfChunks(
         else controller.enqueue(value);
       },
       async cancel() {
-        await chunks.return(undefined);
+        await chunks.return();
         await onCancel?.();
       },
     },
@@ -101,7 +100,7 @@ export async function* chunksOf(
   pieces: AsyncGenerator<Piece>,
   signal: AbortSignal | undefined,
   salvager?: Salvager,
-): AsyncGenerator<Uint8Array, undefined> {
+): AsyncGenerator<Uint8Array, void> {
   const read = readAhead(pieces, {
     supply: newBuffers(CHUNK, CHUNKS_IN_FLIGHT),
     isHole,
@@ -124,5 +123,4 @@ export async function* chunksOf(
     }
   }
   salvager?.end();
-  return undefined;
 }

@@ -6,8 +6,10 @@ import { CachedSource } from './cached.js';
 import type { RandomAccessSource } from './random-access.js';
 import type { HintedReadOptions, HintedSource } from './sequential-reads.js';
 
-/** Most that is taken from a blob for one read, in bytes: it is in memory twice for a moment. */
+/** Most that is taken from a blob for one read, or for a chunk, in bytes: it is in memory twice for a moment. */
 const PIECE = 4 * MiB;
+/** Chunks that are asked for at a time. */
+const CHUNKS = 4;
 
 /** Length of the slices that a long sequence of reads shares, in bytes. */
 const WINDOW = 8 * MiB;
@@ -73,6 +75,21 @@ class BlobSource implements HintedSource {
         throw this.#failure(offset + done, cause);
       }
       target.set(this.#whole(bytes, offset + done, length), done);
+    }
+  }
+
+  async *arriving(offset: number, length: number, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array, void> {
+    const end = offset + length;
+    const coming: Promise<Uint8Array>[] = [];
+    for (let next = offset; next < end || coming.length > 0; ) {
+      signal?.throwIfAborted();
+      if (this.#closed) throw new VhdxError('closed', 'the file was closed');
+      for (; next < end && coming.length < CHUNKS; next += PIECE) {
+        const chunk = this.#take(next, Math.min(PIECE, end - next));
+        chunk.catch(() => undefined); // reported when its turn comes
+        coming.push(chunk);
+      }
+      yield await untilAborted(coming.shift() as Promise<Uint8Array>, signal);
     }
   }
 

@@ -50,7 +50,7 @@ export class CachedSource implements ArrivingSource {
   readonly size: number;
   readonly name?: string;
   /** Present if the source has it: these bytes come once, and are not kept. */
-  readonly chunks?: NonNullable<ArrivingSource['chunks']>;
+  readonly arriving?: NonNullable<ArrivingSource['arriving']>;
   /** Present if the source has it. */
   readonly readIntoSync?: NonNullable<RandomAccessSource['readIntoSync']>;
   readonly #source: HintedSource;
@@ -72,7 +72,7 @@ export class CachedSource implements ArrivingSource {
     this.#options = options;
     this.size = source.size;
     if (source.name !== undefined) this.name = source.name;
-    if (source.chunks !== undefined) this.chunks = source.chunks.bind(source);
+    if (source.arriving !== undefined) this.arriving = source.arriving.bind(source);
     if (source.readIntoSync !== undefined) this.readIntoSync = (target, offset) => this.#readSync(target, offset);
   }
 

@@ -1,4 +1,8 @@
+import { MiB } from '../base/units.js';
 import type { RandomAccessSource, ReadOptions } from './random-access.js';
+
+/** From this length on a range is taken as it arrives, where its source can do that, in bytes. */
+export const LONG = 4 * MiB;
 
 /** How many sequences are followed at a time. */
 const SEQUENCES = 4;
@@ -11,8 +15,8 @@ export interface HintedReadOptions extends ReadOptions {
 
 /** A source whose bytes come in chunks of its own, of which the reader may have each. */
 export interface ArrivingSource extends RandomAccessSource {
-  /** The bytes of a range, in order, in chunks of at most 1 MiB that belong to the reader. Fails as `readInto` does. */
-  chunks?(offset: number, length: number, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array, void>;
+  /** The bytes of a range, in order, in chunks of at most 4 MiB that belong to the reader. Fails as `readInto` does. */
+  arriving?(offset: number, length: number, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array, void>;
 }
 
 /** A source that makes use of the hint. */

@@ -27,12 +27,12 @@ raw.set([1, 2, 3], 4 * MiB - 3);
 raw.set(contentBytes(pattern(2), 0, 3 * MiB), 5 * MiB + 512 * KiB);
 raw.set([7], 10 * MiB + 511);
 
-async function streamed(source: Parameters<typeof vhdxStream>[0], options: StreamOptions = {}) {
+async function streamed(source: Parameters<typeof vhdxStream>[0], options: StreamOptions = {}, longest = MiB) {
   const { size, stream } = await vhdxStream(source, options);
   const file = memoryFile();
   const reader = stream.getReader();
   for (let part = await reader.read(); !part.done; part = await reader.read()) {
-    expect(part.value.length).toBeLessThanOrEqual(MiB);
+    expect(part.value.length).toBeLessThanOrEqual(longest);
     await file.write(part.value, file.size);
   }
   expect(file.size).toBe(size);
@@ -57,6 +57,45 @@ describe('a stream', () => {
     for (const type of ['dynamic', 'fixed'] as const) {
       await expectImage(await streamed(raw, { type, blockSize: blocks * MiB }), raw);
     }
+  });
+
+  test.each([1, 2, 32])('of a chosen file, in blocks of %d MiB, is the image', async (blocks) => {
+    // Runs of stored blocks of which one is longer than a chunk, and blocks by themselves.
+    const content = new Uint8Array(48 * MiB + 512);
+    content.set(raw);
+    content.set(contentBytes(pattern(3), 0, 11 * MiB), 17 * MiB);
+    for (let at = 30; at < 48; at += 3) content.set([at], at * MiB + 5);
+    content.set([9], 48 * MiB);
+    const file = new File([content], 'disk.raw');
+    for (const type of ['dynamic', 'fixed'] as const) {
+      const options = { type, blockSize: blocks * MiB, format: 'raw' } as const;
+      const image = await streamed(file, options, 4 * MiB);
+      await expectImage(image, content);
+      const again = new File([(await bytesOf(image)) as Uint8Array<ArrayBuffer>], 'disk.vhdx');
+      await expectImage(await streamed(again, { blockSize: MiB }, 4 * MiB), content);
+    }
+  });
+
+  test('of a chosen file that is left, or cannot be read to its end', async () => {
+    const content = contentBytes(pattern(3), 0, 24 * MiB) as Uint8Array<ArrayBuffer>;
+    let isGone = false;
+    class Going extends File {
+      override slice(start?: number, end?: number): Blob {
+        const part = super.slice(start, end);
+        if (isGone) part.arrayBuffer = () => Promise.reject(new DOMException('gone', 'NotReadableError'));
+        return part;
+      }
+    }
+    const options = { blockSize: MiB, format: 'raw' } as const;
+    const left = (await vhdxStream(new Going([content], 'disk.raw'), options)).stream.getReader();
+    await left.read();
+    await left.cancel();
+    const failing = (await vhdxStream(new Going([content], 'disk.raw'), options)).stream.getReader();
+    isGone = true;
+    const all = async () => {
+      while (!(await failing.read()).done);
+    };
+    await expect(all()).rejects.toMatchObject({ code: 'source-changed' });
   });
 
   test('has the same content, sizes and identity as a file of the same source', async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { blobSource } from '../../src/io/blob.js';
+import type { ArrivingSource } from '../../src/io/sequential-reads.js';
 import { expectSameBytes } from '../support/same-bytes.js';
 import { rejection, sourceBytes, turn, wrongAt } from '../support/scripted-source.js';
 
@@ -172,5 +173,86 @@ describe('a source over a blob', () => {
     expect(await rejection(source.readInto(new Uint8Array(1), blob.size))).toBeInstanceOf(RangeError);
     await source.close?.();
     expect(await rejection(source.readInto(new Uint8Array(1), 0))).toMatchObject({ code: 'closed' });
+  });
+});
+
+describe('the bytes of a blob as they arrive', () => {
+  const arriving = (source: ArrivingSource, offset: number, length: number, signal?: AbortSignal) => {
+    const chunks = source.arriving?.(offset, length, signal);
+    if (!chunks) throw new Error('its bytes do not arrive');
+    return chunks;
+  };
+  const large = new Blob([blob, blob, blob]); // 30 MiB and a bit
+
+  test.each([
+    [0, 1],
+    [10 * MiB, 123],
+    [3, 9 * MiB],
+    [0, 10 * MiB + 123],
+  ])('at %d, %d bytes, come in order, each chunk in memory of its own', async (offset, length) => {
+    const buffers = new Set<ArrayBufferLike>();
+    let at = offset;
+    for await (const chunk of arriving(blobSource(blob), offset, length)) {
+      expect(chunk.length).toBeLessThanOrEqual(4 * MiB);
+      expect(wrongAt(chunk, at)).toBe(-1);
+      buffers.add(chunk.buffer);
+      at += chunk.length;
+    }
+    expect(at).toBe(offset + length);
+    expect(buffers.size).toBe(Math.ceil(length / (4 * MiB)));
+  });
+
+  test('are asked for four chunks at a time, and not before the first is wanted', async () => {
+    const troubled = new TroubledBlob([large]);
+    const chunks = arriving(blobSource(troubled), 0, large.size);
+    expect(troubled.slices).toBe(0);
+    for (const [slices, last] of [[4], [5], [6], [7], [8], [8], [8, true]] as const) {
+      await chunks.next();
+      expect(troubled.slices).toBe(slices);
+      if (last) await chunks.return();
+    }
+  });
+
+  test('that cannot be read are an error in their turn, after those before them', async () => {
+    class Fails extends TroubledBlob {
+      override slice(start = 0, end = 0): Blob {
+        const part = super.slice(start, end);
+        if (start === 8 * MiB) part.arrayBuffer = () => Promise.reject(new DOMException('gone', 'NotReadableError'));
+        return part;
+      }
+    }
+    const taken: number[] = [];
+    const take = async () => {
+      for await (const { length } of arriving(blobSource(new Fails([large])), 0, large.size)) taken.push(length);
+    };
+    expect(await rejection(take())).toMatchObject({ code: 'source-changed', offset: 8 * MiB });
+    expect(taken).toEqual([4 * MiB, 4 * MiB]);
+  });
+
+  test('that are too few are an error', async () => {
+    const troubled = new TroubledBlob([blob]);
+    troubled.missing = 1;
+    const error = await rejection(arriving(blobSource(troubled), 0, 10).next());
+    expect(error).toMatchObject({ code: 'short-read', message: 'the file ended 1 bytes early' });
+  });
+
+  test('are not waited for any more when they are aborted, and not asked for', async () => {
+    const troubled = new TroubledBlob([blob]);
+    troubled.pending = new Promise(() => {});
+    const controller = new AbortController();
+    const next = arriving(blobSource(troubled), 0, 10, controller.signal).next();
+    const reason = new Error('enough');
+    controller.abort(reason);
+    expect(await rejection(next)).toBe(reason);
+    expect(await rejection(arriving(blobSource(troubled), 0, 10, controller.signal).next())).toBe(reason);
+    expect(troubled.slices).toBe(1);
+  });
+
+  test('end when the source is closed', async () => {
+    const source = blobSource(large);
+    const chunks = arriving(source, 0, large.size);
+    await chunks.next();
+    await source.close?.();
+    expect(await rejection(chunks.next())).toMatchObject({ code: 'closed' });
   });
 });

@@ -32,7 +32,7 @@ async function takeAll(
   { signal, each }: { signal?: AbortSignal; each?: (taken: number) => unknown } = {},
 ): Promise<number> {
   let at = offset;
-  for await (const chunk of source.chunks?.(offset, length, signal) ?? []) {
+  for await (const chunk of source.arriving?.(offset, length, signal) ?? []) {
     expect(chunk.length).toBeGreaterThan(0);
     expect(chunk.length).toBeLessThanOrEqual(MiB);
     expect(wrongAt(chunk, at)).toBe(-1);
@@ -67,7 +67,7 @@ describe('chunks of a file on a server', () => {
         }),
     });
     const lengths = [];
-    for await (const chunk of source.chunks?.(0, 5 * MiB + 1, undefined) ?? []) lengths.push(chunk.length);
+    for await (const chunk of source.arriving?.(0, 5 * MiB + 1, undefined) ?? []) lengths.push(chunk.length);
     expect(Math.max(...lengths)).toBeLessThanOrEqual(MiB);
     expect(lengths.reduce((sum, length) => sum + length, 0)).toBe(5 * MiB + 1);
   });
@@ -180,7 +180,7 @@ describe('chunks of a file on a server', () => {
   test('that are left are asked for no more', async () => {
     const server = new FakeServer(SIZE);
     const source = await opened(server);
-    for await (const chunk of source.chunks?.(0, SIZE, undefined) ?? []) {
+    for await (const chunk of source.arriving?.(0, SIZE, undefined) ?? []) {
       expect(chunk.length).toBeGreaterThan(0);
       break;
     }

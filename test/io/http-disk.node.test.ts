@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { checkVhdx, crc32c, openVhdx } from '../../src/index.js';
-import { contentBytes, pattern, sectorBits } from '../support/block-content.js';
+import { checkVhdx, openVhdx } from '../../src/index.js';
+import { arrivingChain, expectArriving } from '../support/arriving-chain.js';
+import { contentBytes, pattern } from '../support/block-content.js';
 import { buildImage } from '../support/build-image.js';
 import { chainOf } from '../support/chain-files.js';
 import { dirtied, structureSectors } from '../support/dirty-images.js';
@@ -62,46 +63,11 @@ describe('an image on a server', () => {
   });
 
   test('is streamed and summed as its bytes arrive, with all that lies between them, and its parent too', async () => {
-    // Runs of 8 MiB that do not follow one another, single sectors, holes, and the parent's blocks.
-    const base = {
-      virtualSize: 64 * MiB,
-      blockSize: 8 * MiB,
-      placement: 'reverse' as const,
-      blocks: Object.fromEntries([0, 2, 3, 5].map((i) => [i, { state: STATE.fullyPresent, data: pattern(i) }])),
-    };
-    const child = {
-      ...base,
-      blocks: {
-        1: { state: STATE.fullyPresent, data: pattern(11) },
-        2: { state: STATE.partiallyPresent, bitmap: sectorBits(16_384, [3, 9], [9_000, 16_000]), data: pattern(12) },
-        6: { state: STATE.fullyPresent, data: pattern(16) },
-      },
-    };
-    const { files, model } = chainOf(base, child);
+    const { files, expected } = arrivingChain();
     const servers = await Promise.all(files.map((image) => rangeServer((request) => serveRange(request, image))));
     const [url, parent] = servers.map((server) => server.url) as [string, string];
     const disk = await openVhdx(url, { parent });
-    const expected = model.expected(0, 64 * MiB);
-    for (const [offset, length] of [
-      [0, 64 * MiB],
-      [MiB + 77, 50 * MiB],
-      [8 * MiB, 8 * MiB],
-    ] as const) {
-      const whole = new Uint8Array(length);
-      let at = 0;
-      for await (const chunk of disk.stream({ offset, length })) {
-        expect(chunk.length).toBeLessThanOrEqual(MiB);
-        whole.set(chunk, at);
-        at += chunk.length;
-      }
-      expect(at).toBe(length);
-      const part = expected.subarray(offset, offset + length);
-      expect(Buffer.compare(whole, part)).toBe(0);
-      const progress: number[] = [];
-      const sum = await disk.checksum({ offset, length, onProgress: ({ done }) => progress.push(done) });
-      expect(sum).toBe(await crc32c(part));
-      expect(progress.at(-1)).toBe(length);
-    }
+    await expectArriving(disk, expected, MiB);
     const reader = disk.stream().getReader();
     await reader.read();
     await reader.cancel();

@@ -15,7 +15,7 @@ export const SLOW = {
   /** Properties that open and read some hundred generated images; when one fails, finding the smallest takes as long again. */
   properties: { timeout: 120_000 },
   /** Other programs (the built command, QEMU, 7-Zip, Chromium), started often, that may have to wait for a processor. */
-  programs: { timeout: 180_000 },
+  programs: { timeout: 300_000 },
   /** The largest images: tens of millions of BAT entries, a log of a hundred thousand changes. */
   largest: { timeout: 240_000, skip: isQuick },
   /** The package as a whole is built, type-checked, packed, installed or documented. */

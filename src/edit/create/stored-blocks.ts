@@ -3,7 +3,7 @@ import { KiB } from '../../base/units.js';
 import { zeroBytes } from '../../core/buffer-bytes.js';
 import type { Core } from '../../core/instance.js';
 import type { CopyOptions } from '../../disk/copy.js';
-import { extentsOfSource } from '../../disk/pieces.js';
+import { extentsOfSource, type Span } from '../../disk/pieces.js';
 import { isLocal, Salvager } from '../../disk/salvage.js';
 import type { RandomAccessSource } from '../../io/random-access.js';
 
@@ -39,6 +39,21 @@ export class StoredBlocks {
       else if (((this.#bits[block >>> 3] as number) >> (block & 7)) & 1) yield block;
     }
     return undefined;
+  }
+
+  /** The same as ranges of the disk, those that follow one another joined. The last may end after the disk. */
+  *runs(): Generator<Span, void> {
+    let run: Span | undefined;
+    for (const block of this) {
+      const offset = block * this.blockSize;
+      if (run && run.offset + run.length === offset) {
+        run = { offset: run.offset, length: run.length + this.blockSize };
+        continue;
+      }
+      if (run) yield run;
+      run = { offset, length: this.blockSize };
+    }
+    if (run) yield run;
   }
 }
 

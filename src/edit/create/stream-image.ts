@@ -1,10 +1,11 @@
 import { MiB } from '../../base/units.js';
 import type { Core } from '../../core/instance.js';
 import { loadCore } from '../../core/load.js';
+import { inTurn } from '../../disk/arriving.js';
 import type { VhdxDisk } from '../../disk/disk.js';
-import { type Piece, type PieceOptions, piecesOfSource } from '../../disk/pieces.js';
+import { type Piece, type PieceOptions, piecesOfSource, type Span } from '../../disk/pieces.js';
 import { Salvager } from '../../disk/salvage.js';
-import { CHUNK, chunksOf, streamOfChunks } from '../../disk/stream.js';
+import { CHUNK, chunksOf, chunksOfSource, streamOfChunks } from '../../disk/stream.js';
 import { VhdxError } from '../../errors.js';
 import { PayloadState } from '../../format/bat.js';
 import { fileStamp } from '../../io/file-stamp.js';
@@ -12,6 +13,7 @@ import { memoryFile } from '../../io/memory.js';
 import type { VhdxInput } from '../../io/open.js';
 import { paddedSource } from '../../io/padded.js';
 import type { RandomAccessSource } from '../../io/random-access.js';
+import type { ArrivingSource } from '../../io/sequential-reads.js';
 import type { OpenDisk } from '../../vhd/disk-format.js';
 import { openDisk } from '../../vhd/open-disk.js';
 import { initialBat } from './bat-writer.js';
@@ -20,7 +22,7 @@ import { layOut, type NewImage, type NewLayout } from './layout.js';
 import { otherBlocks, type StoredPayload, writeSignature, writeStructures } from './new-image.js';
 import { planCopy } from './plan-copy.js';
 import { openParent } from './plan-image.js';
-import { findStoredBlocks, type StoredBlocks } from './stored-blocks.js';
+import { findStoredBlocks } from './stored-blocks.js';
 import { StoredEntries } from './stored-entries.js';
 import { childPayload, type NewChild, planChild } from './stream-child.js';
 import type { StreamOptions, VhdxStream } from './write-options.js';
@@ -47,7 +49,7 @@ export async function streamImage(input: VhdxInput, options: StreamOptions): Pro
       : await blockContent(core, source, { image, layout }, options);
     await refuseChanged(opened, parent, before);
     const head = await headOf(core, image, layout, payload);
-    async function* chunks(): AsyncGenerator<Uint8Array, undefined> {
+    async function* chunks(): AsyncGenerator<Uint8Array, void> {
       try {
         yield* head();
         // One is held back: a file that was changed meanwhile must not look complete.
@@ -58,7 +60,6 @@ export async function streamImage(input: VhdxInput, options: StreamOptions): Pro
         }
         await refuseChanged(opened, parent, before);
         if (last) yield last;
-        return undefined;
       } finally {
         await close();
       }
@@ -73,7 +74,7 @@ export async function streamImage(input: VhdxInput, options: StreamOptions): Pro
 /** What is stored of a disk, and its bytes in chunks, in the order of the file. */
 interface Content {
   readonly payload: StoredPayload;
-  readonly chunks: () => AsyncGenerator<Uint8Array, undefined>;
+  readonly chunks: () => AsyncGenerator<Uint8Array, void>;
 }
 
 async function childContent(child: NewChild, options: StreamOptions): Promise<Content> {
@@ -99,9 +100,14 @@ async function blockContent(
     entries.set(index, { state: PayloadState.FullyPresent, offset: end });
     end += blockSize;
   }
-  const pieces = () => piecesOfBlocks(source, blocks, { size: CHUNK, signal, skipDamage: onDamage !== undefined });
+  const whole: ArrivingSource = paddedSource(source, Math.ceil(source.size / blockSize) * blockSize);
+  const pieces = () => piecesOfRuns(whole, blocks.runs(), { size: CHUNK, signal, skipDamage: onDamage !== undefined });
   const salvager = () => onDamage && new Salvager(source, onDamage, signal);
-  return { payload: { entries, end }, chunks: () => chunksOf(source, pieces(), signal, salvager()) };
+  const chunks = () =>
+    whole.arriving && !onDamage
+      ? inTurn(blocks.runs(), (run) => chunksOfSource(whole, run, signal))
+      : chunksOf(whole, pieces(), signal, salvager());
+  return { payload: { entries, end }, chunks };
 }
 
 /** What comes before the payload, as a function that makes it in chunks. */
@@ -131,17 +137,14 @@ async function headOf(
   };
 }
 
-/** The pieces of the blocks that are stored, whole blocks, one after another. Damage was reported before. */
-async function* piecesOfBlocks(
+/** The pieces of ranges of a source, one after another. Damage was reported before. */
+async function* piecesOfRuns(
   source: RandomAccessSource,
-  blocks: StoredBlocks,
+  runs: Iterable<Span>,
   options: PieceOptions,
 ): AsyncGenerator<Piece> {
-  for (const block of blocks) {
-    const offset = block * blocks.blockSize;
-    const length = Math.min(blocks.blockSize, source.size - offset);
-    for await (const { damage: _, ...piece } of piecesOfSource(source, options, { offset, length })) yield piece;
-    if (length < blocks.blockSize) yield { offset: source.size, length: blocks.blockSize - length, hole: true };
+  for (const run of runs) {
+    for await (const { damage: _, ...piece } of piecesOfSource(source, options, run)) yield piece;
   }
 }
 

@@ -36,6 +36,6 @@ export interface StreamOptions extends Omit<WriteVhdxOptions, 'overwrite' | 'onW
 export interface VhdxStream {
   /** Its length in bytes. */
   readonly size: number;
-  /** Its bytes, in chunks of at most 1 MiB, made when they are asked for. */
+  /** Its bytes, in chunks of at most 4 MiB, made when they are asked for. */
   readonly stream: ReadableStream<Uint8Array>;
 }

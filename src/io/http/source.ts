@@ -119,7 +119,7 @@ class HttpSource implements HintedSource {
     else handOver(body);
   }
 
-  async *chunks(offset: number, length: number, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array, void> {
+  async *arriving(offset: number, length: number, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array, void> {
     const end = offset + length;
     const mostRequests = mostRequestsFor(length);
     let at = offset;
