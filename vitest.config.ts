@@ -39,7 +39,7 @@ export const inBrowser = (
     include: ['test/**/*.test.ts'],
     exclude: ['test/**/*.node.test.ts', 'test/package/**'],
     // What is tried does not depend on the engine; Node tries all of it.
-    provide: { propertyRuns: 0.25 * runs },
+    provide: { propertyRuns: 0.1 * runs },
     browser: {
       enabled: true,
       headless: true,

@@ -70,6 +70,8 @@ export class VhdxDisk implements RandomAccessSource {
   readonly #chainFindings: readonly Finding[];
   /** @internal */
   readonly member: Member;
+  /** @internal Present if a file of the chain has it. */
+  readonly arriving?: NonNullable<ArrivingSource['arriving']>;
 
   /** @internal */
   constructor({ image, source, maxExtents, hidesPath, parent, parentError, chainFindings, member }: DiskParts) {
@@ -93,6 +95,9 @@ export class VhdxDisk implements RandomAccessSource {
     this.#fileSize = fileSize;
     const place = hidesPath ? { ...(name !== undefined && { name }) } : source;
     this.member = member ?? new Member(image, parent?.member, maxExtents, place);
+    if (this.member.arrives) {
+      this.arriving = (offset, length, signal) => arrivingChunks(this.member, { offset, length }, signal);
+    }
     // Here and not in a static block, because of which bundlers would keep the class where it is not used.
     if (Symbol.asyncDispose) Object.defineProperty(this, Symbol.asyncDispose, { value: () => this.close() });
   }
@@ -139,14 +144,7 @@ export class VhdxDisk implements RandomAccessSource {
   stream(options: RangeOptions = {}): ReadableStream<Uint8Array> {
     const { offset, length } = rangeOf(this.size, options);
     const { signal } = options;
-    return streamOfChunks(chunksOfSource(this as ArrivingSource, { offset, length }, signal));
-  }
-
-  /** @internal */
-  get arriving(): ArrivingSource['arriving'] {
-    const { member } = this;
-    if (!member.arrives) return undefined;
-    return (offset, length, signal) => arrivingChunks(member, { offset, length }, signal);
+    return streamOfChunks(chunksOfSource(this, { offset, length }, signal));
   }
 
   /**

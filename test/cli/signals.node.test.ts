@@ -147,6 +147,8 @@ const JOBS: Readonly<Record<string, Job>> = {
       const disk = await openVhdx(at('child.avhdx'));
       await disk.close();
       if (disk.type === 'differencing') await rebaseVhdx(at('child.avhdx'), undefined);
+      // Killed at its very end it is done, and in the log.
+      else await repairVhdx(at('child.avhdx'));
     },
     isDone: ({ type }) => type !== 'differencing',
   },

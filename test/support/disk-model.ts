@@ -28,9 +28,10 @@ export function modelOf(image: BuiltImage, parent?: DiskModel): DiskModel {
     else if (state === STATE.partiallyPresent) {
       target.set(inherited());
       const mine = own();
-      for (let i = 0; i < target.length; i++) {
-        const sector = Math.floor((offset + i) / spec.logicalSectorSize);
-        if (bitmap && hasSector(bitmap, sector)) target[i] = mine[i] as number;
+      for (let at = 0, end = 0; at < target.length; at = end) {
+        const sector = Math.floor((offset + at) / spec.logicalSectorSize);
+        end = Math.min(target.length, (sector + 1) * spec.logicalSectorSize - offset);
+        if (bitmap && hasSector(bitmap, sector)) target.set(mine.subarray(at, end), at);
       }
     } else if (state === STATE.notPresent && spec.hasParent) target.set(inherited());
   };

@@ -15,8 +15,8 @@ export const isWholeRun = factor >= 1;
 
 /**
  * How often a property is tried: `usual` times, more or fewer when the environment variable VHDX_PROPERTY_RUNS gives
- * a factor (`VHDX_PROPERTY_RUNS=10` before a release, a tenth in `npm run test:quick` and in the engines that
- * `npm test` does not run in, a quarter in Chromium), and always at least once.
+ * a factor (`VHDX_PROPERTY_RUNS=10` before a release, a tenth in `npm run test:quick` and in other engines than Node), and
+ * always at least once.
  */
 export function propertyRuns(usual: number): { numRuns: number } {
   return { numRuns: Math.max(1, Math.ceil(usual * factor)) };

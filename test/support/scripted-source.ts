@@ -1,5 +1,6 @@
 import type { HintedReadOptions, HintedSource } from '../../src/io/sequential-reads.js';
 import { contentBytes, pattern } from './block-content.js';
+import { firstDifference } from './same-bytes.js';
 
 const content = pattern(7);
 
@@ -8,10 +9,7 @@ export const sourceBytes = (offset: number, length: number): Uint8Array => conte
 
 /** Where bytes differ from what a {@link ScriptedSource} holds from `offset` on; -1 where they do not. */
 export function wrongAt(bytes: Uint8Array, offset: number): number {
-  const expected = sourceBytes(offset, bytes.byteLength);
-  // A loop, because specs compare hundreds of MiB.
-  for (let index = 0; index < expected.length; index++) if (bytes[index] !== expected[index]) return index;
-  return -1;
+  return firstDifference(bytes, sourceBytes(offset, bytes.byteLength));
 }
 
 /** One read that reached the source. */
