@@ -1,6 +1,7 @@
-import { checkRead } from '../base/byte-range.js';
+import { checkRange, checkRead } from '../base/byte-range.js';
 import { VhdxError } from '../errors.js';
 import type { RandomAccessSource, ReadOptions } from './random-access.js';
+import type { ArrivingSource } from './sequential-reads.js';
 
 /**
  * A source of the caller's, checked at every read: its size is a whole number and stays what it was, it is never asked
@@ -14,6 +15,8 @@ class GuardedSource implements RandomAccessSource {
   readonly readsInFlight: number | undefined;
   /** That of the source, if it has one. */
   readonly extents?: NonNullable<RandomAccessSource['extents']>;
+  /** That of the source, if it has one: only sources of this library do. */
+  readonly arriving?: NonNullable<ArrivingSource['arriving']>;
   /** That of the source, if it has one. */
   readonly readIntoSync?: NonNullable<RandomAccessSource['readIntoSync']>;
   readonly #source: RandomAccessSource;
@@ -33,6 +36,9 @@ class GuardedSource implements RandomAccessSource {
     if (typeof name === 'string') this.name = name;
     if (typeof path === 'string') this.path = path;
     if (typeof source.extents === 'function') this.extents = source.extents.bind(source);
+    const { arriving }: ArrivingSource = source;
+    if (typeof arriving === 'function')
+      this.arriving = (...range) => this.#arriving(arriving.apply(source, range), range);
     if (typeof source.readIntoSync === 'function')
       this.readIntoSync = (target, offset) => {
         this.#check(target, offset);
@@ -48,9 +54,25 @@ class GuardedSource implements RandomAccessSource {
     options?.signal?.throwIfAborted();
   }
 
+  async *#arriving(
+    chunks: AsyncGenerator<Uint8Array, void>,
+    [offset, length]: readonly [offset: number, length: number, signal: AbortSignal | undefined],
+  ): AsyncGenerator<Uint8Array, void> {
+    this.#checkState();
+    checkRange(this.size, offset, length);
+    for await (const chunk of chunks) {
+      yield chunk;
+      this.#checkState();
+    }
+  }
+
   #check(target: Uint8Array, offset: number): void {
-    if (this.#closed) throw new VhdxError('closed', 'the source was closed');
+    this.#checkState();
     checkRead(this.size, target, offset);
+  }
+
+  #checkState(): void {
+    if (this.#closed) throw new VhdxError('closed', 'the source was closed');
     if (this.#source.size === this.size) return;
     const now = String(this.#source.size);
     throw new VhdxError('source-changed', `the source had ${this.size} bytes when it was opened and has ${now} now`);

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { checksumFile, crc32c, exportStream, openVhdx, VhdxError } from '../../src/index.js';
+import { blobSource } from '../../src/io/blob.js';
 import { arrivingChain, expectArriving } from '../support/arriving-chain.js';
 import { concatBytes } from '../support/encode-primitives.js';
 import { expectSameBytes } from '../support/same-bytes.js';
@@ -26,9 +27,13 @@ describe('a disk in a chosen file', async () => {
   );
   const [blob, parent] = blobs as [File, File];
 
-  test('is streamed and summed as its bytes arrive, with all that lies between them, and its parent too', async () => {
-    const disk = await openVhdx(blob, { parent });
-    await expectArriving(disk, expected, 4 * MiB);
+  test.each([
+    ['as it is', () => blob, {}],
+    ['as a source of the caller’s', () => blobSource(blob), {}],
+    ['of which nothing is trusted', () => blob, { untrusted: true }],
+  ])('is streamed and summed as its bytes arrive, %s, with all that lies between them', async (_, input, options) => {
+    const disk = await openVhdx(input(), { parent, ...options });
+    expect(await expectArriving(disk, expected)).toBe(4 * MiB);
     await disk.close();
   });
 
@@ -61,7 +66,7 @@ describe('a disk in a chosen file', async () => {
         return part;
       }
     }
-    const disk = await openVhdx(blob, { parent: new Going([parent], 'base.vhdx') });
+    const disk = await openVhdx(blob, { parent: new Going([parent], 'base.vhdx'), untrusted: true });
     isGone = true;
     for (const read of [() => disk.checksum(), () => all(disk.stream()), () => all(exportStream(disk))]) {
       const error = await rejection(read());
