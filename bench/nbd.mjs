@@ -44,12 +44,12 @@ export async function ask(folder) {
       ],
       rows: [
         speedRow({
-          ...(await turns(folder, () => sparse, copy, { rounds: 3 })),
+          ...(await turns(folder, () => sparse, copy, { rounds: 1 })),
           what: 'nbdcopy of 64 GiB with 64 MiB of data',
           target: 'nbd-sparse',
         }),
         speedRow({
-          ...(await turns(folder, () => dense, copy, { rounds: 7 })),
+          ...(await turns(folder, () => dense, copy, { rounds: 5 })),
           what: 'nbdcopy of 4 GiB, all of it data',
           figure: rate(4 * GiB),
           target: 'nbd-dense',

@@ -7,18 +7,18 @@ import { bundlePage } from '../scripts/bundle-page.mjs';
 import { ENGINES, oneFile } from './engines.mjs';
 import { fixture, flatFile, needRoom } from './fixtures.mjs';
 import { LeftOut, program, root } from './harness.mjs';
-import { GiB, MiB, makeFlat } from './images.mjs';
+import { MiB, makeFlat } from './images.mjs';
 import { floorRow, plainRow, rate, speedRow, time } from './rows.mjs';
 import { Runs } from './turns.mjs';
 
-/** Bytes that the page sums. */
+/** Bytes that the page sums, and of which it makes a VHDX. */
 const SUMMED = 256 * MiB;
 
 /** What does a page take for a file that a person chose? @param {string} folder @returns {Promise<import('./rows.mjs').Answer>} */
 export async function ask(folder) {
-  const [flat, image] = [flatFile(folder), fixture(folder, 'full-1g')];
-  needRoom(folder, GiB / 2);
-  const half = join(folder, 'half-1g.raw');
+  const [flat, image] = [flatFile(folder), fixture(folder, 'full-256m')];
+  needRoom(folder, SUMMED);
+  const half = join(folder, 'half-256m.raw');
   makeHalf(half);
   try {
     const chromium = await inChromium([flat, image, half]);
@@ -34,7 +34,7 @@ export async function ask(folder) {
     return {
       title: 'A file in a page',
       notes: [
-        'A file of 1 GiB that was chosen by an `input`; in Firefox, where no program can choose, one of 256 MiB in the origin private file system. Its first 256 MiB are summed, or those of the disk in it; the streams make a VHDX of all of it. The floor reads the same by slices of 4 MiB, four at a time, and does nothing with them; ours reads slices of 8 MiB, two at a time, which is why it may be faster. In workers each has a part of the file, and its floor too; the parts of the checksum are combined. The VHDX has 1 GiB of data; the stream of a raw disk with zeros reads it twice where there is data.',
+        'A file of 1 GiB that was chosen by an `input`; in Firefox, where no program can choose, one of 256 MiB in the origin private file system. Its first 256 MiB are summed, and made a VHDX; so is the disk of 256 MiB in a VHDX. The floor reads the same by slices of 4 MiB, four at a time, and does nothing with them; ours takes the same slices, and hands them on as they are. In workers each has a part of the file, and its floor too; the parts of the checksum are combined. The stream of a raw disk looks at the beginning of each block first, because the length must be known before the first byte, and at all of a block of zeros.',
       ],
       rows,
       leftOut,
@@ -68,10 +68,10 @@ function streamRows(runs) {
     /** @type {string} */ ours,
     /** @type {string} */ theirs,
     /** @type {import('./targets.mjs').TargetName} */ target,
-  ) => speedRow({ what: `vhdxStream of ${what}`, runs, ours, theirs, figure: rate(GiB), target });
+  ) => speedRow({ what: `vhdxStream of ${what}`, runs, ours, theirs, figure: rate(SUMMED), target });
   return [
-    row('a raw disk, all of it data', 'stream of raw', 'floor, all', 'page-stream'),
-    row('a VHDX', 'stream of VHDX', 'floor, all', 'page-stream'),
+    row('a raw disk, all of it data', 'stream of raw', 'floor', 'page-stream'),
+    row('a VHDX', 'stream of VHDX', 'floor', 'page-stream'),
     row('a raw disk, half of it zeros', 'stream of raw, half zeros', 'floor, half zeros', 'page-stream-zeros'),
   ];
 }
@@ -118,8 +118,8 @@ async function inFirefox(folder) {
 function makeHalf(path) {
   const fd = openSync(path, 'w');
   const bytes = Buffer.alloc(MiB, 'not all zeros');
-  for (let at = 0; at < GiB; at += 2 * MiB) writeSync(fd, bytes, 0, MiB, at);
-  ftruncateSync(fd, GiB);
+  for (let at = 0; at < SUMMED; at += 2 * MiB) writeSync(fd, bytes, 0, MiB, at);
+  ftruncateSync(fd, SUMMED);
   closeSync(fd);
 }
 
