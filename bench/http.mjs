@@ -44,6 +44,15 @@ export async function ask(folder) {
             const target = new Uint8Array(MiB);
             for (let at = 0; at < LENGTH; at += MiB) await disk.readInto(target, at);
           }),
+        'disk.stream of type bytes, into one buffer of 1 MiB': () =>
+          onDisk(url, async (disk) => {
+            const reader = disk.stream({ type: 'bytes', length: LENGTH }).getReader({ mode: 'byob' });
+            for (let target = new Uint8Array(MiB); ; ) {
+              const { done, value } = await reader.read(target);
+              if (done) break;
+              target = new Uint8Array(value.buffer);
+            }
+          }),
       },
       { rounds: 9, seconds: 40 },
     );
@@ -58,6 +67,7 @@ export async function ask(folder) {
         { ...row('disk.stream'), target: 'http-stream' },
         { ...row('disk.checksum'), target: 'http-checksum' },
         row('disk.readInto, 1 MiB after 1 MiB'),
+        row('disk.stream of type bytes, into one buffer of 1 MiB'),
         ...(await farAway(Number(port), start)),
       ],
       leftOut: [],

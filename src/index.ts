@@ -20,6 +20,7 @@ export {
 export { isVhdx, openVhdx } from './disk/open.js';
 export type { OpenOptions, ParentOption, ParentRequest } from './disk/open-options.js';
 export type { DamagedRange } from './disk/salvage.js';
+export type { DiskStreamOptions } from './disk/stream.js';
 export type { Usage, UsageOptions } from './disk/usage.js';
 export type { MergeOptions, MergeReport } from './edit/chain/merge-options.js';
 export type { RebaseOptions, RebaseReport } from './edit/chain/rebase-options.js';

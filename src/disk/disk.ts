@@ -13,7 +13,7 @@ import type { CheckOptions, CheckReport } from './check.js';
 import { checksumOf } from './checksum.js';
 import { Member } from './member.js';
 import { extentsOf } from './pieces.js';
-import { arrivingChunks, chunksOfSource, streamOfChunks } from './stream.js';
+import { arrivingChunks, byteStreamOf, chunksOfSource, type DiskStreamOptions, streamOfChunks } from './stream.js';
 import type { Usage, UsageOptions } from './usage.js';
 
 /** What a disk is made of. */
@@ -140,11 +140,16 @@ export class VhdxDisk implements RandomAccessSource {
     readSync(target, offset);
   }
 
-  /** Returns bytes of the virtual disk as a stream of chunks of at most 4 MiB. RangeError if the range leaves the disk. */
-  stream(options: RangeOptions = {}): ReadableStream<Uint8Array> {
-    const { offset, length } = rangeOf(this.size, options);
-    const { signal } = options;
-    return streamOfChunks(chunksOfSource(this, { offset, length }, signal));
+  /**
+   * Returns bytes of the virtual disk as a stream of chunks of at most 4 MiB; with `type: 'bytes'` as one that fills what
+   * its reader brings. RangeError if the range leaves the disk, or for another type.
+   */
+  stream(options: DiskStreamOptions = {}): ReadableStream<Uint8Array> {
+    const { signal, type } = options;
+    const range = rangeOf(this.size, options);
+    if (type === 'bytes') return byteStreamOf(this, range, signal);
+    if (type !== undefined) throw new RangeError(`type must be 'bytes' or not given, not '${String(type)}'`);
+    return streamOfChunks(chunksOfSource(this, range, signal));
   }
 
   /**

@@ -1,4 +1,5 @@
 import { linkedController } from '../base/abort.js';
+import type { RangeOptions } from '../base/options.js';
 import type { RandomAccessSource } from '../io/random-access.js';
 import { type ArrivingSource, LONG } from '../io/sequential-reads.js';
 import type { Run } from './arriving.js';
@@ -11,6 +12,38 @@ import type { Salvager } from './salvage.js';
 export const CHUNK = 1024 * 1024;
 /** Chunks that are being read while one is handed out. */
 const CHUNKS_IN_FLIGHT = 4;
+
+/** What `disk.stream` takes. */
+export interface DiskStreamOptions extends RangeOptions {
+  /**
+   * A byte stream, for `getReader({ mode: 'byob' })`: it reads into the buffers that its reader brings, as many bytes as
+   * fit, one read after another, and takes no memory of its own. `TypeError` in an engine that has no byte streams.
+   */
+  readonly type?: 'bytes' | undefined;
+}
+
+/** The bytes of a range as a byte stream. A reader that brings no buffer gets new ones of 1 MiB. */
+export function byteStreamOf(
+  source: Pick<RandomAccessSource, 'readInto'>,
+  { offset, length }: Span,
+  signal: AbortSignal | undefined,
+): ReadableStream<Uint8Array> {
+  const end = offset + length;
+  let at = offset;
+  return new ReadableStream({
+    type: 'bytes',
+    autoAllocateChunkSize: CHUNK,
+    async pull(controller) {
+      const request = controller.byobRequest as ReadableStreamBYOBRequest;
+      const { buffer, byteOffset, byteLength } = request.view as Uint8Array<ArrayBuffer>;
+      const part = new Uint8Array(buffer, byteOffset, Math.min(byteLength, end - at));
+      if (part.length > 0) await source.readInto(part, at, { signal });
+      else controller.close();
+      at += part.length;
+      request.respond(part.length);
+    },
+  });
+}
 
 /** The bytes of a range of a disk that has files whose bytes arrive: their chunks are handed on as they are. */
 export async function* arrivingChunks(

@@ -71,6 +71,7 @@ const TABLE: Readonly<Record<string, readonly (readonly [what: string, odd: read
   stream: [
     ['offset', PAST_END, (disk, odd) => drain(disk.stream({ offset: odd }) as Odd)],
     ['length', PAST_END, (disk, odd) => drain(disk.stream({ length: odd }) as Odd)],
+    ['type', ['', 'byte', null, 1, {}], async (disk, odd) => disk.stream({ type: odd })],
   ],
   extents: [
     ['offset', PAST_END, (disk, odd) => drain(disk.extents({ offset: odd }))],

@@ -15,7 +15,7 @@ beforeAll(() => {
 
 describe.each([
   { page: 'everything', imported: '* as all', budget: 39.5 * KiB },
-  { page: 'openVhdx', imported: '{ openVhdx }', budget: 28.25 * KiB },
+  { page: 'openVhdx', imported: '{ openVhdx }', budget: 28.5 * KiB },
   { page: 'crc32c', imported: '{ crc32c }', budget: 7.75 * KiB },
 ])('a page that uses $page', ({ page, imported, budget }) => {
   test(`loads at most ${budget} bytes, gzipped`, async () => {
@@ -28,11 +28,11 @@ describe.each([
 });
 
 describe('the library in one file, for pages without a bundler', () => {
-  test('has at most 111 KiB gzipped, on a few lines, and imports nothing', async () => {
+  test('has at most 111.5 KiB gzipped, on a few lines, and imports nothing', async () => {
     const text = await readFile(join(root, 'dist/vhdx.bundle.js'), 'utf8');
     const bytes = gzipSync(text, { level: 9 }).length;
     console.info(`vhdx.bundle.js: ${bytes} bytes gzipped`);
-    expect(bytes).toBeLessThanOrEqual(111 * KiB);
+    expect(bytes).toBeLessThanOrEqual(111.5 * KiB);
     expect(text.split('\n').length).toBeLessThan(50);
     expect(text).not.toMatch(/\bimport\s*[("'{*]|\bfrom\s*["'`]/);
   });
