@@ -113,9 +113,11 @@ export async function* inTurn(
   const coming: { readonly length: number; readonly chunks: Chunks }[] = [];
   let ahead = 0;
   const begin = (): void => {
-    for (let next = ahead < AHEAD && rest.next(); next && !next.done; next = ahead < AHEAD && rest.next()) {
-      ahead += next.value.length;
-      coming.push({ length: next.value.length, chunks: begun(chunksOf(next.value)) });
+    while (ahead < AHEAD) {
+      const { done, value } = rest.next();
+      if (done) return;
+      ahead += value.length;
+      coming.push({ length: value.length, chunks: begun(chunksOf(value)) });
     }
   };
   try {

@@ -74,7 +74,7 @@ export async function* arrivingRuns(
 ): AsyncGenerator<Run, void> {
   const { controller, unlink } = linkedController(signal);
   try {
-    const { runsOf } = await import('./arriving.js'); // few disks are remote
+    const { runsOf } = await import('./arriving.js'); // not for files that have a path
     yield* runsOf(disk, extentsOf(disk, { ...range, signal }), range, LONG, controller.signal);
   } finally {
     controller.abort();

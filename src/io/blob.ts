@@ -24,7 +24,7 @@ interface BlobReader {
 /**
  * A source over a `Blob` or `File`: a piece is sliced off, read, and copied into the target. Reads that are known to be
  * one long sequence share longer slices, of which the next is on its way while one is used: a slice costs the browser about
- * as much as a megabyte of its bytes, and it reads several at a time.
+ * as much as a megabyte of its bytes, and it reads several at a time. Bytes that arrive are slices as they are.
  */
 class BlobSource implements HintedSource {
   readonly size: number;
