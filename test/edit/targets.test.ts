@@ -161,8 +161,9 @@ describe('a file of the origin private file system', () => {
     handle.createSyncAccessHandle = async () => {
       throw new DOMException('busy', 'NoModificationAllowedError');
     };
-    for (const work of [createVhdx(handle, { size: MiB }), editVhdx(handle), repairVhdx(handle)]) {
-      expect(await rejection(work)).toMatchObject({ code: 'locked', file: 'disk.vhdx' });
+    const works = [createVhdx(handle, { size: MiB }), editVhdx(handle), repairVhdx(handle)];
+    for (const error of await Promise.all(works.map(rejection))) {
+      expect(error).toMatchObject({ code: 'locked', file: 'disk.vhdx' });
     }
   });
 });
@@ -181,8 +182,8 @@ describe('what cannot be written', () => {
       repairVhdx(target as VhdxTarget, { dryRun: true }),
       setVhdx(target as VhdxTarget, { newId: true }),
     ];
-    for (const work of works) {
-      expect(await rejection(work)).toMatchObject({
+    for (const error of await Promise.all(works.map(rejection))) {
+      expect(error).toMatchObject({
         code: 'unsupported-input',
         message: expect.stringContaining('cannot be written'),
       });

@@ -87,8 +87,8 @@ describe('an image on a server', () => {
     });
     const disk = await openVhdx(server.url, { parent: other.url });
     isGone = true;
-    for (const read of [disk.checksum(), new Response(disk.stream()).arrayBuffer()]) {
-      const error = await rejection(read);
+    const reads = [disk.checksum(), new Response(disk.stream()).arrayBuffer()];
+    for (const error of await Promise.all(reads.map(rejection))) {
       expect(error).toMatchObject({ code: 'read-failed', depth: 1, message: expect.stringContaining(other.url) });
     }
     await disk.close();

@@ -343,8 +343,9 @@ describe('closing', () => {
     const close = vi.spyOn(fs, 'close');
     const writing = file.write(new Uint8Array(10), 0);
     const closing = file.close?.() ?? Promise.reject();
-    for (const late of [file.write(new Uint8Array(1), 0), file.truncate(0), file.flush()]) {
-      expect(await rejection(late)).toMatchObject({ code: 'closed' });
+    const late = [file.write(new Uint8Array(1), 0), file.truncate(0), file.flush()];
+    for (const error of await Promise.all(late.map(rejection))) {
+      expect(error).toMatchObject({ code: 'closed' });
     }
     expect(await hasSettled(closing)).toBe(false);
     expect(close).not.toHaveBeenCalled();

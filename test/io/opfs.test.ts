@@ -56,8 +56,9 @@ describe('a sync access handle', () => {
     await file.close?.();
     await file.close?.();
     expect(handle.closed).toBe(1);
-    for (const late of [file.readInto(new Uint8Array(0), 0), file.truncate(0), file.flush()]) {
-      expect(await rejection(late)).toMatchObject({ code: 'closed' });
+    const late = [file.readInto(new Uint8Array(0), 0), file.truncate(0), file.flush()];
+    for (const error of await Promise.all(late.map(rejection))) {
+      expect(error).toMatchObject({ code: 'closed' });
     }
   });
 
