@@ -61,25 +61,25 @@ describe('a stream', () => {
     }
   });
 
-  test.each([1, 2, 32])('of a chosen file, in blocks of %d MiB, is the image', async (blocks) => {
+  test.each([
+    [1, 'dynamic'],
+    [2, 'fixed'],
+    [16, 'dynamic'],
+  ] as const)('of a chosen file, in blocks of %d MiB, %s, is the image', async (blocks, type) => {
     // Runs of stored blocks of which one is longer than a chunk, and blocks by themselves.
-    const content = new Uint8Array(48 * MiB + 512);
-    content.set(raw);
-    content.set(contentBytes(pattern(3), 0, 11 * MiB), 17 * MiB);
-    for (let at = 30; at < 48; at += 3) content.set([at], at * MiB + 5);
-    content.set([9], 48 * MiB);
-    const file = new File([content], 'disk.raw');
-    for (const type of ['dynamic', 'fixed'] as const) {
-      const options = { type, blockSize: blocks * MiB, format: 'raw' } as const;
-      const image = await streamed(file, options, 4 * MiB);
-      await expectImage(image, content);
-      const again = new File([(await bytesOf(image)) as Uint8Array<ArrayBuffer>], 'disk.vhdx');
-      await expectImage(await streamed(again, { blockSize: MiB }, 4 * MiB), content);
-    }
+    const content = new Uint8Array(18 * MiB + 512);
+    content.set(contentBytes(pattern(3), 0, 6 * MiB), MiB);
+    for (let at = 8; at < 18; at += 3) content.set([at], at * MiB + 5);
+    content.set([9], 18 * MiB);
+    const options = { type, blockSize: blocks * MiB, format: 'raw' } as const;
+    const image = await streamed(new File([content], 'disk.raw'), options, 4 * MiB);
+    await expectImage(image, content);
+    const again = new File([await bytesOf(image)], 'disk.vhdx');
+    await expectImage(await streamed(again, { type: 'dynamic' }, 4 * MiB), content);
   });
 
   test('of a chosen file that is left, or cannot be read to its end', async () => {
-    const content = contentBytes(pattern(3), 0, 24 * MiB) as Uint8Array<ArrayBuffer>;
+    const content = contentBytes(pattern(3), 0, 10 * MiB) as Uint8Array<ArrayBuffer>;
     let isGone = false;
     class Going extends File {
       override slice(start?: number, end?: number): Blob {
