@@ -1,6 +1,9 @@
 import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
 import { firefox, webkit } from './test/support/browser-processes.js';
+import { LONG_SPECS } from './test/support/time-limits.js';
 import base, { inBrowser, inChromium } from './vitest.config.js';
+
+const leftOut = process.env['VHDX_QUICK'] === undefined ? [] : LONG_SPECS;
 
 /** The specs for any runtime that has a file system, without those that are about other programs and about pages. */
 const inRuntime: TestProjectInlineConfiguration = {
@@ -14,6 +17,7 @@ const inRuntime: TestProjectInlineConfiguration = {
       'test/**/*.page.test.ts',
       'test/support/*.node.test.ts',
       'test/io/page.node.test.ts',
+      ...leftOut,
     ],
   },
 };
@@ -28,6 +32,7 @@ function inWorker(project: TestProjectInlineConfiguration): TestProjectInlineCon
 }
 
 const browsers = [inChromium(), inBrowser('firefox', firefox()), inBrowser('webkit', webkit())];
+for (const { test } of browsers) test?.exclude?.push(...leftOut);
 
 // What `npm run test:engines` asks for: other runtimes, browsers that are not on every machine, and workers.
 export default defineConfig({ test: { ...base.test, projects: [inRuntime, ...browsers, ...browsers.map(inWorker)] } });

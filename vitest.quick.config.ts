@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
+import { LONG_SPECS } from './test/support/time-limits.js';
 import base from './vitest.config.js';
 
 // What `npm run test:quick` runs after every change: Node alone, nothing that is not in the checkout, a tenth of the
@@ -17,8 +18,7 @@ export default defineConfig({
             'test/{app,oracles,engines}/**',
             'test/cli/*.node.test.ts', // these start the built command
             'test/package/!(architecture|docblocks|house|manifest).test.ts',
-            'test/disk/check-large.node.test.ts',
-            'test/edit/{*-crash,nth-fault}.test.ts', // every moment of a session: thousands of images each
+            ...LONG_SPECS,
             'test/**/*.page.test.ts',
             'test/support/**', // the tools that specs are written with
             'test/io/page.node.test.ts',

@@ -1,6 +1,13 @@
 /** Whether `npm run test:quick` runs, which leaves out what is long by its nature. */
 const isQuick = globalThis.process?.env['VHDX_QUICK'] !== undefined;
 
+/** Specs that try thousands of moments of some work, which no quick run has: what they find is the same in every engine. */
+export const LONG_SPECS = [
+  'test/edit/{*-crash,nth-fault,job-faults}.test.ts',
+  'test/disk/check-large.node.test.ts',
+  'test/cli/{signals,fleet}.node.test.ts',
+];
+
 /**
  * How long a spec or a hook may take, in milliseconds, also on a machine that is busy with other work, or whose memory
  * is slow to come: a virtual machine was seen to take 13 µs for each new page, and every program five times as long.
