@@ -16,7 +16,6 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: [
             'test/{app,oracles,engines}/**',
-            'test/cli/*.node.test.ts', // these start the built command
             'test/package/!(architecture|docblocks|house|manifest).test.ts',
             ...LONG_SPECS,
             'test/**/*.page.test.ts',

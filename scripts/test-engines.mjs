@@ -2,7 +2,7 @@
 /**
  * Runs the specs in every engine and prints one table: `node scripts/test-engines.mjs [--write] [--quick] [ENGINE...]`.
  * Installs what it needs: browsers as Debian packages where it may, runtimes from the npm registry.
- * `--write` puts the table into the README. `--quick` leaves out the specs that try thousands of moments of some work.
+ * `--write` puts the table into the README. `--quick` leaves out the specs that take longest.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,11 +1,14 @@
 /** Whether `npm run test:quick` runs, which leaves out what is long by its nature. */
 const isQuick = globalThis.process?.env['VHDX_QUICK'] !== undefined;
 
-/** Specs that try thousands of moments of some work, which no quick run has: what they find is the same in every engine. */
+/**
+ * What no quick run has: specs that try thousands of moments of some work, which find the same in every engine, and those
+ * that start the built command over and over.
+ */
 export const LONG_SPECS = [
   'test/edit/{*-crash,nth-fault,job-faults}.test.ts',
   'test/disk/check-large.node.test.ts',
-  'test/cli/{signals,fleet}.node.test.ts',
+  'test/cli/*.node.test.ts',
 ];
 
 /**
